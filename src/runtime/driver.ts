@@ -1,0 +1,175 @@
+import type {Readable, Writable} from 'node:stream'
+
+/** A GPU as a container needs it. */
+export interface ContainerGpu {
+  index: number
+  uuid: string
+  vendor: 'nvidia' | 'amd' | 'fake'
+  devicePaths: string[]
+}
+
+/** All that makes a container. The name is deterministic, so that a repeated create finds the first one (reliability M7). */
+export interface ContainerSpec {
+  /** `gpuctl-<claim id>-<epoch>` */
+  name: string
+  image: string
+  /** Absent: the image's own command, with a TTY and open stdin, so that a shell image stays up (rule 4). */
+  command?: string[]
+  env: Record<string, string>
+  /** The labels of `labels.ts`, and the user's own under `gpuctl.user.`. */
+  labels: Record<string, string>
+  gpus: ContainerGpu[]
+  /** Cores; absent = no limit. */
+  cpus?: number
+  memoryMiB?: number
+  /** Named volumes: name → absolute path in the container. */
+  volumes?: {name: string; path: string; readOnly?: boolean}[]
+}
+
+export type ContainerState = 'created' | 'running' | 'exited'
+
+/** A container of ours as the runtime shows it. Times are RFC 3339, '' when not yet. */
+export interface FoundContainer {
+  containerId: string
+  name: string
+  image: string
+  labels: Record<string, string>
+  state: ContainerState
+  exitCode: number | null
+  oomKilled: boolean
+  startedAt: string
+  finishedAt: string
+}
+
+export interface LogOptions {
+  follow: boolean
+  /** Last lines only; absent = all. */
+  tail?: number
+  /** Inclusive lower bound, nanoseconds since 1970. */
+  sinceNs?: bigint
+  /** Upper bound, nanoseconds since 1970. */
+  untilNs?: bigint
+  /** Each line begins with its RFC 3339 nanosecond time and a space. */
+  timestamps: boolean
+  stdout: boolean
+  stderr: boolean
+}
+
+/** A piece of output: whole lines where the runtime gives them, else as it came. */
+export interface LogChunk {
+  stream: 'stdout' | 'stderr'
+  data: Buffer
+}
+
+/** One reading of a container. Bytes and percentages; null is unknown. cpuPercent is of its own limit (0–100), cpuPercentRaw of one core (wire.md 3.5). */
+export interface ContainerStats {
+  at: string
+  cpuPercent: number | null
+  cpuPercentRaw: number | null
+  memoryUsageBytes: number | null
+  memoryLimitBytes: number | null
+  memoryPercent: number | null
+  networkRxBytes: number | null
+  networkTxBytes: number | null
+  blockReadBytes: number | null
+  blockWriteBytes: number | null
+  pids: number | null
+}
+
+export interface ExecSpec {
+  command: string[]
+  tty: boolean
+  stdin: boolean
+  env?: Record<string, string>
+  user?: string
+  workingDir?: string
+  size?: {rows: number; columns: number}
+}
+
+/** A process in a container. With a TTY all output is on stdout. */
+export interface ExecSession {
+  stdin: Writable
+  stdout: Readable
+  stderr: Readable
+  /** Ignores 0×0, which a client without a terminal sends. */
+  resize(rows: number, columns: number): Promise<void>
+  /** Exit code once the process ended and its output is read; 128 + signal number for a signal. */
+  exited: Promise<number>
+  kill(): Promise<void>
+}
+
+export type RuntimeEvent = {containerId: string; kind: 'started' | 'exited' | 'removed' | 'changed'}
+
+export interface RuntimeInfo {
+  name: string
+  version: string
+  cpus: number
+  memoryMiB: number
+  os: string
+  architecture: string
+}
+
+/**
+ * Named facts instead of `if (docker)` in the core.
+ * `images`: any image can be run; without it only the image `host`.
+ */
+export interface RuntimeFacts {
+  images: boolean
+  gpuVendors: readonly ('nvidia' | 'amd' | 'fake')[]
+  enforcesMemory: boolean
+  enforcesCpus: boolean
+}
+
+/** Why a runtime call failed: the caller decides by `code` whether another node, a retry or nothing helps. */
+export type RuntimeErrorCode =
+  | 'unreachable' // no engine answers
+  | 'timeout' // it accepted the call and did not answer in time
+  | 'image_missing'
+  | 'name_taken' // the name is held by a container that is not ours
+  | 'gpu_unavailable'
+  | 'invalid' // the engine refuses the request: another node would, too
+  | 'no_container'
+  | 'failed'
+
+export class RuntimeError extends Error {
+  constructor(
+    readonly code: RuntimeErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'RuntimeError'
+  }
+}
+
+/**
+ * A way to run containers on a host. Every method may be repeated after a crash; every call has a deadline
+ * (ping 2 s, calls 10 s, create 60 s, pull 30 min without progress 2 min) and fails with RuntimeError.
+ */
+export interface RuntimeDriver {
+  readonly name: 'docker' | 'process' | 'fake'
+  readonly facts: RuntimeFacts
+  /** Why the driver cannot run here, or undefined when it can. */
+  unavailable(): Promise<string | undefined>
+  ping(): Promise<void>
+  info(): Promise<RuntimeInfo>
+  /** All containers with our labels of this server, whatever their state. */
+  list(): Promise<FoundContainer[]>
+  inspect(containerId: string): Promise<FoundContainer | undefined>
+  /** Makes the image present; nothing to do when it is. `onProgress` gets 0–100 or undefined when unknown. */
+  pull(image: string, onProgress?: (percent: number | undefined) => void): Promise<void>
+  /** Creates, without starting. A container of that name with the same labels is adopted; warnings say what could not be honoured. */
+  create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}>
+  start(containerId: string): Promise<void>
+  /** TERM, then KILL after the grace. A stopped or absent container is no error. */
+  stop(containerId: string, graceSeconds: number): Promise<void>
+  /** Ends and removes it with its anonymous volumes; absent is no error. */
+  remove(containerId: string): Promise<void>
+  logs(containerId: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogChunk>
+  /** About one reading a second until the container ends or the signal fires. */
+  stats(containerId: string, signal: AbortSignal): AsyncIterable<ContainerStats>
+  exec(containerId: string, spec: ExecSpec): Promise<ExecSession>
+  /** Changes of our containers as they happen; ends by throwing when the engine goes away. */
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
+  close(): Promise<void>
+}

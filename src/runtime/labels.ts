@@ -1,0 +1,14 @@
+/** Labels that say all about a container of ours: the fleet's containers can rebuild the store (architecture, idea 4). */
+export const label = {
+  server: 'gpuctl.server',
+  node: 'gpuctl.node',
+  claim: 'gpuctl.claim',
+  instance: 'gpuctl.instance',
+  allocation: 'gpuctl.allocation',
+  epoch: 'gpuctl.epoch',
+  gpus: 'gpuctl.gpus',
+  owner: 'gpuctl.owner',
+  name: 'gpuctl.name',
+  /** Prefix of the user's own labels. */
+  user: 'gpuctl.user.',
+} as const
