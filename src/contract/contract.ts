@@ -1,0 +1,18 @@
+import type {Input, Operation, Output} from './operation.ts'
+import type {OperationName} from './routes.ts'
+import {auth} from './schemas/auth.ts'
+import {catalogue} from './schemas/catalogue.ts'
+import {claims} from './schemas/claims.ts'
+import {instances} from './schemas/instances.ts'
+import {nodes} from './schemas/nodes.ts'
+import {server} from './schemas/server.ts'
+
+/** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
+export const contract = {...auth, ...nodes, ...claims, ...instances, ...catalogue, ...server} satisfies Record<
+  OperationName,
+  Operation
+>
+
+export type Contract = typeof contract
+export type InputOf<N extends OperationName> = Input<Contract[N]>
+export type OutputOf<N extends OperationName> = Output<Contract[N]>

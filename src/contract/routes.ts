@@ -1,0 +1,76 @@
+/** Every operation and where it stands under `/gpuctl/v1`. The only file of the contract that the CLI loads at run time. */
+export const routes = {
+  'auth.login': 'POST /auth/login',
+  'auth.logout': 'POST /auth/logout',
+  'auth.whoami': 'GET /auth/whoami',
+  'auth.streamTicket': 'POST /auth/stream-ticket',
+
+  'server.status': 'GET /status',
+  'server.version': 'GET /version',
+
+  'users.list': 'GET /users',
+  'users.create': 'POST /users',
+  'users.update': 'PATCH /users/:id',
+  'users.delete': 'DELETE /users/:id',
+
+  'tokens.list': 'GET /tokens',
+  'tokens.create': 'POST /tokens',
+  'tokens.revoke': 'DELETE /tokens/:id',
+
+  'joinTokens.list': 'GET /join-tokens',
+  'joinTokens.create': 'POST /join-tokens',
+  'joinTokens.revoke': 'DELETE /join-tokens/:id',
+
+  'nodes.join': 'POST /nodes/join',
+  'nodes.joinStatus': 'GET /nodes/join/:code',
+  'nodes.beat': 'POST /nodes/beat',
+  'nodes.list': 'GET /nodes',
+  'nodes.get': 'GET /nodes/:id',
+  'nodes.approve': 'POST /nodes/approve',
+  'nodes.reject': 'POST /nodes/reject',
+  'nodes.add': 'POST /nodes',
+  'nodes.cordon': 'POST /nodes/:id/cordon',
+  'nodes.uncordon': 'POST /nodes/:id/uncordon',
+  'nodes.delete': 'DELETE /nodes/:id',
+  'nodes.statsOfAll': 'GET /nodes/stats',
+  'nodes.stats': 'GET /nodes/:id/stats',
+
+  'gpus.list': 'GET /gpus',
+
+  'claims.submit': 'POST /claims',
+  'claims.list': 'GET /claims',
+  'claims.get': 'GET /claims/:id',
+  'claims.explain': 'GET /claims/:id/explanation',
+  'claims.explainSpec': 'POST /claims/explanation',
+  'claims.cancel': 'POST /claims/:id/cancel',
+
+  'instances.list': 'GET /instances',
+  'instances.get': 'GET /instances/:id',
+  'instances.create': 'POST /instances',
+  'instances.start': 'POST /instances/:id/start',
+  'instances.stop': 'POST /instances/:id/stop',
+  'instances.restart': 'POST /instances/:id/restart',
+  'instances.delete': 'DELETE /instances/:id',
+  'instances.logs': 'GET /instances/:id/logs',
+  'instances.followLogs': 'GET /instances/:id/logs/events',
+  'instances.stats': 'GET /instances/:id/stats',
+  'instances.exec': 'GET /instances/:id/exec',
+
+  'images.list': 'GET /images',
+  'images.create': 'POST /images',
+  'images.update': 'PATCH /images/:id',
+  'images.delete': 'DELETE /images/:id',
+
+  'specs.list': 'GET /specs',
+  'specs.create': 'POST /specs',
+  'specs.update': 'PATCH /specs/:id',
+  'specs.delete': 'DELETE /specs/:id',
+
+  'events.list': 'GET /events',
+  'events.stream': 'GET /events/stream',
+} as const
+
+export type OperationName = keyof typeof routes
+
+/** Where the native API stands on the server. */
+export const apiPrefix = '/gpuctl/v1'

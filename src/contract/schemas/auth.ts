@@ -1,0 +1,158 @@
+import {type Static, Type} from 'typebox'
+import {operation} from '../operation.ts'
+import {ById, Done, identity, Name, Nothing, Nullable, Time, Uuid} from './common.ts'
+
+export const Role = Type.Enum(['super_admin', 'node_admin', 'user', 'viewer'])
+export type Role = Static<typeof Role>
+
+export const Username = Type.String({
+  pattern: '^[A-Za-z0-9]([A-Za-z0-9._@-]{0,62})$',
+  description: 'letters, digits, dot, dash, underscore, at sign; at most 63',
+})
+export const Password = Type.String({minLength: 8, maxLength: 256})
+
+export const User = Type.Object({
+  ...identity,
+  username: Username,
+  role: Role,
+  enabled: Type.Boolean(),
+  /** GPUs that the user's live claims may ask for together; null = unlimited (super_admin). */
+  gpuQuota: Nullable(Type.Integer({minimum: 0, maximum: 100_000})),
+  /** Highest priority the user may give a claim. */
+  maxPriority: Type.Integer({minimum: -100, maximum: 100}),
+})
+export type User = Static<typeof User>
+
+/** What a token may do: `read` = GETs, `write` = everything that its owner's role may. */
+export const Scope = Type.Enum(['read', 'write'])
+
+export const ApiToken = Type.Object({
+  ...identity,
+  name: Name,
+  owner: Username,
+  scopes: Type.Array(Scope, {minItems: 1, uniqueItems: true}),
+  expiresAt: Nullable(Time),
+  lastUsedAt: Nullable(Time),
+  /** First characters, so that a person can tell tokens apart. */
+  hint: Type.String(),
+})
+export type ApiToken = Static<typeof ApiToken>
+
+export const JoinToken = Type.Object({
+  ...identity,
+  name: Name,
+  usesLeft: Type.Integer({minimum: 0}),
+  expiresAt: Time,
+  autoApprove: Type.Boolean(),
+  labels: Type.Record(Type.String(), Type.String()),
+})
+export type JoinToken = Static<typeof JoinToken>
+
+const Session = Type.Object({token: Type.String(), expiresAt: Time, user: User})
+
+export const auth = {
+  'auth.login': operation({
+    summary: 'Log in with user name and password.',
+    access: 'public',
+    input: Type.Object({username: Type.String({maxLength: 256}), password: Type.String({maxLength: 256})}),
+    output: Session,
+  }),
+  'auth.logout': operation({
+    summary: 'Revoke the token of this call; with all, every login of the user.',
+    access: 'viewer',
+    input: Type.Object({all: Type.Optional(Type.Boolean())}),
+    output: Done,
+  }),
+  'auth.whoami': operation({
+    summary: 'Who the token belongs to.',
+    access: 'viewer',
+    input: Nothing,
+    output: Type.Object({
+      id: Uuid,
+      username: Username,
+      role: Role,
+      gpuQuota: Nullable(Type.Integer()),
+      gpusHeld: Type.Integer(),
+      credential: Type.Enum(['login', 'token']),
+      scopes: Type.Array(Scope),
+      expiresAt: Nullable(Time),
+    }),
+  }),
+  'auth.streamTicket': operation({
+    summary: 'A ticket for one event stream or WebSocket of a browser: 60 seconds, one use, one path.',
+    access: 'viewer',
+    input: Type.Object({path: Type.String({pattern: '^/', maxLength: 1024})}),
+    output: Type.Object({ticket: Type.String(), expiresAt: Time}),
+  }),
+  'users.list': operation({summary: 'List users.', access: 'super_admin', input: Nothing, output: Type.Array(User)}),
+  'users.create': operation({
+    summary: 'Create a user.',
+    access: 'super_admin',
+    status: 201,
+    input: Type.Object({
+      username: Username,
+      password: Password,
+      role: Type.Optional(Role),
+      gpuQuota: Type.Optional(Nullable(Type.Integer({minimum: 0, maximum: 100_000}))),
+      maxPriority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
+    }),
+    output: User,
+  }),
+  'users.update': operation({
+    summary: "Change a user's role, quota, priority, password, or whether the account is enabled.",
+    access: 'super_admin',
+    input: Type.Object({
+      id: Type.String(),
+      password: Type.Optional(Password),
+      role: Type.Optional(Role),
+      enabled: Type.Optional(Type.Boolean()),
+      gpuQuota: Type.Optional(Nullable(Type.Integer({minimum: 0, maximum: 100_000}))),
+      maxPriority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
+    }),
+    output: User,
+  }),
+  'users.delete': operation({
+    summary: 'Delete a user who holds nothing.',
+    access: 'super_admin',
+    input: ById,
+    output: Done,
+  }),
+  'tokens.list': operation({
+    summary: 'List your API tokens.',
+    access: 'viewer',
+    input: Nothing,
+    output: Type.Array(ApiToken),
+  }),
+  'tokens.create': operation({
+    summary: 'Create an API token for a script or CI. Its secret is shown this once.',
+    access: 'viewer',
+    status: 201,
+    input: Type.Object({
+      name: Name,
+      scopes: Type.Optional(Type.Array(Scope, {minItems: 1, uniqueItems: true})),
+      ttlSeconds: Type.Optional(Type.Integer({minimum: 60, maximum: 10 * 365 * 86_400})),
+    }),
+    output: Type.Object({...ApiToken.properties, secret: Type.String()}),
+  }),
+  'tokens.revoke': operation({summary: 'Revoke an API token.', access: 'viewer', input: ById, output: Done}),
+  'joinTokens.list': operation({
+    summary: 'List join tokens.',
+    access: 'super_admin',
+    input: Nothing,
+    output: Type.Array(JoinToken),
+  }),
+  'joinTokens.create': operation({
+    summary: 'Create a token with which machines join unattended. Its secret is shown this once.',
+    access: 'super_admin',
+    status: 201,
+    input: Type.Object({
+      name: Type.Optional(Name),
+      uses: Type.Optional(Type.Integer({minimum: 1, maximum: 100_000})),
+      ttlSeconds: Type.Optional(Type.Integer({minimum: 60, maximum: 365 * 86_400})),
+      autoApprove: Type.Optional(Type.Boolean()),
+      labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+    }),
+    output: Type.Object({...JoinToken.properties, secret: Type.String()}),
+  }),
+  'joinTokens.revoke': operation({summary: 'Revoke a join token.', access: 'super_admin', input: ById, output: Done}),
+}

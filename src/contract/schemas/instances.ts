@@ -1,0 +1,178 @@
+import {type Static, Type} from 'typebox'
+import {operation} from '../operation.ts'
+import {EnvironmentVariables, RestartPolicy} from './claims.ts'
+import {ById, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
+
+export const InstanceStatus = Type.Enum(['creating', 'running', 'stopping', 'exited', 'failed', 'deleting', 'unknown'])
+export type InstanceStatus = Static<typeof InstanceStatus>
+
+/** The container that a claim becomes. It is there from the submit on: `creating` until it runs. */
+export const Instance = Type.Object({
+  ...identity,
+  name: Name,
+  /** Name of its claim. */
+  claim: Type.String(),
+  claimId: Uuid,
+  owner: Type.String(),
+  ownerId: Uuid,
+  image: Type.String(),
+  /** What the owner wants. */
+  desired: Type.Enum(['running', 'stopped', 'deleted']),
+  status: InstanceStatus,
+  reason: Type.String(),
+  node: Type.String(),
+  nodeId: Type.String(),
+  runtime: Type.String(),
+  containerId: Type.String(),
+  containerName: Type.String(),
+  epoch: Type.Integer(),
+  gpus: Type.Array(Type.Object({index: Type.Integer(), uuid: Type.String(), model: Type.String()})),
+  exitCode: Nullable(Type.Integer()),
+  restarts: Type.Integer(),
+  /** What the runtime could not honour. */
+  warnings: Type.Array(Type.String()),
+  remark: Type.String(),
+  labels: Type.Record(Type.String(), Type.String()),
+  startedAt: Nullable(Time),
+  finishedAt: Nullable(Time),
+  version: Type.Integer({minimum: 0}),
+})
+export type Instance = Static<typeof Instance>
+
+/** One reading of an instance. Bytes and percentages; null is unknown (wire.md 3.5). */
+export const InstanceStats = Type.Object({
+  id: Uuid,
+  name: Type.String(),
+  at: Time,
+  cpuPercent: Nullable(Type.Number()),
+  cpuPercentRaw: Nullable(Type.Number()),
+  memoryUsageBytes: Nullable(Type.Number()),
+  memoryLimitBytes: Nullable(Type.Number()),
+  memoryPercent: Nullable(Type.Number()),
+  networkRxBytes: Nullable(Type.Number()),
+  networkTxBytes: Nullable(Type.Number()),
+  blockReadBytes: Nullable(Type.Number()),
+  blockWriteBytes: Nullable(Type.Number()),
+  pids: Nullable(Type.Integer()),
+  gpus: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      utilizationPercent: Nullable(Type.Number()),
+      memoryUsedMiB: Nullable(Type.Integer()),
+      simulated: Type.Boolean(),
+    }),
+  ),
+})
+export type InstanceStats = Static<typeof InstanceStats>
+
+const logQuery = {
+  id: Reference,
+  tail: Type.Optional(Type.Integer({minimum: 0, maximum: 1_000_000})),
+  /** RFC 3339 (to nanoseconds), or seconds before now as `10m`, `2h`, `30s`. */
+  since: Type.Optional(Type.String({maxLength: 40})),
+  until: Type.Optional(Type.String({maxLength: 40})),
+  timestamps: Type.Optional(Type.Boolean()),
+  stdout: Type.Optional(Type.Boolean()),
+  stderr: Type.Optional(Type.Boolean()),
+}
+
+/** Data of an event `log`; event `end` carries LogEnd. The event id is where to go on after a cut. */
+export const LogEvent = Type.Object({stream: Type.Enum(['stdout', 'stderr']), text: Type.String()})
+export type LogEvent = Static<typeof LogEvent>
+export const LogEnd = Type.Object({status: InstanceStatus, exitCode: Nullable(Type.Integer()), reason: Type.String()})
+export type LogEnd = Static<typeof LogEnd>
+
+const power = Type.Object({id: Reference, graceSeconds: Type.Optional(Type.Integer({minimum: 0, maximum: 3600}))})
+
+export const instances = {
+  'instances.list': operation({
+    summary: 'List your instances; administrators may list all.',
+    access: 'viewer',
+    input: Type.Object({
+      status: Type.Optional(InstanceStatus),
+      all: Type.Optional(Type.Boolean({description: 'of all users (administrators)'})),
+      finished: Type.Optional(Type.Boolean({description: 'also those whose claim is over'})),
+      name: Type.Optional(Type.String()),
+      ...Page,
+    }),
+    output: Type.Array(Instance),
+  }),
+  'instances.get': operation({summary: 'One instance.', access: 'viewer', input: ById, output: Instance}),
+  'instances.create': operation({
+    summary: 'An instance from an image and a spec of the catalogue: a claim with those figures.',
+    access: 'user',
+    status: 202,
+    idempotent: true,
+    input: Type.Object({
+      name: Type.Optional(Name),
+      /** Entry of the image catalogue, or an image address. */
+      image: Type.String({minLength: 1, maxLength: 512}),
+      /** Entry of the spec catalogue. */
+      spec: Reference,
+      node: Type.Optional(Reference),
+      command: Type.Optional(Type.Array(Type.String({maxLength: 32_768}), {minItems: 1, maxItems: 1024})),
+      env: Type.Optional(EnvironmentVariables),
+      remark: Type.Optional(Type.String({maxLength: 512})),
+      labels: Type.Optional(Labels),
+      restart: Type.Optional(RestartPolicy),
+    }),
+    output: Instance,
+  }),
+  'instances.start': operation({summary: 'Start a stopped instance.', access: 'user', input: ById, output: Instance}),
+  'instances.stop': operation({
+    summary: 'Stop an instance; it keeps its GPUs (rule 3).',
+    access: 'user',
+    input: power,
+    output: Instance,
+  }),
+  'instances.restart': operation({
+    summary: 'Stop and start an instance.',
+    access: 'user',
+    input: power,
+    output: Instance,
+  }),
+  'instances.delete': operation({
+    summary: 'Remove an instance and give its GPUs back.',
+    access: 'user',
+    input: ById,
+    output: Done,
+  }),
+  'instances.logs': operation({
+    summary: 'The output so far, as frames (application/vnd.gpuctl.frames).',
+    access: 'viewer',
+    transport: 'bytes',
+    input: Type.Object(logQuery),
+    output: Type.Object({}),
+  }),
+  'instances.followLogs': operation({
+    summary: 'The output as it comes: events `log`, then `end` when the workload ends.',
+    access: 'viewer',
+    transport: 'events',
+    input: Type.Object(logQuery),
+    output: LogEvent,
+  }),
+  'instances.stats': operation({
+    summary: 'Readings of one instance.',
+    access: 'viewer',
+    transport: 'events',
+    input: Type.Object({id: Reference}),
+    output: InstanceStats,
+  }),
+  'instances.exec': operation({
+    summary: 'Run a command in an instance over a WebSocket with frames both ways.',
+    access: 'user',
+    transport: 'socket',
+    input: Type.Object({
+      id: Reference,
+      command: Type.Array(Type.String({maxLength: 32_768}), {minItems: 1, maxItems: 1024}),
+      tty: Type.Optional(Type.Boolean()),
+      stdin: Type.Optional(Type.Boolean()),
+      user: Type.Optional(Type.String({maxLength: 64})),
+      workingDir: Type.Optional(Type.String({maxLength: 1024})),
+      env: Type.Optional(Type.Array(Type.String({maxLength: 4096}), {maxItems: 64, description: 'KEY=VALUE'})),
+      rows: Type.Optional(Type.Integer({minimum: 0, maximum: 65_535})),
+      columns: Type.Optional(Type.Integer({minimum: 0, maximum: 65_535})),
+    }),
+    output: Done,
+  }),
+}

@@ -1,0 +1,268 @@
+import {type Static, Type} from 'typebox'
+import {operation} from '../operation.ts'
+import {ById, Done, identity, Labels, Nullable, Reference, Time} from './common.ts'
+
+/** Five characters without 0, 1, I, L and O, so that an operator can read them over the phone. */
+export const RegistrationCode = Type.String({pattern: '^[A-HJKMNP-Z2-9]{5}$'})
+
+export const GpuVendor = Type.Enum(['nvidia', 'amd', 'fake'])
+
+/** A device as its node reported it. Memory in MiB, temperature in °C, power in W; null is unknown. */
+export const Gpu = Type.Object({
+  index: Type.Integer({minimum: 0}),
+  uuid: Type.String(),
+  vendor: GpuVendor,
+  model: Type.String(),
+  memoryMiB: Nullable(Type.Integer()),
+  memoryUsedMiB: Nullable(Type.Integer()),
+  utilizationPercent: Nullable(Type.Number()),
+  temperatureC: Nullable(Type.Number()),
+  powerW: Nullable(Type.Number()),
+  computeCapability: Nullable(Type.String()),
+  simulated: Type.Boolean(),
+})
+export type Gpu = Static<typeof Gpu>
+
+/** Trust: whether an administrator admitted the machine. */
+export const Admission = Type.Enum(['pending', 'active', 'blocked'])
+/** Liveness, derived from the age of the last beat: online ≤ 60 s, stale ≤ 5 min, then offline; never = none yet. */
+export const Liveness = Type.Enum(['never', 'online', 'stale', 'offline'])
+/** One word for people: the admission until it is active, then the liveness. */
+export const NodeStatus = Type.Enum(['pending', 'blocked', 'joining', 'online', 'stale', 'offline'])
+
+export const RuntimeName = Type.Enum(['docker', 'process', 'fake'])
+
+export const Node = Type.Object({
+  ...identity,
+  name: Type.String(),
+  hostname: Type.String(),
+  status: NodeStatus,
+  admission: Admission,
+  liveness: Liveness,
+  /** The agent's link is open at this moment. */
+  connected: Type.Boolean(),
+  /** Takes new work. */
+  schedulable: Type.Boolean(),
+  cordonReason: Type.String(),
+  /** Only while pending, only for those who may approve. */
+  code: Nullable(Type.String()),
+  codeExpiresAt: Nullable(Type.String()),
+  /** Where the agent's connection came from, and what it said of itself. */
+  address: Type.String(),
+  claimedAddress: Type.String(),
+  /** SHA-256 of the agent's own key, base64, so that both sides can compare. */
+  fingerprint: Type.String(),
+  /** The name is already that of an active node: look twice. */
+  nameTaken: Type.Boolean(),
+  /** `agent`: the machine dialled in; `docker`: the server works on its Docker over TLS. */
+  kind: Type.Enum(['agent', 'docker']),
+  runtime: RuntimeName,
+  /** ok, or why containers cannot be run now. */
+  runtimeState: Type.Enum(['ok', 'degraded', 'unknown']),
+  runtimeReason: Type.String(),
+  gpuState: Type.Enum(['ok', 'lost', 'none']),
+  gpuReason: Type.String(),
+  gpus: Type.Array(Gpu),
+  gpusFree: Type.Integer(),
+  cpus: Type.Integer(),
+  memoryMiB: Type.Integer(),
+  os: Type.String(),
+  architecture: Type.String(),
+  agentVersion: Type.String(),
+  labels: Type.Record(Type.String(), Type.String()),
+  lastSeenAt: Nullable(Time),
+  /** Some of its hardware is simulated. */
+  simulated: Type.Boolean(),
+})
+export type Node = Static<typeof Node>
+
+/** A GPU of the fleet, with who holds it. */
+export const FleetGpu = Type.Object({
+  ...Gpu.properties,
+  node: Type.String(),
+  nodeId: Type.String(),
+  state: Type.Enum(['free', 'used', 'unavailable']),
+  claim: Nullable(Type.String()),
+  instance: Nullable(Type.String()),
+  owner: Nullable(Type.String()),
+})
+export type FleetGpu = Static<typeof FleetGpu>
+
+/** A reading of one node, as the streams send it. */
+export const NodeStats = Type.Object({
+  id: Type.String(),
+  number: Type.Integer(),
+  name: Type.String(),
+  at: Nullable(Time),
+  status: NodeStatus,
+  cpuPercent: Nullable(Type.Number()),
+  memoryPercent: Nullable(Type.Number()),
+  memoryUsedMiB: Nullable(Type.Integer()),
+  memoryTotalMiB: Nullable(Type.Integer()),
+  diskPercent: Nullable(Type.Number()),
+  load1: Nullable(Type.Number()),
+  uptimeSeconds: Nullable(Type.Number()),
+  networkRxBytes: Nullable(Type.Number()),
+  networkTxBytes: Nullable(Type.Number()),
+  gpus: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      uuid: Type.String(),
+      model: Type.String(),
+      utilizationPercent: Nullable(Type.Number()),
+      memoryUsedMiB: Nullable(Type.Integer()),
+      memoryMiB: Nullable(Type.Integer()),
+      temperatureC: Nullable(Type.Number()),
+      powerW: Nullable(Type.Number()),
+      simulated: Type.Boolean(),
+    }),
+  ),
+})
+export type NodeStats = Static<typeof NodeStats>
+
+/** Who asks to join. The body is at most 4 KiB. */
+export const JoinRequest = Type.Object({
+  hostname: Type.String({pattern: '^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$', maxLength: 253}),
+  claimedAddress: Type.Optional(Type.String({maxLength: 45})),
+  fingerprint: Type.Optional(Type.String({maxLength: 64})),
+  agentVersion: Type.Optional(Type.String({maxLength: 64})),
+  os: Type.Optional(Type.String({maxLength: 128})),
+  gpuSummary: Type.Optional(Type.String({maxLength: 256, description: 'as "2 × RTX 4090 (simulated)"'})),
+  joinToken: Type.Optional(Type.String({maxLength: 128})),
+  labels: Type.Optional(Labels),
+})
+export type JoinRequest = Static<typeof JoinRequest>
+
+export const JoinReply = Type.Object({
+  requestId: Type.String(),
+  number: Type.Integer(),
+  code: Type.String(),
+  /** 32 random bytes, base64url: only who shows it gets the node key (security.md 3.1). */
+  pollSecret: Type.String(),
+  expiresAt: Time,
+  pollAfterMs: Type.Integer(),
+})
+export type JoinReply = Static<typeof JoinReply>
+
+export const JoinStatus = Type.Object({
+  status: Type.Enum(['pending', 'active']),
+  nodeId: Nullable(Type.String()),
+  name: Nullable(Type.String()),
+  /** Once, and only with the poll secret. */
+  nodeKey: Nullable(Type.String()),
+  serverId: Nullable(Type.String()),
+})
+export type JoinStatus = Static<typeof JoinStatus>
+
+/** Load and identity of a node at one moment; also what a node without a link posts. */
+export const Beat = Type.Object({
+  /** New at each start of the agent; together with `sequence` it orders beats (security T5). */
+  bootId: Type.String({maxLength: 64}),
+  sequence: Type.Integer({minimum: 0}),
+  cpuPercent: Type.Optional(Nullable(Type.Number({minimum: 0, maximum: 100}))),
+  memoryTotalMiB: Type.Optional(Nullable(Type.Integer({minimum: 0}))),
+  memoryUsedMiB: Type.Optional(Nullable(Type.Integer({minimum: 0}))),
+  diskPercent: Type.Optional(Nullable(Type.Number({minimum: 0, maximum: 100}))),
+  load1: Type.Optional(Nullable(Type.Number({minimum: 0}))),
+  uptimeSeconds: Type.Optional(Nullable(Type.Number({minimum: 0}))),
+  networkRxBytes: Type.Optional(Nullable(Type.Number({minimum: 0}))),
+  networkTxBytes: Type.Optional(Nullable(Type.Number({minimum: 0}))),
+  gpuState: Type.Optional(Type.Enum(['ok', 'lost', 'none'])),
+  gpuReason: Type.Optional(Type.String({maxLength: 512})),
+  gpus: Type.Optional(Type.Array(Gpu, {maxItems: 1024})),
+  runtimeState: Type.Optional(Type.Enum(['ok', 'degraded', 'unknown'])),
+  runtimeReason: Type.Optional(Type.String({maxLength: 512})),
+})
+export type Beat = Static<typeof Beat>
+
+export const nodes = {
+  'nodes.join': operation({
+    summary: 'Ask to join the fleet; answers the code that an administrator types.',
+    access: 'public',
+    status: 201,
+    input: JoinRequest,
+    output: JoinReply,
+  }),
+  'nodes.joinStatus': operation({
+    summary: 'Poll a join request; with header X-Join-Secret it delivers the node key once.',
+    access: 'public',
+    input: Type.Object({code: Type.String({maxLength: 16})}),
+    output: JoinStatus,
+  }),
+  'nodes.beat': operation({summary: 'Report load and health.', access: 'node', input: Beat, output: Done}),
+  'nodes.list': operation({
+    summary: 'List nodes; super administrators see pending ones with their codes.',
+    access: 'viewer',
+    input: Type.Object({status: Type.Optional(NodeStatus), pending: Type.Optional(Type.Boolean())}),
+    output: Type.Array(Node),
+  }),
+  'nodes.get': operation({summary: 'One node.', access: 'viewer', input: ById, output: Node}),
+  'nodes.approve': operation({
+    summary: 'Admit a waiting node by its code, id or name.',
+    access: 'super_admin',
+    input: Type.Object({
+      node: Reference,
+      /** Refuse when another host is behind the code. */
+      expectHost: Type.Optional(Type.String()),
+      labels: Type.Optional(Labels),
+    }),
+    output: Node,
+  }),
+  'nodes.reject': operation({
+    summary: 'Refuse a waiting node; its code is dead at once.',
+    access: 'super_admin',
+    input: Type.Object({node: Reference, reason: Type.Optional(Type.String({maxLength: 256}))}),
+    output: Done,
+  }),
+  'nodes.add': operation({
+    summary: 'Add a machine whose Docker the server reaches itself, over mutual TLS.',
+    access: 'super_admin',
+    status: 201,
+    input: Type.Object({
+      name: Type.String({pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$'}),
+      /** `tcp://HOST:PORT`, or `unix:///path` on the server's own machine. */
+      docker: Type.String({maxLength: 300}),
+      ca: Type.Optional(Type.String({maxLength: 65_536})),
+      cert: Type.Optional(Type.String({maxLength: 65_536})),
+      key: Type.Optional(Type.String({maxLength: 65_536})),
+      gpuModel: Type.Optional(Type.String({maxLength: 128})),
+      gpuCount: Type.Optional(Type.Integer({minimum: 0, maximum: 64})),
+      gpuMemoryMiB: Type.Optional(Type.Integer({minimum: 1})),
+      labels: Type.Optional(Labels),
+    }),
+    output: Node,
+  }),
+  'nodes.cordon': operation({
+    summary: 'Give the node no new work.',
+    access: 'node_admin',
+    input: Type.Object({id: Reference, reason: Type.Optional(Type.String({maxLength: 256}))}),
+    output: Node,
+  }),
+  'nodes.uncordon': operation({summary: 'Give the node work again.', access: 'node_admin', input: ById, output: Node}),
+  'nodes.delete': operation({
+    summary: 'Forget a node and revoke its key; while it has work only with confirm = its name.',
+    access: 'super_admin',
+    input: Type.Object({id: Reference, confirm: Type.Optional(Type.String())}),
+    output: Done,
+  }),
+  'nodes.statsOfAll': operation({
+    summary: 'Readings of all nodes, one snapshot an interval.',
+    access: 'viewer',
+    transport: 'events',
+    input: Type.Object({interval: Type.Optional(Type.Integer({minimum: 1, maximum: 60}))}),
+    output: Type.Object({at: Time, nodes: Type.Array(NodeStats)}),
+  }),
+  'nodes.stats': operation({
+    summary: 'Readings of one node.',
+    access: 'viewer',
+    transport: 'events',
+    input: Type.Object({id: Reference, interval: Type.Optional(Type.Integer({minimum: 1, maximum: 60}))}),
+    output: NodeStats,
+  }),
+  'gpus.list': operation({
+    summary: 'Every GPU of the fleet with its holder.',
+    access: 'viewer',
+    input: Type.Object({free: Type.Optional(Type.Boolean()), model: Type.Optional(Type.String())}),
+    output: Type.Array(FleetGpu),
+  }),
+}
