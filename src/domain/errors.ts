@@ -1,0 +1,117 @@
+import {type ErrorCode, type ErrorKind, errorKinds} from '../contract/error-kinds.ts'
+
+/** One line per failure: what happened, and what to do next. Words in braces are parameters. */
+const catalogue = {
+  login_required: ['Log in first.', 'Run `gpuctl login`, or set GPUCTL_TOKEN.'],
+  login_failed: ['The user name or the password is wrong.', 'Check both and try again.'],
+  token_invalid: ['The token is not valid here.', 'Log in again, or create a new token.'],
+  token_expired: ['The token has expired.', 'Log in again, or create a new token.'],
+  role_too_low: ['This needs the role {needed}; you are {role}.', 'Ask an administrator.'],
+  scope_missing: ['The token may only read.', 'Create a token with the scope `write`.'],
+  priority_too_high: ['Priority {asked} is above your maximum of {max}.', 'Ask for at most {max}.'],
+  join_blocked: ['This machine may not join.', 'Ask an administrator to unblock it.'],
+  node_suspended: ['The node is suspended: {reason}', 'Remove it and let it join anew.'],
+  input_invalid: ['{field}: {problem}', '{fix}'],
+  input_unreadable: [
+    'The body is not readable JSON: {problem}',
+    'Send one JSON object, at most 1 MiB and 32 levels deep.',
+  ],
+  code_malformed: [
+    '{code} is not a registration code: {problem}',
+    'A code has five characters, A–Z without I, L, O and 2–9. List waiting nodes with `gpuctl node pending`.',
+  ],
+  password_weak: ['The password is too weak: {problem}', 'Choose another one.'],
+  host_unexpected: [
+    'Behind {code} is {found}, not {expected}.',
+    'Check the code on the machine itself; nothing was approved.',
+  ],
+  claim_impossible: [
+    'No node can take this claim now: {reason}',
+    'Leave out --no-queue to wait, or run `gpuctl claim explain`.',
+  ],
+  claim_over_quota: [
+    'The claim needs {asked} GPUs; your quota of {quota} leaves {left}.',
+    'Cancel a claim, or ask an administrator for more quota.',
+  ],
+  not_found: ['There is no {kind} {name}.', 'See what there is with `gpuctl {kind} list`.'],
+  code_unknown: ['No node is waiting with code {code}.', 'List waiting nodes with `gpuctl node pending`.'],
+  route_unknown: ['There is nothing at {method} {path}.', 'See /swagger/index.html for what there is.'],
+  method_unknown: ['{path} does not take {method}.', 'See /swagger/index.html for what it takes.'],
+  host_refused: [
+    'This server does not answer for the host {host}.',
+    'Use the address that `gpuctl server status` prints.',
+  ],
+  origin_refused: [
+    'Calls from the page {origin} are refused.',
+    'Call from the command line, or from the server’s own pages.',
+  ],
+  media_type_unknown: ['The body’s type {type} is not understood.', 'Send application/json.'],
+  body_too_large: ['The body is larger than {limit}.', 'Send less.'],
+  name_taken: ['There is already {kind} {name}.', 'Choose another name.'],
+  name_ambiguous: ['{name} could be any of {candidates}.', 'Give the full id.'],
+  changed_meanwhile: ['Somebody else changed {kind} {name} meanwhile.', 'Read it again, then repeat the change.'],
+  claim_moved: ['Claim {id} cannot go from {from} to {to}.', 'Read it again.'],
+  claim_finished: ['Claim {name} is over ({phase}).', 'Submit a new one.'],
+  instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
+  instance_not_running: [
+    'Instance {name} is {status}, not running.',
+    'Wait for it with `gpuctl wait instance/{name} --for running`.',
+  ],
+  node_not_pending: [
+    'Node {name} is {status}; it does not wait for approval.',
+    'See it with `gpuctl node get {name}`.',
+  ],
+  node_busy: ['Node {name} runs {count} claims.', 'Cancel them first, or confirm with the node’s name.'],
+  last_admin: ['{name} is the last super administrator.', 'Make another user super_admin first.'],
+  key_reused: ['The Idempotency-Key was used for another request.', 'Use a new key for a new request.'],
+  too_many: ['Too many {what}.', 'Try again in {seconds} s.'],
+  too_busy: ['The server is busy with {what}.', 'Try again in a few seconds.'],
+  node_offline: ['Node {name} is not connected.', 'Check the agent there: `gpuctl agent status`.'],
+  node_failed: ['Node {name} could not do it: {reason}', 'See `gpuctl node get {name}`.'],
+  node_unreachable: ['{address} cannot be reached.', 'Check the address and that the engine listens there with TLS.'],
+  runtime_refused: ['The container engine on {name} refused: {reason}', 'Mend the request, or the engine.'],
+  store_full: [
+    'The server’s disk is full; nothing was recorded.',
+    'Free space on the server; reading and releasing still work.',
+  ],
+  store_unavailable: ['The store cannot be reached.', 'Try again in a few seconds.'],
+  server_stopping: ['The server is stopping.', 'Try again when it is back.'],
+  internal: [
+    'Something went wrong in the server.',
+    'Tell the operator the request id; the server’s log has the details.',
+  ],
+} as const satisfies Record<ErrorCode, readonly [message: string, hint: string]>
+
+type Words<M> = M extends `${string}{${infer W}}${infer Rest}` ? W | Words<Rest> : never
+export type Params<C extends ErrorCode> = Record<Words<(typeof catalogue)[C][number]>, string | number>
+
+/** An expected failure: it has a code of the catalogue, words for people, and a hint what to do next. */
+export class DomainError extends Error {
+  readonly code: ErrorCode
+  readonly kind: ErrorKind
+  readonly hint: string
+  readonly details: Record<string, unknown>
+
+  constructor(code: ErrorCode, params: Record<string, string | number>, options?: ErrorOptions) {
+    const [message, hint] = catalogue[code]
+    super(fill(message, params), options)
+    this.name = 'DomainError'
+    this.code = code
+    this.kind = errorKinds[code]
+    this.hint = fill(hint, params)
+    this.details = params
+  }
+}
+
+/** `throw problem('claim_over_quota', {asked, quota, left})`: a missing or misspelt parameter does not compile. */
+export function problem<C extends ErrorCode>(code: C, params: Params<C>, options?: ErrorOptions): DomainError {
+  return new DomainError(code, params, options)
+}
+
+export function isProblem(error: unknown, code?: ErrorCode): error is DomainError {
+  return error instanceof DomainError && (code === undefined || error.code === code)
+}
+
+function fill(text: string, params: Record<string, string | number>): string {
+  return text.replace(/\{(\w+)\}/g, (_, word: string) => String(params[word] ?? ''))
+}

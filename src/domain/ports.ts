@@ -1,0 +1,303 @@
+import type {ApiToken, JoinToken, Role, User} from '../contract/schemas/auth.ts'
+import type {Image, Spec} from '../contract/schemas/catalogue.ts'
+import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
+import type {Instance} from '../contract/schemas/instances.ts'
+import type {Beat, Gpu} from '../contract/schemas/nodes.ts'
+import type {Event} from '../contract/schemas/server.ts'
+import type {Allocation, Desired, DesiredInstance, NodeRecord, Report} from './records.ts'
+
+/** Time as the domain sees it. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+}
+
+/** Rows get their `number` from the store; everything else is the domain's. */
+export type New<T> = Omit<T, 'number'>
+
+export interface UserRecord extends User {
+  passwordHash: string
+  /** Part of every login token: raising it ends them all at once (security T7). */
+  tokenVersion: number
+}
+
+export interface TokenRecord extends ApiToken {
+  ownerId: string
+  secretHash: string
+}
+
+export interface JoinTokenRecord extends JoinToken {
+  secretHash: string
+}
+
+/** One privileged or changing call. Written in the transaction of its effect. */
+export interface AuditEntry {
+  at: string
+  actor: string
+  action: string
+  object: string
+  requestId: string
+  details: Record<string, unknown>
+}
+
+export interface UserTable {
+  insert(user: New<UserRecord>): Promise<UserRecord>
+  save(user: UserRecord): Promise<void>
+  find(id: string): Promise<UserRecord | undefined>
+  findByName(username: string): Promise<UserRecord | undefined>
+  /** As find, and on a store with many writers the row stays locked until the transaction ends. */
+  lock(id: string): Promise<UserRecord | undefined>
+  list(): Promise<UserRecord[]>
+  delete(id: string): Promise<void>
+}
+
+export interface TokenTable {
+  insert(token: New<TokenRecord>): Promise<TokenRecord>
+  find(id: string): Promise<TokenRecord | undefined>
+  findBySecretHash(secretHash: string): Promise<TokenRecord | undefined>
+  listOf(ownerId: string): Promise<TokenRecord[]>
+  touch(id: string, lastUsedAt: string): Promise<void>
+  delete(id: string): Promise<void>
+}
+
+export interface JoinTokenTable {
+  insert(token: New<JoinTokenRecord>): Promise<JoinTokenRecord>
+  find(id: string): Promise<JoinTokenRecord | undefined>
+  list(): Promise<JoinTokenRecord[]>
+  /** Takes one use if one is left and it has not expired at `now`; undefined otherwise. Atomic. */
+  use(secretHash: string, now: string): Promise<JoinTokenRecord | undefined>
+  delete(id: string): Promise<void>
+}
+
+export interface NodeTable {
+  insert(node: New<NodeRecord>): Promise<NodeRecord>
+  /** Replaces the row if its version is still that of `node`; the stored one is one higher. Throws changed_meanwhile. */
+  save(node: NodeRecord): Promise<NodeRecord>
+  find(id: string): Promise<NodeRecord | undefined>
+  findByNumber(number: number): Promise<NodeRecord | undefined>
+  findByCode(code: string): Promise<NodeRecord | undefined>
+  findByKeyHash(keyHash: string): Promise<NodeRecord | undefined>
+  /** The active node of that name. */
+  findActiveByName(name: string): Promise<NodeRecord | undefined>
+  list(filter?: {admission?: NodeRecord['admission']}): Promise<NodeRecord[]>
+  /** Pending ones whose code ended before `now`. */
+  listExpired(now: string): Promise<NodeRecord[]>
+  delete(id: string): Promise<void>
+  /** Beats and inventories of many nodes in one go; written behind, without version (performance M1: never one commit per beat). */
+  saveBeats(beats: {nodeId: string; at: string; beat: Beat}[]): Promise<void>
+  /** Last beat that was written of each node, at start-up. */
+  listBeats(): Promise<{nodeId: string; at: string; beat: Beat}[]>
+}
+
+export interface ClaimFilter {
+  ownerId?: string
+  phases?: readonly ClaimPhase[]
+  name?: string
+  limit?: number
+  offset?: number
+}
+
+/** What the queue needs of a pending claim; light, because there may be 100,000. */
+export interface QueuedClaim {
+  id: string
+  number: number
+  ownerId: string
+  createdAt: string
+  spec: Claim['spec']
+}
+
+export interface ClaimTable {
+  insert(claim: New<Claim>): Promise<Claim>
+  /** Replaces the row if its version is still that of `claim`; throws changed_meanwhile otherwise. Returns it with the next version. */
+  save(claim: Claim): Promise<Claim>
+  find(id: string): Promise<Claim | undefined>
+  findByNumber(number: number): Promise<Claim | undefined>
+  /** Newest first. */
+  list(filter: ClaimFilter): Promise<Claim[]>
+  /** By beginning of the id, at most `limit`. */
+  findByPrefix(prefix: string, ownerId: string | undefined, limit: number): Promise<Claim[]>
+  /** Live (Pending, Scheduled, Running) claim of that name and owner. */
+  findLiveByName(ownerId: string, name: string): Promise<Claim | undefined>
+  /** All Pending ones, priority first (high to low), then age. */
+  pending(): Promise<QueuedClaim[]>
+  /** GPUs of all live claims of the user (rule 6). */
+  gpusHeldBy(ownerId: string): Promise<number>
+  countByPhase(): Promise<Partial<Record<ClaimPhase, number>>>
+}
+
+export interface InstanceFilter {
+  ownerId?: string
+  nodeId?: string
+  statuses?: readonly Instance['status'][]
+  /** Only those whose claim is live, or only others. */
+  live?: boolean
+  name?: string
+  limit?: number
+  offset?: number
+}
+
+export interface InstanceTable {
+  insert(instance: New<Instance>): Promise<Instance>
+  save(instance: Instance): Promise<Instance>
+  find(id: string): Promise<Instance | undefined>
+  findByNumber(number: number): Promise<Instance | undefined>
+  findByClaim(claimId: string): Promise<Instance | undefined>
+  findByPrefix(prefix: string, ownerId: string | undefined, limit: number): Promise<Instance[]>
+  list(filter: InstanceFilter): Promise<Instance[]>
+}
+
+/**
+ * GPUs of a node bound to a claim, with an epoch. A unique index on (node, GPU) among the live ones makes double booking
+ * impossible in the database itself.
+ */
+export interface AllocationTable {
+  /** Throws GpuTaken when one of its GPUs is held by a live allocation. */
+  bind(allocation: New<Allocation>): Promise<Allocation>
+  find(id: string): Promise<Allocation | undefined>
+  /** Live one of the claim. */
+  findByClaim(claimId: string): Promise<Allocation | undefined>
+  listLive(nodeId?: string): Promise<Allocation[]>
+  /** Frees its GPUs; again is no error. */
+  release(id: string, at: string): Promise<void>
+}
+
+/** Two bindings wanted one GPU; the second one lost. The caller tries another place. */
+export class GpuTaken extends Error {
+  constructor(
+    readonly nodeId: string,
+    options?: ErrorOptions,
+  ) {
+    super(`A GPU of node ${nodeId} is already taken.`, options)
+    this.name = 'GpuTaken'
+  }
+}
+
+export interface CatalogueTable<T> {
+  /** Throws name_taken. */
+  insert(entry: New<T>): Promise<T>
+  save(entry: T): Promise<void>
+  find(id: string): Promise<T | undefined>
+  findByNumber(number: number): Promise<T | undefined>
+  findByName(name: string): Promise<T | undefined>
+  list(): Promise<T[]>
+  delete(id: string): Promise<void>
+}
+
+export interface EventFilter {
+  kind?: Event['kind']
+  object?: string
+  after?: number
+  limit?: number
+}
+
+export interface EventTable {
+  append(event: Omit<Event, 'number'>): Promise<Event>
+  /** Oldest first; without `after` the newest `limit` ones. */
+  list(filter: EventFilter): Promise<Event[]>
+  /** Keeps the newest `keep` events. */
+  prune(keep: number): Promise<number>
+}
+
+export interface AuditTable {
+  append(entry: AuditEntry): Promise<void>
+  list(limit: number): Promise<AuditEntry[]>
+}
+
+export interface IdempotencyTable {
+  find(ownerId: string, key: string): Promise<{bodyHash: string; resultId: string} | undefined>
+  insert(row: {ownerId: string; key: string; bodyHash: string; resultId: string; at: string}): Promise<void>
+  prune(before: string): Promise<number>
+}
+
+export interface SettingTable {
+  get(name: string): Promise<string | undefined>
+  set(name: string, value: string): Promise<void>
+}
+
+export interface Tables {
+  users: UserTable
+  tokens: TokenTable
+  joinTokens: JoinTokenTable
+  nodes: NodeTable
+  claims: ClaimTable
+  instances: InstanceTable
+  allocations: AllocationTable
+  images: CatalogueTable<Image>
+  specs: CatalogueTable<Spec>
+  events: EventTable
+  audit: AuditTable
+  idempotency: IdempotencyTable
+  settings: SettingTable
+}
+
+/** Differences between stores as facts, not as `if (sqlite)`. */
+export interface StoreFacts {
+  name: 'sqlite' | 'postgres'
+  /** Two processes may write at once: "check, then insert" needs a lock. */
+  manyWriters: boolean
+}
+
+/**
+ * The server's memory that outlives it. Outside a transaction the tables show committed rows only; a promise that is
+ * resolved means the change survives a crash. Throws store_full and store_unavailable.
+ */
+export interface Store extends Tables {
+  readonly facts: StoreFacts
+  /**
+   * Runs the work in one transaction and resolves after its COMMIT; many transactions may share one commit. The work may
+   * run again from the start after a conflict of writers, so it has no effect outside the store and awaits nothing else.
+   */
+  transaction<T>(work: (tx: Tables) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** Wakes a controller: the key's state may have changed. Events only wake; the state is read again. */
+export type Wake = (controller: 'queue' | 'claim' | 'node', key: string) => void
+
+/** The agents' links as the domain sees them. */
+export interface Fleet {
+  connected(nodeId: string): boolean
+  /** Throws node_offline. */
+  agent(nodeId: string): AgentPort
+}
+
+export interface LogQuery {
+  follow: boolean
+  tail?: number
+  sinceNs?: bigint
+  untilNs?: bigint
+  timestamps: boolean
+  stdout: boolean
+  stderr: boolean
+}
+
+/** What the server asks of one agent over its link. Byte streams carry the frames of contract/frames.ts. */
+export interface AgentPort {
+  /** Tells what should run. The agent answers once it is stored; what comes of it arrives in reports. */
+  setDesired(desired: Desired): Promise<void>
+  logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  /** NDJSON of ContainerStats of runtime/driver.ts, one a second. */
+  stats(containerId: string, signal: AbortSignal): Promise<AsyncIterable<Record<string, unknown>>>
+  exec(containerId: string, request: ExecRequest): Promise<ExecStream>
+}
+
+export interface ExecRequest {
+  command: string[]
+  tty: boolean
+  stdin: boolean
+  env: Record<string, string>
+  user?: string
+  workingDir?: string
+  rows?: number
+  columns?: number
+}
+
+/** Frames both ways: stdin and control in; stdout, stderr and control (the exit at the end) out. */
+export interface ExecStream {
+  output: AsyncIterable<Uint8Array>
+  /** Resolves when the link has room again. */
+  write(frame: Uint8Array): Promise<void>
+  close(): void
+}
+
+export type {Allocation, Beat, Claim, Desired, DesiredInstance, Event, Gpu, Instance, NodeRecord, Report, Role}
