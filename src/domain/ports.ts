@@ -1,10 +1,11 @@
-import type {ApiToken, JoinToken, Role, User} from '../contract/schemas/auth.ts'
+import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
+import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
-import type {Beat, Gpu} from '../contract/schemas/nodes.ts'
+import type {Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
-import type {Allocation, Desired, DesiredInstance, NodeRecord, Report} from './records.ts'
+import type {Allocation, NodeRecord} from './records.ts'
 
 /** Time as the domain sees it. */
 export interface Clock {
@@ -278,18 +279,7 @@ export interface AgentPort {
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
   /** NDJSON of ContainerStats of runtime/driver.ts, one a second. */
   stats(containerId: string, signal: AbortSignal): Promise<AsyncIterable<Record<string, unknown>>>
-  exec(containerId: string, request: ExecRequest): Promise<ExecStream>
-}
-
-export interface ExecRequest {
-  command: string[]
-  tty: boolean
-  stdin: boolean
-  env: Record<string, string>
-  user?: string
-  workingDir?: string
-  rows?: number
-  columns?: number
+  exec(containerId: string, request: ExecQuery): Promise<ExecStream>
 }
 
 /** Frames both ways: stdin and control in; stdout, stderr and control (the exit at the end) out. */
@@ -299,5 +289,3 @@ export interface ExecStream {
   write(frame: Uint8Array): Promise<void>
   close(): void
 }
-
-export type {Allocation, Beat, Claim, Desired, DesiredInstance, Event, Gpu, Instance, NodeRecord, Report, Role}

@@ -1,4 +1,4 @@
-import type {Gpu} from '../contract/schemas/nodes.ts'
+import type {Inventory} from '../contract/agent-protocol.ts'
 
 /** A machine as the store keeps it; liveness and load are derived from its beats. Times RFC 3339. */
 export interface NodeRecord {
@@ -41,19 +41,6 @@ export interface NodeRecord {
   inventory: Inventory | null
 }
 
-export interface Inventory {
-  runtime: 'docker' | 'process' | 'fake'
-  runtimeVersion: string
-  cpus: number
-  memoryMiB: number
-  os: string
-  architecture: string
-  agentVersion: string
-  gpus: Gpu[]
-  /** Images can be chosen; without it only `host`. */
-  images: boolean
-}
-
 /** A node's GPUs bound to one claim. `gpuIndexes` may be empty: a claim for CPUs only. */
 export interface Allocation {
   id: string
@@ -68,65 +55,3 @@ export interface Allocation {
   createdAt: string
   releasedAt: string | null
 }
-
-/** What one instance should be on its node. */
-export interface DesiredInstance {
-  allocationId: string
-  instanceId: string
-  claimId: string
-  epoch: number
-  /** `gpuctl-<claim id>-<epoch>` */
-  containerName: string
-  name: string
-  owner: string
-  image: string
-  command?: string[]
-  env: Record<string, string>
-  labels: Record<string, string>
-  gpus: {index: number; uuid: string}[]
-  cpus?: number
-  memoryMiB?: number
-  /** `removed`: end it and take it away; `stopped` keeps the container. */
-  state: 'running' | 'stopped' | 'removed'
-  /** Grows with each start or restart that the owner asked for: a higher one starts the container again. */
-  generation: number
-  graceSeconds: number
-}
-
-/** All that a node should run. A container of this server that is not in it is a stray. */
-export interface Desired {
-  serverId: string
-  nodeId: string
-  /** Grows; an agent ignores an older one than it has stored. */
-  revision: number
-  instances: DesiredInstance[]
-}
-
-/** What an agent tells of one instance. */
-export interface InstanceReport {
-  allocationId: string
-  instanceId: string
-  claimId: string
-  epoch: number
-  generation: number
-  state: 'pulling' | 'created' | 'running' | 'exited' | 'failed' | 'removed'
-  containerId: string
-  exitCode: number | null
-  oomKilled: boolean
-  startedAt: string
-  finishedAt: string
-  /** Why it failed: a code of runtime/driver.ts and the engine's words. */
-  errorCode: string
-  message: string
-  /** Percent of a pull, null when unknown. */
-  progress: number | null
-  warnings: string[]
-}
-
-/** Messages that an agent sends over its report stream, one JSON object a line. */
-export type Report =
-  | {type: 'hello'; bootId: string; inventory: Inventory; desiredRevision: number}
-  | {type: 'beat'; beat: import('../contract/schemas/nodes.ts').Beat}
-  | {type: 'inventory'; inventory: Inventory}
-  /** `complete`: these are all containers of ours on the node; what is not in it is not there. */
-  | {type: 'instances'; complete: boolean; desiredRevision: number; instances: InstanceReport[]}

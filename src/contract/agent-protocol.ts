@@ -1,0 +1,102 @@
+import type {Beat, Gpu} from './schemas/nodes.ts'
+
+/**
+ * What server and agent say to each other over the link (HTTP/2, the server is the client). Routes of the agent:
+ * `PUT /desired` (Desired), `GET /reports` (NDJSON of Report, open for the life of the link), `GET /containers/:id/logs`
+ * (frames; query follow, tail, sinceNs, untilNs, timestamps, stdout, stderr), `GET /containers/:id/stats` (NDJSON),
+ * `POST /containers/:id/exec` (headers x-gpuctl-exec = base64url JSON of ExecQuery; frames both ways), `GET /ping`.
+ */
+export const agentRoutes = {
+  setDesired: 'PUT /desired',
+  reports: 'GET /reports',
+  logs: 'GET /containers/:id/logs',
+  stats: 'GET /containers/:id/stats',
+  exec: 'POST /containers/:id/exec',
+  ping: 'GET /ping',
+} as const
+
+export interface ExecQuery {
+  command: string[]
+  tty: boolean
+  stdin: boolean
+  env: Record<string, string>
+  user?: string
+  workingDir?: string
+  rows?: number
+  columns?: number
+}
+
+export interface Inventory {
+  runtime: 'docker' | 'process' | 'fake'
+  runtimeVersion: string
+  cpus: number
+  memoryMiB: number
+  os: string
+  architecture: string
+  agentVersion: string
+  gpus: Gpu[]
+  /** Images can be chosen; without it only `host`. */
+  images: boolean
+}
+
+/** What one instance should be on its node. */
+export interface DesiredInstance {
+  allocationId: string
+  instanceId: string
+  claimId: string
+  epoch: number
+  /** `gpuctl-<claim id>-<epoch>` */
+  containerName: string
+  name: string
+  owner: string
+  image: string
+  command?: string[]
+  env: Record<string, string>
+  labels: Record<string, string>
+  gpus: {index: number; uuid: string}[]
+  cpus?: number
+  memoryMiB?: number
+  /** `removed`: end it and take it away; `stopped` keeps the container. */
+  state: 'running' | 'stopped' | 'removed'
+  /** Grows with each start or restart that the owner asked for: a higher one starts the container again. */
+  generation: number
+  graceSeconds: number
+}
+
+/** All that a node should run. A container of this server that is not in it is a stray. */
+export interface Desired {
+  serverId: string
+  nodeId: string
+  /** Grows; an agent ignores an older one than it has stored. */
+  revision: number
+  instances: DesiredInstance[]
+}
+
+/** What an agent tells of one instance. */
+export interface InstanceReport {
+  allocationId: string
+  instanceId: string
+  claimId: string
+  epoch: number
+  generation: number
+  state: 'pulling' | 'created' | 'running' | 'exited' | 'failed' | 'removed'
+  containerId: string
+  exitCode: number | null
+  oomKilled: boolean
+  startedAt: string
+  finishedAt: string
+  /** Why it failed: a code of runtime/driver.ts and the engine's words. */
+  errorCode: string
+  message: string
+  /** Percent of a pull, null when unknown. */
+  progress: number | null
+  warnings: string[]
+}
+
+/** Messages that an agent sends over its report stream, one JSON object a line. */
+export type Report =
+  | {type: 'hello'; bootId: string; inventory: Inventory; desiredRevision: number}
+  | {type: 'beat'; beat: Beat}
+  | {type: 'inventory'; inventory: Inventory}
+  /** `complete`: these are all containers of ours on the node; what is not in it is not there. */
+  | {type: 'instances'; complete: boolean; desiredRevision: number; instances: InstanceReport[]}

@@ -1,0 +1,90 @@
+import type {Report} from '../../contract/agent-protocol.ts'
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {OperationName} from '../../contract/routes.ts'
+import type {InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
+import type {NodeStats} from '../../contract/schemas/nodes.ts'
+import type {Event} from '../../contract/schemas/server.ts'
+import type {Caller} from '../caller.ts'
+import type {ExecStream} from '../ports.ts'
+
+/** Operations that do not answer with one JSON body; their services have the shapes below. */
+type Streamed =
+  | 'nodes.statsOfAll'
+  | 'nodes.stats'
+  | 'instances.logs'
+  | 'instances.followLogs'
+  | 'instances.stats'
+  | 'instances.exec'
+  | 'events.stream'
+
+/** Operations whose caller has no user account. */
+type Anonymous = 'auth.login' | 'nodes.join' | 'nodes.joinStatus' | 'nodes.beat' | 'server.version'
+
+type MethodsOf<G extends string> = Extract<Exclude<OperationName, Streamed | Anonymous>, `${G}.${string}`>
+type Short<N extends string> = N extends `${string}.${infer M}` ? M : never
+
+/** One method per JSON operation: `services.nodes.approve(input, caller)`. */
+type Methods<G extends string> = {
+  [N in MethodsOf<G> as Short<N>]: (input: InputOf<N>, caller: Caller) => Promise<OutputOf<N>>
+}
+
+/** What is known of a caller without an account. */
+export interface Peer {
+  address: string
+  requestId: string
+}
+
+export interface Services {
+  auth: Methods<'auth'> & {
+    login(input: InputOf<'auth.login'>, peer: Peer): Promise<OutputOf<'auth.login'>>
+    /** The caller behind a JWT or an API token; throws token_invalid, token_expired. */
+    authenticate(credential: string, peer: Peer): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
+    /** Redeems a stream ticket for its path, once. */
+    redeemTicket(ticket: string, path: string): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
+  }
+  users: Methods<'users'>
+  tokens: Methods<'tokens'>
+  joinTokens: Methods<'joinTokens'>
+  nodes: Methods<'nodes'> & {
+    join(input: InputOf<'nodes.join'>, peer: Peer): Promise<OutputOf<'nodes.join'>>
+    joinStatus(input: {code: string; pollSecret?: string}, peer: Peer): Promise<OutputOf<'nodes.joinStatus'>>
+    /** The node behind a node key; throws token_invalid, node_suspended. */
+    authenticate(nodeKey: string): Promise<{id: string; name: string}>
+    beat(nodeId: string, beat: InputOf<'nodes.beat'>): Promise<void>
+    /** Called by the owner of the links. */
+    linkOpened(nodeId: string): Promise<void>
+    linkClosed(nodeId: string, reason: string): Promise<void>
+    report(nodeId: string, report: Report): Promise<void>
+    /** Readings of the active nodes, from memory; cheap enough for every tick. */
+    readings(): NodeStats[]
+    /** One node's reading; resolves the reference first. Throws not_found. */
+    resolve(reference: string, caller: Caller): Promise<{id: string; name: string}>
+    reading(nodeId: string): NodeStats | undefined
+  }
+  gpus: Methods<'gpus'>
+  claims: Methods<'claims'>
+  instances: Methods<'instances'> & {
+    /** Output so far, frames. */
+    openLogs(input: InputOf<'instances.logs'>, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+    /** Waits for the start, follows, ends with the workload. `after` is the id of the last event that the client has. */
+    followLogs(
+      input: InputOf<'instances.followLogs'>,
+      after: string | undefined,
+      caller: Caller,
+      signal: AbortSignal,
+    ): Promise<AsyncIterable<{id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}>>
+    openStats(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<InstanceStats>>
+    openExec(input: InputOf<'instances.exec'>, caller: Caller): Promise<ExecStream>
+  }
+  images: Methods<'images'>
+  specs: Methods<'specs'>
+  events: Methods<'events'> & {
+    /** Calls back with every event that is committed from now on, until the returned function is called. */
+    subscribe(listener: (event: Event) => void): () => void
+    /** Whether this caller may see it. */
+    visible(event: Event, caller: Caller): Promise<boolean>
+  }
+  server: Methods<'server'> & {
+    version(): Promise<OutputOf<'server.version'>>
+  }
+}
