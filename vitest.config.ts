@@ -1,0 +1,31 @@
+import {readFileSync} from 'node:fs'
+import {defineConfig, type TestProjectConfiguration} from 'vitest/config'
+
+const {version} = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8')) as {version: string}
+
+/** One project per folder of test/, with the longest time that one of its tests may take. */
+function project(name: string, testTimeoutMs: number, hookTimeoutMs = testTimeoutMs): TestProjectConfiguration {
+  return {
+    extends: true,
+    test: {name, include: [`test/${name}/**/*.test.ts`], testTimeout: testTimeoutMs, hookTimeout: hookTimeoutMs},
+  }
+}
+
+export default defineConfig({
+  define: {GPUCTL_VERSION: JSON.stringify(version)},
+  test: {
+    // Not threads: the SQLite binding aborts the process when a thread that uses it is ended, and tests start children.
+    pool: 'forks',
+    maxWorkers: 2,
+    sequence: {concurrent: false},
+    reporters: ['default', './test/support/reporter.ts'],
+    projects: [
+      project('unit', 10_000),
+      project('dialects', 20_000, 30_000),
+      project('cli', 30_000),
+      project('architecture', 60_000),
+      project('conformance', 60_000),
+      project('e2e', 120_000),
+    ],
+  },
+})
