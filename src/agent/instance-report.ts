@@ -1,0 +1,45 @@
+import type {DesiredInstance, InstanceReport} from '../contract/agent-protocol.ts'
+import type {FoundContainer} from '../runtime/driver.ts'
+import type {InstanceRecord} from './instance-record.ts'
+
+/** What to tell the server of one instance. */
+export function describeInstance(
+  wanted: DesiredInstance,
+  found: FoundContainer | undefined,
+  record: InstanceRecord,
+  pulling?: {percent: number | null},
+): InstanceReport {
+  const failed = record.failed?.generation === wanted.generation ? record.failed : undefined
+  return {
+    allocationId: wanted.allocationId,
+    instanceId: wanted.instanceId,
+    claimId: wanted.claimId,
+    epoch: wanted.epoch,
+    generation: record.begun?.generation ?? wanted.generation,
+    state: stateOf(wanted, found, record, pulling !== undefined, failed !== undefined),
+    containerId: found?.containerId ?? record.containerId,
+    exitCode: found?.state === 'exited' ? found.exitCode : null,
+    oomKilled: found?.oomKilled ?? false,
+    startedAt: found?.startedAt ?? '',
+    finishedAt: found?.state === 'exited' ? found.finishedAt : '',
+    errorCode: failed?.code ?? '',
+    message: failed?.message ?? '',
+    progress: pulling?.percent ?? null,
+    warnings: record.warnings,
+  }
+}
+
+function stateOf(
+  wanted: DesiredInstance,
+  found: FoundContainer | undefined,
+  record: InstanceRecord,
+  pulling: boolean,
+  failed: boolean,
+): InstanceReport['state'] {
+  if (wanted.state === 'removed' && !found) return 'removed'
+  if (failed) return 'failed'
+  if (found) return found.state
+  if (record.vanished) return 'removed'
+  if (pulling) return 'pulling'
+  return wanted.state === 'stopped' ? 'exited' : 'created'
+}

@@ -1,0 +1,102 @@
+import type {JoinReply, JoinRequest, JoinStatus} from '../contract/schemas/nodes.ts'
+import type {Clock} from '../platform/clock.ts'
+import {backoffMs} from '../platform/retry.ts'
+import type {Identity} from './identity.ts'
+
+/** How the agent calls the server before it has a key. Resolves with status and body; rejects when nobody answers. */
+export type JoinTransport = (
+  method: 'GET' | 'POST',
+  path: string,
+  options: {body?: unknown; headers?: Record<string, string>},
+) => Promise<{status: number; body: unknown}>
+
+export interface JoinProgress {
+  code(code: string, expiresAt: string): void
+  waiting(reason: string): void
+}
+
+/** The server says no for good: the person at the machine must do something. */
+export class JoinRefused extends Error {
+  override name = 'JoinRefused'
+}
+
+/**
+ * Asks to join and polls until an administrator types the code; a code that ran out is replaced by a new one. Waits for a
+ * server that is away. Source: security.md 3.1.
+ */
+export async function join(
+  server: string,
+  request: JoinRequest,
+  deps: {transport: JoinTransport; clock: Clock; signal: AbortSignal; progress: JoinProgress},
+): Promise<Identity> {
+  const {transport, clock, signal, progress} = deps
+  for (let failures = 0; ; ) {
+    signal.throwIfAborted()
+    try {
+      const reply = await ask(transport, request)
+      failures = 0
+      progress.code(reply.code, reply.expiresAt)
+      const identity = await poll(server, reply, deps)
+      if (identity) return identity
+      progress.waiting('the code ran out or was refused; asking again')
+    } catch (error) {
+      if (error instanceof JoinRefused || signal.aborted) throw error
+      failures += 1
+      progress.waiting(error instanceof Error ? error.message : String(error))
+    }
+    await pause(clock, signal, Math.max(500, backoffMs(failures, {baseMs: 500, maxMs: 15_000})))
+  }
+}
+
+async function ask(transport: JoinTransport, request: JoinRequest): Promise<JoinReply> {
+  const {status, body} = await transport('POST', '/nodes/join', {body: request})
+  if (status === 201 || status === 200) return body as JoinReply
+  const {error} = body as {error?: {message?: string; hint?: string}}
+  const words = [error?.message, error?.hint].filter(Boolean).join(' ') || `The server answered ${status}.`
+  if (status === 400 || status === 401 || status === 403 || status === 422) throw new JoinRefused(words)
+  throw new Error(words)
+}
+
+/** Undefined when the code is not known any more: expired or rejected. */
+async function poll(
+  server: string,
+  reply: JoinReply,
+  {
+    transport,
+    clock,
+    signal,
+    progress,
+  }: {transport: JoinTransport; clock: Clock; signal: AbortSignal; progress: JoinProgress},
+): Promise<Identity | undefined> {
+  const path = `/nodes/join/${encodeURIComponent(reply.code)}`
+  for (let failures = 0; ; ) {
+    await pause(clock, signal, failures === 0 ? reply.pollAfterMs : backoffMs(failures, {baseMs: 500, maxMs: 10_000}))
+    try {
+      const {status, body} = await transport('GET', path, {headers: {'x-join-secret': reply.pollSecret}})
+      if (status === 404) return undefined
+      if (status !== 200) throw new Error(`The server answered ${status}.`)
+      failures = 0
+      const {nodeId, name, nodeKey, serverId} = body as JoinStatus
+      if (nodeKey) return {server, serverId: serverId ?? '', nodeId: nodeId ?? '', name: name ?? '', nodeKey}
+    } catch (error) {
+      if (signal.aborted) throw error
+      failures += 1
+      progress.waiting(error instanceof Error ? error.message : String(error))
+    }
+  }
+}
+
+function pause(clock: Clock, signal: AbortSignal, afterMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const stop = () => {
+      timer.cancel()
+      reject(signal.reason)
+    }
+    const timer = clock.setTimeout(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, afterMs)
+    signal.addEventListener('abort', stop, {once: true})
+  })
+}

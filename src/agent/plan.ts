@@ -1,0 +1,45 @@
+import type {DesiredInstance} from '../contract/agent-protocol.ts'
+import type {FoundContainer} from '../runtime/driver.ts'
+import type {InstanceRecord} from './instance-record.ts'
+
+/** The next thing to do for one instance. `rest`: it is as it should be, or only the server can decide. */
+export type Step = 'create' | 'start' | 'stop' | 'remove' | 'rest'
+
+/**
+ * Wanted × found × remembered → the next step. Pure; the caller does it, looks again and asks again until `rest`.
+ * A container that ended is not started again before the server raises the generation: restarting is the server's rule.
+ */
+export function nextStep(wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord): Step {
+  if (wanted.state === 'removed') return found ? 'remove' : 'rest'
+  if (wanted.state === 'stopped') return found?.state === 'running' ? 'stop' : 'rest'
+  if (record.failed?.generation === wanted.generation) return 'rest'
+  if (!found) return wasStarted(wanted, undefined, record) ? 'rest' : 'create'
+  if (wasStarted(wanted, found, record)) return 'rest'
+  return found.state === 'running' && mustRestart(wanted, record) ? 'stop' : 'start'
+}
+
+/** The start that the wanted generation asks for has happened. */
+function wasStarted(
+  wanted: DesiredInstance,
+  found: FoundContainer | undefined,
+  {begun, vanished}: InstanceRecord,
+): boolean {
+  if (!begun) return found !== undefined && found.state !== 'created' // adopted: somebody started it before we remember
+  if (begun.generation < wanted.generation) return false
+  if (!found) return vanished
+  return found.state !== 'created' && found.startedAt !== begun.startedAtBefore
+}
+
+function mustRestart(wanted: DesiredInstance, {begun}: InstanceRecord): boolean {
+  return begun !== undefined && begun.generation < wanted.generation
+}
+
+/** Containers of ours that nobody wants. */
+export function strays(
+  wanted: readonly DesiredInstance[],
+  found: readonly FoundContainer[],
+  allocationOf: (container: FoundContainer) => string,
+): FoundContainer[] {
+  const known = new Set(wanted.map(one => one.allocationId))
+  return found.filter(container => !known.has(allocationOf(container)))
+}
