@@ -1,0 +1,33 @@
+/**
+ * Writes oclif.manifest.json: what every command is called and takes, so that a start need not load all commands.
+ * Builds first. `--stdout` prints it and changes no file.
+ */
+import {execFileSync} from 'node:child_process'
+import {writeFile} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {Plugin} from '@oclif/core'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], {stdio: ['ignore', 2, 2]})
+
+const plugin = new Plugin({
+  errorOnManifestCreate: true,
+  ignoreManifest: true,
+  respectNoCacheDefault: true,
+  root,
+  type: 'core',
+})
+await plugin.load()
+const text = `${JSON.stringify(sorted(plugin.manifest), undefined, 2)}\n`
+if (process.argv.includes('--stdout')) process.stdout.write(text)
+else await writeFile(join(root, 'oclif.manifest.json'), text)
+
+/** Commands, flags and properties by name, so that the file changes only where a command changed. Arguments keep theirs. */
+function sorted(value, key) {
+  if (Array.isArray(value)) return value.map(item => sorted(item))
+  if (value === null || typeof value !== 'object') return value
+  const names = Object.keys(value)
+  if (key !== 'args') names.sort()
+  return Object.fromEntries(names.map(name => [name, sorted(value[name], name)]))
+}
