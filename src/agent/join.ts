@@ -1,5 +1,5 @@
 import type {JoinReply, JoinRequest, JoinStatus} from '../contract/schemas/nodes.ts'
-import type {Clock} from '../platform/clock.ts'
+import {type Clock, sleep} from '../platform/clock.ts'
 import {backoffMs} from '../platform/retry.ts'
 import type {Identity} from './identity.ts'
 
@@ -44,7 +44,7 @@ export async function join(
       failures += 1
       progress.waiting(error instanceof Error ? error.message : String(error))
     }
-    await pause(clock, signal, Math.max(500, backoffMs(failures, {baseMs: 500, maxMs: 15_000})))
+    await sleep(clock, Math.max(500, backoffMs(failures, {baseMs: 500, maxMs: 15_000})), signal)
   }
 }
 
@@ -70,7 +70,7 @@ async function poll(
 ): Promise<Identity | undefined> {
   const path = `/nodes/join/${encodeURIComponent(reply.code)}`
   for (let failures = 0; ; ) {
-    await pause(clock, signal, failures === 0 ? reply.pollAfterMs : backoffMs(failures, {baseMs: 500, maxMs: 10_000}))
+    await sleep(clock, failures === 0 ? reply.pollAfterMs : backoffMs(failures, {baseMs: 500, maxMs: 10_000}), signal)
     try {
       const {status, body} = await transport('GET', path, {headers: {'x-join-secret': reply.pollSecret}})
       if (status === 404) return undefined
@@ -84,19 +84,4 @@ async function poll(
       progress.waiting(error instanceof Error ? error.message : String(error))
     }
   }
-}
-
-function pause(clock: Clock, signal: AbortSignal, afterMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const stop = () => {
-      timer.cancel()
-      reject(signal.reason)
-    }
-    const timer = clock.setTimeout(() => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }, afterMs)
-    signal.addEventListener('abort', stop, {once: true})
-  })
 }

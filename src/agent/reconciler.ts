@@ -1,5 +1,5 @@
 import type {Desired, DesiredInstance, InstanceReport} from '../contract/agent-protocol.ts'
-import type {Clock} from '../platform/clock.ts'
+import {type Clock, sleep} from '../platform/clock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
 import {type ContainerGpu, type FoundContainer, type RuntimeDriver, RuntimeError} from '../runtime/driver.ts'
@@ -215,7 +215,7 @@ export class Reconciler {
         this.#deps.onRuntime('degraded', error instanceof Error ? error.message : String(error))
         this.#deps.logger.warn({err: error}, 'the container engine does not answer')
       }
-      await this.#pause(Math.min(10_000, 250 * 2 ** failures))
+      await sleep(this.#deps.clock, Math.min(10_000, 250 * 2 ** failures), signal).catch(() => {})
     }
   }
 
@@ -294,15 +294,5 @@ export class Reconciler {
     }
     this.#saving = this.#saving.catch(() => {}).then(() => this.#deps.stateStore.save(state))
     return this.#saving
-  }
-
-  #pause(afterMs: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = this.#deps.clock.setTimeout(resolve, afterMs)
-      this.#stopping.signal.addEventListener('abort', () => {
-        timer.cancel()
-        resolve()
-      })
-    })
   }
 }
