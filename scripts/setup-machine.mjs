@@ -75,7 +75,7 @@ export async function startDocker() {
   const socket = `unix://${folder}/docker.sock`
   const log = openSync(join(folder, 'log'), 'a')
   const flags = ['-H', socket, '--data-root', `${folder}/data`, '--exec-root', `${folder}/exec`]
-  flags.push('--pidfile', `${folder}/pid`, '--bridge', bridge, '--log-level', 'warn')
+  flags.push('--pidfile', `${folder}/pid`, '--bridge', bridge, '--log-level', 'warn', '--shutdown-timeout', '2')
   // setpriv: the engine ends with this process also when that is killed.
   const command = isThere('setpriv') ? ['setpriv', '--pdeathsig', 'TERM', 'dockerd'] : ['dockerd']
   const env = {...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`}
