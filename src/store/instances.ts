@@ -1,0 +1,45 @@
+import type {Instance} from '../contract/schemas/instances.ts'
+import type {InstanceTable} from '../domain/ports.ts'
+import {Conditions, layoutOf, RecordTable} from './record-table.ts'
+import type {Sql} from './sql.ts'
+
+const layout = layoutOf<Instance>({
+  table: 'instances',
+  kind: 'instance',
+  nameOf: instance => instance.name,
+  columns: {
+    version: instance => instance.version,
+    claim_id: instance => instance.claimId,
+    owner_id: instance => instance.ownerId,
+    node_id: instance => instance.nodeId,
+    name: instance => instance.name,
+    status: instance => instance.status,
+  },
+})
+
+const claimIsLive = 'EXISTS (SELECT 1 FROM claims WHERE claims.id = instances.claim_id AND claims.live = 1)'
+
+export function instanceTable(sql: Sql): InstanceTable {
+  const table = new RecordTable({sql, layout})
+  return {
+    insert: instance => table.insert(instance),
+    save(instance) {
+      const isEnding = instance.desired !== 'running' || instance.status === 'exited' || instance.status === 'failed'
+      const to = isEnding ? new RecordTable({sql: sql.givingBack(), layout}) : table
+      return to.replaceVersion(instance)
+    },
+    find: id => table.find(id),
+    findByNumber: number => table.findByNumber(number),
+    findByClaim: claimId => table.first('WHERE claim_id = ?', [claimId]),
+    findByPrefix: (prefix, ownerId, limit) => table.findByPrefix(prefix, ownerId, limit),
+    list({ownerId, nodeId, statuses, live, name, limit = 1000, offset = 0}) {
+      const conditions = new Conditions()
+      if (ownerId !== undefined) conditions.add('owner_id = ?', ownerId)
+      if (nodeId !== undefined) conditions.add('node_id = ?', nodeId)
+      if (name !== undefined) conditions.add('name = ?', name)
+      if (live !== undefined) conditions.add(live ? claimIsLive : `NOT ${claimIsLive}`)
+      conditions.addIn('status', statuses)
+      return table.many(`${conditions}ORDER BY number DESC LIMIT ? OFFSET ?`, [...conditions.values, limit, offset])
+    },
+  }
+}

@@ -1,0 +1,17 @@
+/** Names of the column types, where the stores differ. */
+export interface ColumnTypes {
+  /** Primary key that the store counts up and never gives twice. */
+  number: string
+  /** Compared byte by byte. */
+  text: string
+  integer: string
+  /** One more column (or nothing): which transaction wrote the row. */
+  writer: string
+}
+
+/** One step forward. Runs once, in one transaction; the same statements for both stores. */
+export interface Migration {
+  version: number
+  name: string
+  statements(types: ColumnTypes): string[]
+}

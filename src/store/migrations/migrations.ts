@@ -1,0 +1,5 @@
+import {firstTables} from './0001-first-tables.ts'
+import type {Migration} from './migration.ts'
+
+/** All steps in their order. A released one never changes: what comes later is a new step at the end. */
+export const migrations: readonly Migration[] = [firstTables]
