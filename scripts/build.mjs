@@ -10,7 +10,6 @@ import {existsSync} from 'node:fs'
 import {mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {build} from 'esbuild'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
@@ -61,9 +60,11 @@ const rarelyUsedPartsOfDockerode = {
   },
 }
 
-await main()
+const esbuild = await import('esbuild').catch(() => undefined)
+if (esbuild) await main(esbuild)
+else skipWithoutEsbuild()
 
-async function main() {
+async function main({build}) {
   const {version} = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const entryPoints = await findEntries()
   if (!existsSync(join(root, 'src/cli/entry.ts')))
@@ -95,6 +96,15 @@ async function main() {
   })
   for (const {path, contents} of outputFiles) await writeWhenChanged(path, contents)
   await removeStale(new Set(outputFiles.map(({path}) => path)), process.argv.includes('--clean'))
+}
+
+/** `npm ci --omit=dev` runs this as well: right where dist/ came with the package, hopeless in a fresh clone. */
+function skipWithoutEsbuild() {
+  const isBuilt = existsSync(join(dist, 'cli/entry.js'))
+  console.error(
+    `build: esbuild is not installed; ${isBuilt ? 'dist/ stays as it is.' : 'install with the devDependencies.'}`,
+  )
+  process.exitCode = isBuilt ? 0 : 1
 }
 
 async function findEntries() {
