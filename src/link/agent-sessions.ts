@@ -1,0 +1,136 @@
+import type {Desired, ExecQuery, Report} from '../contract/agent-protocol.ts'
+import type {Logger} from '../platform/logger.ts'
+import {LinkError} from './link-error.ts'
+import type {DuplexCall, ServerLink} from './server-end.ts'
+
+/** One report line: an inventory of 1,024 GPUs fits. */
+const maxReportBytes = 4 * 1024 * 1024
+
+export interface SessionOwner {
+  /** The node's link is up; called before its first report. */
+  opened(nodeId: string): Promise<void>
+  closed(nodeId: string, reason: string): Promise<void>
+  report(nodeId: string, report: Report): Promise<void>
+}
+
+/** The open links, one a node: a newer one takes the place of the older. Implements the domain's port Fleet. */
+export class AgentSessions {
+  readonly #links = new Map<string, ServerLink>()
+  readonly #owner: SessionOwner
+  readonly #logger: Logger
+
+  constructor(deps: {owner: SessionOwner; logger: Logger}) {
+    this.#owner = deps.owner
+    this.#logger = deps.logger
+  }
+
+  connected(nodeId: string): boolean {
+    return this.#links.has(nodeId)
+  }
+
+  get size(): number {
+    return this.#links.size
+  }
+
+  agent(nodeId: string): AgentSession {
+    const link = this.#links.get(nodeId)
+    if (!link) throw new LinkError('link_down', 'The node is not connected.')
+    return new AgentSession(link)
+  }
+
+  /** Takes over a link whose node is known, and reads its reports until it ends. */
+  adopt(nodeId: string, link: ServerLink): void {
+    const former = this.#links.get(nodeId)
+    this.#links.set(nodeId, link)
+    former?.close('the node opened a newer link')
+    void this.#serve(nodeId, link)
+  }
+
+  /** Ends the node's link, if there is one. */
+  drop(nodeId: string, reason: string): void {
+    this.#links.get(nodeId)?.close(reason)
+  }
+
+  async close(): Promise<void> {
+    const links = [...this.#links.values()]
+    for (const link of links) link.close('the server is stopping')
+    await Promise.all(links.map(link => link.closed))
+  }
+
+  async #serve(nodeId: string, link: ServerLink): Promise<void> {
+    let reason = ''
+    try {
+      await this.#owner.opened(nodeId)
+      for await (const report of readReports(link)) await this.#owner.report(nodeId, report)
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error)
+      this.#logger.info({node: nodeId, reason}, 'the report stream of a node ended')
+    }
+    link.close(reason || 'the node ended its reports')
+    await link.closed
+    if (this.#links.get(nodeId) !== link) return
+    this.#links.delete(nodeId)
+    await this.#owner.closed(nodeId, reason).catch(error => this.#logger.error({err: error}, 'closing a link failed'))
+  }
+}
+
+/** What the server asks of one agent. Implements the domain's AgentPort. */
+export class AgentSession {
+  readonly #link: ServerLink
+
+  constructor(link: ServerLink) {
+    this.#link = link
+  }
+
+  async setDesired(desired: Desired): Promise<void> {
+    await this.#link.json({method: 'PUT', path: '/desired', body: desired})
+  }
+
+  async logs(
+    containerId: string,
+    query: {
+      follow: boolean
+      tail?: number
+      sinceNs?: bigint
+      untilNs?: bigint
+      timestamps: boolean
+      stdout: boolean
+      stderr: boolean
+    },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const search = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value))
+    const {body} = await this.#link.open(`/containers/${encodeURIComponent(containerId)}/logs?${search}`, {signal})
+    return body
+  }
+
+  async stats(containerId: string, signal: AbortSignal): Promise<AsyncIterable<Record<string, unknown>>> {
+    const {body} = await this.#link.open(`/containers/${encodeURIComponent(containerId)}/stats`, {signal})
+    return readLines(body) as AsyncIterable<Record<string, unknown>>
+  }
+
+  async exec(containerId: string, request: ExecQuery): Promise<DuplexCall> {
+    return this.#link.duplex({
+      path: `/containers/${encodeURIComponent(containerId)}/exec`,
+      headers: {'x-gpuctl-exec': Buffer.from(JSON.stringify(request)).toString('base64url')},
+    })
+  }
+}
+
+async function* readReports(link: ServerLink): AsyncGenerator<Report> {
+  const {body} = await link.open('/reports')
+  yield* readLines(body) as AsyncGenerator<Report>
+}
+
+async function* readLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+  let rest = ''
+  const decoder = new TextDecoder()
+  for await (const piece of body) {
+    rest += decoder.decode(piece, {stream: true})
+    if (rest.length > maxReportBytes) throw new Error('a line of the agent is too long')
+    const lines = rest.split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line) yield JSON.parse(line)
+  }
+}
