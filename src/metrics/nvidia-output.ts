@@ -45,7 +45,7 @@ export function parseRows(
   const cards: Card[] = []
   let driverVersion: string | null = null
   let strayLine: string | undefined
-  for (const line of text.split('\n').filter(one => one.trim() !== '')) {
+  for (const line of text.split('\n').filter(one => one.trim() !== '' && !one.startsWith('WARNING:'))) {
     const cells = line.split(',').map(cell => cell.trim())
     const cell = (field: QueryField) => known(cells[fields.indexOf(field)])
     const index = wholeNumber(cell('index'))

@@ -19,6 +19,9 @@ export interface NvidiaCollectorOptions {
   timeoutMs?: number
 }
 
+/** "infoROM is corrupted": the card works and the figures are there, with a line of warning beside them. */
+const warningCode = 14
+
 /**
  * GPUs by `nvidia-smi`: one call a sample, and one more while a card is cut into MIG slices. Such a card is not listed itself;
  * its slices are, under the indexes that `readingOfSlice` tells.
@@ -40,7 +43,7 @@ export class NvidiaCollector implements GpuCollector {
   async unavailable(): Promise<string | undefined> {
     const answer = await this.#tool.run(['-L'])
     if (answer.outcome === 'absent') return answer.words
-    if (answer.outcome === 'answered' && findsNone(answer.stdout)) return 'nvidia-smi finds no GPU.'
+    if (answer.outcome === 'answered' && findsNone(answer.words)) return 'nvidia-smi finds no GPU.'
     return undefined // a sick driver is read, too: the sample says what is wrong with it
   }
 
@@ -68,12 +71,13 @@ export class NvidiaCollector implements GpuCollector {
       return this.#read()
     }
 
-    const isEmpty = findsNone(answer.stdout)
+    const isEmpty = findsNone(answer.words)
     const {cards, driverVersion, strayLine} = parseRows(isEmpty ? '' : answer.stdout, fields)
     const vanished = this.#findVanished(cards)
     const {gpus, unreadable} = await this.#allocatable(cards)
     const complaint = strayLine === undefined ? undefined : oneLine(strayLine)
-    const failed = (answer.code !== 0 || cards.length === 0) && !isEmpty ? answer.words : undefined
+    const isAnswer = (answer.code === 0 || answer.code === warningCode) && cards.length > 0
+    const failed = isAnswer || isEmpty ? undefined : answer.words
     const reason = complaint ?? failed ?? vanished ?? unreadable
     return reason === undefined
       ? {state: 'ok', reason: '', driverVersion, gpus}
@@ -106,8 +110,8 @@ function lost(reason: string): GpuSample {
   return {state: 'lost', reason, driverVersion: null, gpus: []}
 }
 
-function findsNone(stdout: string): boolean {
-  return /^\s*no devices were found/i.test(stdout)
+function findsNone(words: string): boolean {
+  return /^\s*no devices were found/i.test(words)
 }
 
 function refusedField({code, words}: Extract<SmiAnswer, {outcome: 'answered'}>): QueryField | undefined {
