@@ -1,0 +1,38 @@
+import type {FastifyReply, FastifyRequest} from 'fastify'
+import type {Logger} from 'pino'
+import {addressOf} from './auth.ts'
+
+/** Query parameters whose values may stand in a log; of all others only the name is kept (tickets, tokens, commands). */
+const shownParameters = new Set(
+  `after all columns finished free interval kind limit listed live offset pending phase rows since status stderr
+  stdout tail timestamps tty until`.split(/\s+/),
+)
+
+/** One line for each request when it is over, also for streams and for those whose caller went away. */
+export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
+  const {asker} = request
+  logger.info(
+    {
+      requestId: request.id,
+      method: request.method,
+      path: withoutSecrets(request.url),
+      status: reply.raw.statusCode,
+      durationMs: Math.round(reply.elapsedTime),
+      address: addressOf(request),
+      ...(asker && 'username' in asker ? {user: asker.username} : {}),
+      ...(asker && 'name' in asker ? {node: asker.name} : {}),
+      ...(reply.raw.writableFinished || reply.raw.statusCode === 101 ? {} : {cut: true}),
+    },
+    'request',
+  )
+}
+
+/** The request's target as it may be logged. */
+export function withoutSecrets(target: string): string {
+  const [path, query] = target.split('?', 2) as [string, string | undefined]
+  if (query === undefined) return path.slice(0, 256)
+  const parts = [...new URLSearchParams(query)].map(([name, value]) =>
+    shownParameters.has(name) ? `${name}=${value}` : `${name}=…`,
+  )
+  return `${path.slice(0, 256)}?${parts.join('&').slice(0, 256)}`
+}

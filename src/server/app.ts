@@ -1,0 +1,88 @@
+import {randomBytes} from 'node:crypto'
+import {type FastifyInstance, fastify} from 'fastify'
+import type {Logger} from 'pino'
+import type {Event} from '../contract/schemas/server.ts'
+import type {Services} from '../domain/services/services.ts'
+import {mount} from './dialect.ts'
+import {nativeFailure} from './errors.ts'
+import {answerFailure, answerFailures, answerUnknownRoutes} from './failures.ts'
+import {Front, requestIdOf} from './front.ts'
+import {parseJson} from './json.ts'
+import type {MetricsRegistry} from './metrics.ts'
+import {type AcceptLink, nativeApi} from './native.ts'
+import {NodeReadings} from './node-readings.ts'
+import {OpenStreams} from './open-streams.ts'
+import {addPages} from './pages.ts'
+import {defaultSettings, type ServerSettings} from './settings.ts'
+import {Terminals} from './terminal.ts'
+import {Topic} from './topic.ts'
+import {Upgrades} from './upgrade.ts'
+
+export interface AppParts {
+  services: Services
+  logger: Logger
+  /** Version of the program, for the OpenAPI document. */
+  version: string
+  acceptLink: AcceptLink
+  settings?: Partial<ServerSettings>
+  /** Figures of the rest of the program, shown at /metrics. */
+  metricsRegistry?: MetricsRegistry
+}
+
+/** The control server's HTTP side, ready to be given to `listen`. */
+export async function createApp(parts: AppParts): Promise<FastifyInstance> {
+  const {services, logger, version, acceptLink, metricsRegistry} = parts
+  const settings = {...defaultSettings, ...parts.settings}
+  const boot = randomBytes(4).toString('hex')
+  const open = new OpenStreams({services, settings})
+  const upgrades = new Upgrades()
+  const events = new Topic<Event>(settings.ringEvents)
+  const unsubscribe = services.events.subscribe(event => events.publish(`${boot}-${event.number}`, event))
+  const readings = new NodeReadings({nodes: services.nodes, boot, tickMs: settings.statsTickMs})
+
+  const front = new Front({settings, upgrades, streams: open, logger})
+  const app = fastify({
+    loggerInstance: logger as never,
+    childLoggerFactory: () => logger as never,
+    disableRequestLogging: true,
+    bodyLimit: settings.maxBodyBytes,
+    genReqId: requestIdOf,
+    requestIdHeader: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    routerOptions: {ignoreTrailingSlash: true, maxParamLength: 256},
+    frameworkErrors: (error, request, reply) => {
+      try {
+        front.greet(request, reply)
+        answerFailure(error, request, reply, nativeFailure)
+      } catch (refused) {
+        answerFailure(refused, request, reply, nativeFailure)
+      }
+    },
+  }) as unknown as FastifyInstance
+
+  app.decorate('front', front)
+  app.decorateRequest('asker')
+  app.decorateRequest('credential')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', {parseAs: 'buffer'}, async (_: unknown, body: Buffer) =>
+    body.length === 0 ? undefined : parseJson(body),
+  )
+  app.addHook('onRequest', async (request, reply) => front.greet(request, reply))
+  app.addHook('onSend', async (_, reply) => {
+    if (front.stopping) reply.header('connection', 'close')
+  })
+  answerFailures(app, nativeFailure)
+  answerUnknownRoutes(app, nativeFailure)
+  addPages(app, {services, version, metricsRegistry})
+
+  const sources = {services, settings, readings, events, open, boot}
+  const terminals = new Terminals({services, settings, open, upgrades})
+  await mount(app, services, nativeApi({sources, terminals, upgrades, acceptLink}))
+  app.addHook('onClose', async () => {
+    unsubscribe()
+    open.stop()
+  })
+  await app.ready()
+  return app
+}

@@ -1,0 +1,100 @@
+import type {FastifyReply, FastifyRequest} from 'fastify'
+import type {Access, Transport} from '../contract/operation.ts'
+import {type Caller, hasRole} from '../domain/caller.ts'
+import {problem} from '../domain/errors.ts'
+import type {Peer, Services} from '../domain/services/services.ts'
+
+/** Who asks where nobody needs an account. */
+export interface Guest extends Peer {
+  /** Header X-Join-Secret. */
+  joinSecret?: string
+}
+
+/** A node that showed its key. */
+export interface NodeIdentity {
+  id: string
+  name: string
+}
+
+export type Asker = Guest | NodeIdentity | Caller
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before the body is read; undefined only where no route was found. */
+    asker: Asker | undefined
+    /** Opens a stream's credential again while the stream lives; absent where it was a ticket. */
+    credential: string | undefined
+  }
+  interface FastifyContextConfig {
+    access?: Access
+    transport?: Transport
+  }
+}
+
+export type FindCredential = (request: FastifyRequest) => string | undefined
+
+export function bearer(request: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+}
+
+/**
+ * The access check of every route that names who may call it. It runs before query and body are looked at, so that an
+ * anonymous caller learns nothing but that he is anonymous. Throws login_required, token_*, role_too_low, scope_missing.
+ */
+export function accessCheck(services: Services, findCredential: FindCredential) {
+  return async (request: FastifyRequest, _reply: FastifyReply): Promise<void> => {
+    const {access, transport} = request.routeOptions.config
+    if (access === undefined) return
+    const peer = peerOf(request)
+    const credential = findCredential(request)
+    if (access === 'public') {
+      const secret = request.headers['x-join-secret']
+      request.asker = typeof secret === 'string' ? {...peer, joinSecret: secret.slice(0, 128)} : peer
+      return
+    }
+    if (access === 'node') {
+      if (!credential) throw problem('login_required', {})
+      request.asker = await services.nodes.authenticate(credential)
+      return
+    }
+    const ticket = transport === 'events' || transport === 'socket' ? takeTicket(request) : undefined
+    if (!credential && !ticket) throw problem('login_required', {})
+    const found = credential
+      ? await services.auth.authenticate(credential, peer)
+      : await services.auth.redeemTicket(ticket as string, pathOf(request))
+    if (!hasRole(found, access)) throw problem('role_too_low', {needed: access, role: found.role})
+    const changes = request.method !== 'GET' || transport === 'socket'
+    if (changes && !found.scopes.includes('write')) throw problem('scope_missing', {})
+    request.credential = credential
+    request.asker = {...found, ...peer, ...idempotencyKeyOf(request)}
+  }
+}
+
+export function peerOf(request: FastifyRequest): Peer {
+  return {address: addressOf(request), requestId: request.id}
+}
+
+/** Address of the TCP peer; an IPv4 one in its own form also on a double-stack socket. */
+export function addressOf(request: FastifyRequest): string {
+  return (request.raw.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+}
+
+export function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] as string
+}
+
+/** A browser's stream cannot set headers; its one-time ticket stands in the query, and is no input of the operation. */
+function takeTicket(request: FastifyRequest): string | undefined {
+  const query = request.query as Record<string, unknown>
+  const {ticket} = query
+  delete query.ticket
+  return typeof ticket === 'string' && ticket !== '' ? ticket : undefined
+}
+
+function idempotencyKeyOf(request: FastifyRequest): {idempotencyKey?: string} {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return {}
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,128}$/.test(key)) return {idempotencyKey: key}
+  const fix = 'Give 1 to 128 visible ASCII characters.'
+  throw problem('input_invalid', {field: 'Idempotency-Key', problem: 'has another form', fix})
+}

@@ -1,0 +1,160 @@
+import type {FastifyReply, FastifyRequest} from 'fastify'
+import type {InputOf} from '../contract/contract.ts'
+import type {OperationName} from '../contract/routes.ts'
+import type {Event} from '../contract/schemas/server.ts'
+import type {Caller} from '../domain/caller.ts'
+import {problem} from '../domain/errors.ts'
+import type {Services} from '../domain/services/services.ts'
+import {asProblem, nativeFailure} from './errors.ts'
+import {followEvents} from './follow-events.ts'
+import type {NodeReadings} from './node-readings.ts'
+import type {OpenStreams} from './open-streams.ts'
+import type {ServerSettings} from './settings.ts'
+import {EventWriter, encodeEvent} from './stream.ts'
+import type {Topic} from './topic.ts'
+
+export type EventOperation =
+  | 'events.stream'
+  | 'nodes.statsOfAll'
+  | 'nodes.stats'
+  | 'instances.stats'
+  | 'instances.followLogs'
+
+/** What the event streams of one server share. */
+export interface StreamSources {
+  services: Services
+  settings: ServerSettings
+  readings: NodeReadings
+  events: Topic<Event>
+  open: OpenStreams
+  /** New at each start of the server; the first half of every event id. */
+  boot: string
+}
+
+export interface Visit<N extends OperationName = EventOperation> {
+  input: InputOf<N>
+  caller: Caller
+  /** Header Last-Event-ID: the last event that a returning reader has. */
+  lastId: string | undefined
+}
+
+/** Looks everything up that may still be refused with a status, then returns what feeds the open stream. */
+type Prepare<N extends EventOperation> = (
+  visit: Visit<N>,
+  sources: StreamSources,
+  signal: AbortSignal,
+) => Promise<(writer: EventWriter) => void | Promise<void>>
+
+/** What a returning reader gets first when what it missed is no longer known: forget what you had, this is new. */
+const reset = encodeEvent({event: 'reset', data: {}})
+
+export const eventSources: {[N in EventOperation]: Prepare<N>} = {
+  'events.stream':
+    async (visit, {services, events, boot}) =>
+    writer =>
+      followEvents({...visit, services, topic: events, boot, writer}),
+  'nodes.statsOfAll':
+    async ({input, lastId}, {readings}) =>
+    writer => {
+      const first = readings.current()
+      if (lastId !== undefined && lastId !== first.id) writer.send(reset)
+      writer.send(first.fleet())
+      endWith(
+        writer,
+        readings.watch(input.interval ?? 1, reading => writer.send(reading.fleet())),
+      )
+    },
+  'nodes.stats': async ({input, caller, lastId}, {readings, services}) => {
+    const {id} = await services.nodes.resolve(input.id, caller)
+    return writer => {
+      const read = (frame: Buffer | undefined) => (frame ? writer.send(frame) : writer.end())
+      const first = readings.current()
+      if (lastId !== undefined && lastId !== first.id) writer.send(reset)
+      read(first.node(id))
+      endWith(
+        writer,
+        readings.watch(input.interval ?? 1, reading => read(reading.node(id))),
+      )
+    }
+  },
+  'instances.stats': async ({input, caller}, {services, boot}, signal) => {
+    const readings = await services.instances.openStats(input, caller, signal)
+    return async writer => {
+      let sequence = 0
+      for await (const data of readings) {
+        if (signal.aborted) return
+        await writer.sendSlowly(encodeEvent({id: `${boot}-${++sequence}`, data}))
+      }
+      writer.send(encodeEvent({event: 'end', data: {}}))
+    }
+  },
+  'instances.followLogs': async ({input, caller, lastId}, {services}, signal) => {
+    const output = await services.instances.followLogs(input, lastId, caller, signal)
+    return async writer => {
+      for await (const event of output) {
+        if (signal.aborted) return
+        await writer.sendSlowly(encodeEvent(event))
+      }
+    }
+  },
+}
+
+/** Answers a request with the operation's event stream. What can be refused is refused before the first byte. */
+export async function openEventStream<N extends EventOperation>(
+  name: N,
+  input: InputOf<N>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  sources: StreamSources,
+): Promise<void> {
+  const {settings, open} = sources
+  const caller = request.asker as Caller
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  let writer: EventWriter | undefined
+  const leave = open.add({
+    caller,
+    credential: request.credential,
+    kind: 'events',
+    end: () => (writer ? writer.end() : gone.abort()),
+  })
+  gone.signal.addEventListener('abort', leave)
+  try {
+    const lastId = request.headers['last-event-id']
+    const visit = {input, caller, lastId: typeof lastId === 'string' ? lastId.slice(0, 128) : undefined}
+    const feed = await eventSources[name](visit as never, sources, gone.signal)
+    if (gone.signal.aborted) throw problem('server_stopping', {})
+    reply.hijack()
+    reply.raw.writeHead(200, {
+      ...(reply.getHeaders() as Record<string, string>),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store, no-transform',
+      'x-accel-buffering': 'no',
+    })
+    writer = new EventWriter({response: reply.raw, ...settings})
+    writer.signal.addEventListener('abort', () => gone.abort())
+    await run(feed, writer, request)
+  } catch (error) {
+    gone.abort()
+    throw error
+  }
+}
+
+async function run(feed: (writer: EventWriter) => void | Promise<void>, writer: EventWriter, request: FastifyRequest) {
+  try {
+    const fed = feed(writer)
+    if (!fed) return
+    await fed
+  } catch (error) {
+    if (writer.signal.aborted) return
+    const failure = asProblem(error, 0)
+    if (failure.kind === 'internal') request.log.error({requestId: request.id, err: failure.cause}, 'stream failed')
+    writer.send(encodeEvent({event: 'failure', data: nativeFailure(failure, request.id).body}))
+  }
+  writer.end()
+}
+
+function endWith(writer: EventWriter, unsubscribe: () => void): void {
+  if (writer.signal.aborted) unsubscribe()
+  else writer.signal.addEventListener('abort', unsubscribe)
+}

@@ -1,0 +1,41 @@
+import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import {type DomainError, problem} from '../domain/errors.ts'
+import {pathOf} from './auth.ts'
+import {asProblem, type Failure, sendFailure} from './errors.ts'
+
+export type Render = (error: DomainError, requestId: string, request: FastifyRequest) => Failure
+
+/** Everything that is thrown below this scope is answered in its words; the causes of bugs stay in the log. */
+export function answerFailures(scope: FastifyInstance, render: Render): void {
+  scope.setErrorHandler((error, request, reply) => answerFailure(error, request, reply, render))
+}
+
+export function answerFailure(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  render: Render,
+): FastifyReply {
+  const failure = asProblem(error, request.routeOptions.bodyLimit, request.headers['content-type'])
+  if (failure.kind === 'internal') {
+    request.log.error({requestId: request.id, path: pathOf(request), err: failure.cause ?? failure}, 'request failed')
+  }
+  return sendFailure(reply, failure, render(failure, request.id, request))
+}
+
+/** Answers 404, or 405 where the path is known with another method. Call it before the routes of the scope are made. */
+export function answerUnknownRoutes(scope: FastifyInstance, render: Render): void {
+  const known: {method: string; pattern: RegExp}[] = []
+  scope.addHook('onRoute', ({method, url}) => {
+    const pattern = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}/?$`)
+    for (const one of [method].flat()) known.push({method: one, pattern})
+  })
+  scope.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request)
+    const allowed = known.filter(({pattern}) => pattern.test(path)).map(({method}) => method)
+    const words = {method: request.method, path: path.slice(0, 256)}
+    if (allowed.length === 0) return answerFailure(problem('route_unknown', words), request, reply, render)
+    reply.header('allow', [...new Set(allowed)].join(', '))
+    return answerFailure(problem('method_unknown', words), request, reply, render)
+  })
+}

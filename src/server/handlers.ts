@@ -1,0 +1,86 @@
+import type {InputOf, OutputOf} from '../contract/contract.ts'
+import type {OperationName} from '../contract/routes.ts'
+import type {Caller} from '../domain/caller.ts'
+import type {Services} from '../domain/services/services.ts'
+import type {Guest, NodeIdentity} from './auth.ts'
+import type {EventOperation} from './event-routes.ts'
+
+/** Operations that answer with one JSON body. */
+export type JsonOperation = Exclude<OperationName, EventOperation | 'instances.logs' | 'instances.exec'>
+
+/** Who asks, by what the operation demands of him (`access` in the contract). */
+type AskerOf<N extends JsonOperation> = N extends 'auth.login' | 'server.version' | 'nodes.join' | 'nodes.joinStatus'
+  ? Guest
+  : N extends 'nodes.beat'
+    ? NodeIdentity
+    : Caller
+
+type Handlers = {
+  [N in JsonOperation]: (input: InputOf<N>, asker: AskerOf<N>, services: Services) => Promise<OutputOf<N>>
+}
+
+/** One line for each operation; a missing one does not compile. */
+export const handlers: Handlers = {
+  'auth.login': (input, peer, {auth}) => auth.login(input, peer),
+  'auth.logout': (input, caller, {auth}) => auth.logout(input, caller),
+  'auth.whoami': (input, caller, {auth}) => auth.whoami(input, caller),
+  'auth.streamTicket': (input, caller, {auth}) => auth.streamTicket(input, caller),
+
+  'server.status': (input, caller, {server}) => server.status(input, caller),
+  'server.version': (_, __, {server}) => server.version(),
+
+  'users.list': (input, caller, {users}) => users.list(input, caller),
+  'users.create': (input, caller, {users}) => users.create(input, caller),
+  'users.update': (input, caller, {users}) => users.update(input, caller),
+  'users.delete': (input, caller, {users}) => users.delete(input, caller),
+
+  'tokens.list': (input, caller, {tokens}) => tokens.list(input, caller),
+  'tokens.create': (input, caller, {tokens}) => tokens.create(input, caller),
+  'tokens.revoke': (input, caller, {tokens}) => tokens.revoke(input, caller),
+
+  'joinTokens.list': (input, caller, {joinTokens}) => joinTokens.list(input, caller),
+  'joinTokens.create': (input, caller, {joinTokens}) => joinTokens.create(input, caller),
+  'joinTokens.revoke': (input, caller, {joinTokens}) => joinTokens.revoke(input, caller),
+
+  'nodes.join': (input, peer, {nodes}) => nodes.join(input, peer),
+  'nodes.joinStatus': ({code}, {joinSecret, ...peer}, {nodes}) =>
+    nodes.joinStatus({code, pollSecret: joinSecret}, peer),
+  'nodes.beat': (beat, node, {nodes}) => nodes.beat(node.id, beat).then(() => ({done: true})),
+  'nodes.list': (input, caller, {nodes}) => nodes.list(input, caller),
+  'nodes.get': (input, caller, {nodes}) => nodes.get(input, caller),
+  'nodes.approve': (input, caller, {nodes}) => nodes.approve(input, caller),
+  'nodes.reject': (input, caller, {nodes}) => nodes.reject(input, caller),
+  'nodes.add': (input, caller, {nodes}) => nodes.add(input, caller),
+  'nodes.cordon': (input, caller, {nodes}) => nodes.cordon(input, caller),
+  'nodes.uncordon': (input, caller, {nodes}) => nodes.uncordon(input, caller),
+  'nodes.delete': (input, caller, {nodes}) => nodes.delete(input, caller),
+
+  'gpus.list': (input, caller, {gpus}) => gpus.list(input, caller),
+
+  'claims.submit': (input, caller, {claims}) => claims.submit(input, caller),
+  'claims.list': (input, caller, {claims}) => claims.list(input, caller),
+  'claims.get': (input, caller, {claims}) => claims.get(input, caller),
+  'claims.explain': (input, caller, {claims}) => claims.explain(input, caller),
+  'claims.explainSpec': (input, caller, {claims}) => claims.explainSpec(input, caller),
+  'claims.cancel': (input, caller, {claims}) => claims.cancel(input, caller),
+
+  'instances.list': (input, caller, {instances}) => instances.list(input, caller),
+  'instances.get': (input, caller, {instances}) => instances.get(input, caller),
+  'instances.create': (input, caller, {instances}) => instances.create(input, caller),
+  'instances.start': (input, caller, {instances}) => instances.start(input, caller),
+  'instances.stop': (input, caller, {instances}) => instances.stop(input, caller),
+  'instances.restart': (input, caller, {instances}) => instances.restart(input, caller),
+  'instances.delete': (input, caller, {instances}) => instances.delete(input, caller),
+
+  'images.list': (input, caller, {images}) => images.list(input, caller),
+  'images.create': (input, caller, {images}) => images.create(input, caller),
+  'images.update': (input, caller, {images}) => images.update(input, caller),
+  'images.delete': (input, caller, {images}) => images.delete(input, caller),
+
+  'specs.list': (input, caller, {specs}) => specs.list(input, caller),
+  'specs.create': (input, caller, {specs}) => specs.create(input, caller),
+  'specs.update': (input, caller, {specs}) => specs.update(input, caller),
+  'specs.delete': (input, caller, {specs}) => specs.delete(input, caller),
+
+  'events.list': (input, caller, {events}) => events.list(input, caller),
+}

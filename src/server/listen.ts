@@ -1,0 +1,125 @@
+import {randomUUID} from 'node:crypto'
+import {once} from 'node:events'
+import {readFileSync} from 'node:fs'
+import {createServer, type Server, type ServerOptions} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
+import type {AddressInfo, Socket} from 'node:net'
+import type {FastifyInstance} from 'fastify'
+import {problem} from '../domain/errors.ts'
+import {nativeFailure} from './errors.ts'
+
+export interface ListenAddress {
+  host: string
+  /** 0 = a free one. */
+  port: number
+}
+
+/** PEM texts. */
+export interface Tls {
+  cert: string
+  key: string
+}
+
+/** Listens at all addresses, or at none. Resolves with them as they were bound; rejects with Node's error (EADDRINUSE, …). */
+export async function listen(
+  app: FastifyInstance,
+  addresses: readonly ListenAddress[],
+  tls?: Tls,
+): Promise<ListenAddress[]> {
+  const bound: ListenAddress[] = []
+  try {
+    for (const {host, port} of addresses) {
+      const server = makeServer(app, tls)
+      app.front.servers.add(server)
+      server.listen({host, port})
+      await once(server, 'listening')
+      bound.push({host, port: (server.address() as AddressInfo).port})
+      app.front.hosts.add(host)
+    }
+    return bound
+  } catch (error) {
+    for (const server of app.front.servers) server.close()
+    app.front.servers.clear()
+    throw error
+  }
+}
+
+/**
+ * Stops in good order: no new connection, streams and terminals ended, requests in flight answered – or cut after
+ * `graceMs`. A second call while the first one waits cuts at once.
+ */
+export async function close(app: FastifyInstance, {graceMs = 8000}: {graceMs?: number} = {}): Promise<void> {
+  const {front} = app
+  const servers = [...front.servers]
+  const closed = Promise.all(servers.map(server => (server.listening ? once(server, 'close') : undefined)))
+  if (front.stopping) {
+    cut(app)
+    await closed
+    return
+  }
+  front.stopping = true
+  for (const server of servers) server.close()
+  front.streams.stop()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, graceMs)
+  })
+  await Promise.race([front.idle(), late, closed])
+  clearTimeout(timer)
+  cut(app)
+  await closed
+  await app.close()
+}
+
+function cut({front}: FastifyInstance): void {
+  front.upgrades.destroyAll()
+  for (const server of front.servers) server.closeAllConnections()
+}
+
+function makeServer(app: FastifyInstance, tls: Tls | undefined): Server {
+  const {settings, upgrades} = app.front
+  const options: ServerOptions = {
+    maxHeaderSize: 16 * 1024,
+    requestTimeout: settings.requestTimeoutMs,
+    headersTimeout: settings.requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(5000, settings.requestTimeoutMs),
+    keepAliveTimeout: settings.keepAliveTimeoutMs,
+    // A missing Host is refused by the host check, with words.
+    requireHostHeader: false,
+  }
+  const server: Server = tls ? createTlsServer({...options, ...tls, minVersion: 'TLSv1.2'}) : createServer(options)
+  server.maxConnections = settings.maxConnections ?? threeQuartersOfDescriptors()
+  server.on('request', app.routing)
+  server.on('upgrade', (request, socket, head) => upgrades.dispatch(app.routing, request, socket as Socket, head))
+  server.on('clientError', (error, socket) => refuse(error, socket as Socket))
+  return server
+}
+
+/** Answers what is not even HTTP, or came too slowly, or with too large a head. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, wrong] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'its head is larger than 16 KiB']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'it came too slowly']
+        : ['400 Bad Request', 'it is not HTTP']
+  const requestId = randomUUID()
+  const {body} = nativeFailure(problem('input_unreadable', {problem: wrong as string}), requestId)
+  const text = JSON.stringify(body)
+  const head = [`HTTP/1.1 ${status}`, 'Content-Type: application/json; charset=utf-8', `X-Request-Id: ${requestId}`]
+  socket.end(`${head.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`)
+}
+
+/** What the process may open, less what it needs for files, the store and its own calls. */
+function threeQuartersOfDescriptors(): number {
+  try {
+    const limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1])
+    return Math.floor(limit * 0.75) || 768
+  } catch {
+    return 768
+  }
+}

@@ -1,0 +1,106 @@
+import type {Socket} from 'node:net'
+import {Readable} from 'node:stream'
+import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import {contract, type InputOf} from '../contract/contract.ts'
+import type {Operation} from '../contract/operation.ts'
+import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
+import type {Caller} from '../domain/caller.ts'
+import {problem} from '../domain/errors.ts'
+import {bearer, type NodeIdentity} from './auth.ts'
+import type {Dialect} from './dialect.ts'
+import {nativeFailure} from './errors.ts'
+import {type EventOperation, openEventStream, type StreamSources} from './event-routes.ts'
+import {handlers, type JsonOperation} from './handlers.ts'
+import {inputReader} from './input.ts'
+import type {Terminals} from './terminal.ts'
+import type {Upgrades} from './upgrade.ts'
+
+/** Takes over the socket of an agent that dialled in and showed its key, and answers the upgrade. */
+export type AcceptLink = (socket: Socket, head: Buffer, node: NodeIdentity) => void
+
+export interface NativeParts {
+  sources: StreamSources
+  terminals: Terminals
+  upgrades: Upgrades
+  acceptLink: AcceptLink
+}
+
+/** Name of the upgrade with which an agent asks for its link. */
+const linkProtocol = 'gpuctl-link'
+
+/** The native API: every operation of the contract at its route, and the door for the agents' links. */
+export function nativeApi(parts: NativeParts): Dialect {
+  return {
+    prefix: apiPrefix,
+    credential: bearer,
+    failure: nativeFailure,
+    routes: scope => {
+      for (const name of Object.keys(routes) as OperationName[]) addOperation(scope, name, parts)
+      addLink(scope, parts)
+    },
+  }
+}
+
+type Answer = (input: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+
+function addOperation(scope: FastifyInstance, name: OperationName, parts: NativeParts): void {
+  const operation: Operation = contract[name]
+  const [method, path] = routes[name].split(' ') as [string, string]
+  const {access, transport = 'json', input} = operation
+  const readInput = inputReader({method, path, schema: input})
+  const answer = answerOf(name, operation, parts)
+  scope.route({
+    method,
+    url: path,
+    config: {access, transport},
+    bodyLimit: name === 'nodes.join' ? parts.sources.settings.maxJoinBytes : undefined,
+    handler: (request, reply) => answer(readInput(request), request, reply),
+  })
+}
+
+function answerOf(name: OperationName, operation: Operation, {sources, terminals}: NativeParts): Answer {
+  const {transport = 'json'} = operation
+  if (transport === 'socket') {
+    return (input, request, reply) => terminals.open(input as InputOf<'instances.exec'>, request, reply)
+  }
+  if (transport === 'bytes') {
+    return (input, request, reply) => sendLogs(input as InputOf<'instances.logs'>, request, reply, sources)
+  }
+  if (transport === 'events') {
+    return (input, request, reply) => openEventStream(name as EventOperation, input as never, request, reply, sources)
+  }
+  const handle = handlers[name as JsonOperation]
+  return async (input, request, reply) => {
+    const output = await handle(input as never, request.asker as never, sources.services)
+    // The schema decides what leaves the house: a member that it does not name is dropped. Compiled at first use.
+    const body = reply.serializeInput(output as Record<string, unknown>, operation.output as Record<string, unknown>)
+    return reply
+      .code(operation.status ?? 200)
+      .type('application/json; charset=utf-8')
+      .send(body)
+  }
+}
+
+async function sendLogs(
+  input: InputOf<'instances.logs'>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  {services}: StreamSources,
+): Promise<FastifyReply> {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  const frames = await services.instances.openLogs(input, request.asker as Caller, gone.signal)
+  return reply.type('application/vnd.gpuctl.frames').send(Readable.from(frames, {objectMode: false}))
+}
+
+function addLink(scope: FastifyInstance, {upgrades, acceptLink}: NativeParts): void {
+  scope.get('/link', {config: {access: 'node'}}, async (request, reply) => {
+    const upgrade = upgrades.take(request.raw, linkProtocol)
+    if (!upgrade) {
+      const fix = `Connect with Upgrade: ${linkProtocol}.`
+      throw problem('input_invalid', {field: 'Upgrade', problem: 'is not that of a link', fix})
+    }
+    reply.hijack()
+    acceptLink(upgrade.socket, upgrade.head, request.asker as NodeIdentity)
+  })
+}
