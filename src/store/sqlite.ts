@@ -74,7 +74,8 @@ export async function openSqlite({path, migrations, onFatal}: SqliteOptions): Pr
       async close() {
         await groups.idle()
         await reserve.settled()
-        // Readers first: the last connection to close moves the log into the file and removes it.
+        // Asked for, because a connection whose statements are not yet collected does not do it by closing.
+        if (opened.length > 0) writer.exec('PRAGMA wal_checkpoint(TRUNCATE)')
         while (opened.length > 0) opened.pop()!.close()
         if (temporary) rmSync(temporary, {recursive: true, force: true})
       },
