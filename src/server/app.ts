@@ -1,7 +1,8 @@
 import {randomBytes} from 'node:crypto'
-import {type FastifyInstance, fastify} from 'fastify'
+import {type FastifyInstance, type FastifyRequest, fastify, LogController} from 'fastify'
 import type {Logger} from 'pino'
 import type {Event} from '../contract/schemas/server.ts'
+import {problem} from '../domain/errors.ts'
 import type {Services} from '../domain/services/services.ts'
 import {mount} from './dialect.ts'
 import {nativeFailure} from './errors.ts'
@@ -44,7 +45,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: logger as never,
     childLoggerFactory: () => logger as never,
-    disableRequestLogging: true,
+    logController: new LogController({disableRequestLogging: true}),
     bodyLimit: settings.maxBodyBytes,
     genReqId: requestIdOf,
     requestIdHeader: false,
@@ -65,9 +66,11 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   app.decorateRequest('asker')
   app.decorateRequest('credential')
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', {parseAs: 'buffer'}, async (_: unknown, body: Buffer) =>
-    body.length === 0 ? undefined : parseJson(body),
-  )
+  app.addContentTypeParser('application/json', {parseAs: 'buffer'}, async ({headers}: FastifyRequest, body: Buffer) => {
+    const {'content-encoding': coding = 'identity'} = headers
+    if (coding !== 'identity') throw problem('media_type_unknown', {type: coding.slice(0, 64)})
+    return body.length === 0 ? undefined : parseJson(body)
+  })
   app.addHook('onRequest', async (request, reply) => front.greet(request, reply))
   app.addHook('onSend', async (_, reply) => {
     if (front.stopping) reply.header('connection', 'close')

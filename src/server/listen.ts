@@ -27,19 +27,20 @@ export async function listen(
   tls?: Tls,
 ): Promise<ListenAddress[]> {
   const bound: ListenAddress[] = []
+  const servers: Server[] = []
   try {
     for (const {host, port} of addresses) {
       const server = makeServer(app, tls)
-      app.front.servers.add(server)
       server.listen({host, port})
       await once(server, 'listening')
+      servers.push(server)
       bound.push({host, port: (server.address() as AddressInfo).port})
       app.front.hosts.add(host)
     }
+    for (const server of servers) app.front.servers.add(server)
     return bound
   } catch (error) {
-    for (const server of app.front.servers) server.close()
-    app.front.servers.clear()
+    for (const server of servers) server.close()
     throw error
   }
 }
