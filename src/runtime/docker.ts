@@ -1,0 +1,262 @@
+import {setTimeout as delay} from 'node:timers/promises'
+import type {ContainerInspectInfo} from 'dockerode'
+import {type DockerAddress, DockerEngine, deadlineMs, pieces} from './docker-engine.ts'
+import {engineStatus} from './docker-errors.ts'
+import {watchContainers} from './docker-events.ts'
+import {openExec} from './docker-exec.ts'
+import {JsonLineReader} from './docker-frames.ts'
+import {checkImageReference, pullImage} from './docker-images.ts'
+import {readLogs} from './docker-logs.ts'
+import {createOptions} from './docker-spec.ts'
+import {coreLimit, hasPast, isAfterTheEnd, readStats, type StatsFrame} from './docker-stats.ts'
+import {
+  type ContainerSpec,
+  type ContainerStats,
+  type ExecSession,
+  type ExecSpec,
+  type FoundContainer,
+  type LogChunk,
+  type LogOptions,
+  type RuntimeDriver,
+  RuntimeError,
+  type RuntimeEvent,
+  type RuntimeFacts,
+  type RuntimeInfo,
+} from './driver.ts'
+import {label} from './labels.ts'
+
+export type DockerOptions = DockerAddress & {
+  /** Only containers with this in their label gpuctl.server are ours. */
+  serverId: string
+  /** Where several nodes share an engine: only those of this node are ours. */
+  nodeId?: string
+}
+
+/** Parallel looks at containers, for `list`. */
+const parallelInspects = 8
+
+/** Runs containers on a Docker Engine (API 1.41 or newer). */
+export class DockerDriver implements RuntimeDriver {
+  readonly name = 'docker'
+  readonly facts: RuntimeFacts = {
+    images: true,
+    gpuVendors: ['nvidia', 'amd', 'fake'],
+    enforcesMemory: true,
+    enforcesCpus: true,
+  }
+  readonly #engine: DockerEngine
+  readonly #ours: Record<string, string>
+
+  constructor({serverId, nodeId, ...address}: DockerOptions) {
+    this.#engine = new DockerEngine(address)
+    this.#ours = {[label.server]: serverId, ...(nodeId ? {[label.node]: nodeId} : {})}
+  }
+
+  async unavailable(): Promise<string | undefined> {
+    return this.ping().then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+  }
+
+  async ping(): Promise<void> {
+    await this.#engine.call('Asking the engine', docker => docker.ping(), deadlineMs.ping)
+  }
+
+  async info(): Promise<RuntimeInfo> {
+    const info = await this.#engine.call('Asking about the engine', docker => docker.info())
+    return {
+      name: info.Name,
+      version: info.ServerVersion,
+      cpus: info.NCPU,
+      memoryMiB: Math.floor(info.MemTotal / 1024 / 1024),
+      os: info.OperatingSystem,
+      architecture: info.Architecture,
+    }
+  }
+
+  async list(): Promise<FoundContainer[]> {
+    const filters = {label: Object.entries(this.#ours).map(([key, value]) => `${key}=${value}`)}
+    const listed = await this.#engine.call('Listing containers', (docker, abortSignal) =>
+      docker.listContainers({all: true, filters, abortSignal}),
+    )
+    const found: FoundContainer[] = []
+    for (let at = 0; at < listed.length; at += parallelInspects) {
+      const some = listed.slice(at, at + parallelInspects).map(({Id}) => this.inspect(Id))
+      for (const container of await Promise.all(some)) if (container) found.push(container)
+    }
+    return found
+  }
+
+  async inspect(containerId: string): Promise<FoundContainer | undefined> {
+    const info = await this.#look(containerId)
+    return info && describe(info)
+  }
+
+  pull(image: string, onProgress: (percent: number | undefined) => void = () => {}): Promise<void> {
+    return pullImage(this.#engine, image, onProgress)
+  }
+
+  async create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {
+    checkImageReference(spec.image)
+    const labels = {...spec.labels, ...this.#ours}
+    const options = createOptions(spec, labels, this.#engine.socketPath !== undefined)
+    const deadline = performance.now() + deadlineMs.create
+    for (;;) {
+      try {
+        const made = await this.#engine.call(
+          `Creating ${spec.name}`,
+          async (docker, abortSignal) => {
+            const container = await docker.createContainer({...options, abortSignal})
+            return container as typeof container & {Warnings?: string[]; warnings?: string[]}
+          },
+          Math.max(1, deadline - performance.now()),
+        )
+        return {containerId: made.id, warnings: made.Warnings ?? []}
+      } catch (error) {
+        if (!(error instanceof RuntimeError) || error.code !== 'name_taken') throw error
+        const containerId = await this.#adopt(spec.name, labels)
+        if (containerId) return {containerId, warnings: []}
+        if (performance.now() > deadline) throw error
+        await delay(100) // the name is held by one that is on its way in or out
+      }
+    }
+  }
+
+  async start(containerId: string): Promise<void> {
+    await this.#mustLook(containerId)
+    try {
+      await this.#settle('Starting the container', [304], (docker, abortSignal) =>
+        docker.getContainer(containerId).start({abortSignal}),
+      )
+    } catch (error) {
+      // What could not get its GPU stays "created" for ever, and would hold its name.
+      if (error instanceof RuntimeError && error.code === 'gpu_unavailable') await this.remove(containerId)
+      throw error
+    }
+  }
+
+  async stop(containerId: string, graceSeconds: number): Promise<void> {
+    if (!(await this.#look(containerId))) return
+    const limitMs = graceSeconds * 1000 + deadlineMs.call
+    await this.#settle(
+      'Stopping the container',
+      [304, 404],
+      (docker, abortSignal) => docker.getContainer(containerId).stop({t: graceSeconds, abortSignal}),
+      limitMs,
+    )
+  }
+
+  async remove(containerId: string): Promise<void> {
+    if (!(await this.#look(containerId))) return
+    // As long as a create may take: the engine deletes the container's files meanwhile.
+    const deadline = performance.now() + deadlineMs.create
+    await this.#settle(
+      'Removing the container',
+      [404, 409],
+      (docker, abortSignal) => docker.getContainer(containerId).remove({force: true, v: true, abortSignal}),
+      deadlineMs.create,
+    )
+    while (await this.#look(containerId)) {
+      if (performance.now() > deadline) throw new RuntimeError('timeout', 'The container was not removed in time.')
+      await delay(50) // 409: somebody else's removal is under way
+    }
+  }
+
+  async *logs(containerId: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
+    yield* readLogs(this.#engine, await this.#mustLook(containerId), options, signal)
+  }
+
+  async *stats(containerId: string, signal: AbortSignal): AsyncGenerator<ContainerStats> {
+    const info = await this.#mustLook(containerId)
+    if (!info.State.Running) return
+    const doing = 'Reading statistics'
+    const request = {path: `/containers/${info.Id}/stats`, query: {stream: true}}
+    const stream = await this.#engine.stream(doing, request, signal)
+    const reader = new JsonLineReader()
+    for await (const piece of pieces(stream, doing, signal)) {
+      for (const frame of reader.read(piece) as StatsFrame[]) {
+        if (isAfterTheEnd(frame)) return
+        if (hasPast(frame)) yield readStats(frame, coreLimit(info))
+      }
+    }
+  }
+
+  async exec(containerId: string, spec: ExecSpec): Promise<ExecSession> {
+    const {Id} = await this.#mustLook(containerId)
+    return openExec(this.#engine, Id, spec)
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
+    const labels = Object.entries(this.#ours).map(([key, value]) => `${key}=${value}`)
+    return watchContainers(this.#engine, labels, signal)
+  }
+
+  async close(): Promise<void> {
+    this.#engine.close()
+  }
+
+  /** Undefined also for a container that is not ours: it does not exist for us. */
+  async #look(nameOrId: string): Promise<ContainerInspectInfo | undefined> {
+    const info = await this.#inspectAny(nameOrId)
+    return info && hasLabels(info, this.#ours) ? info : undefined
+  }
+
+  async #mustLook(containerId: string): Promise<ContainerInspectInfo> {
+    const info = await this.#look(containerId)
+    if (!info) throw new RuntimeError('no_container', `There is no container ${containerId.slice(0, 80)} of ours.`)
+    return info
+  }
+
+  async #inspectAny(nameOrId: string): Promise<ContainerInspectInfo | undefined> {
+    if (!/^[A-Za-z0-9][\w.-]{0,254}$/.test(nameOrId)) return undefined // it goes into a path
+    try {
+      return await this.#engine.call('Looking at the container', (docker, abortSignal) =>
+        docker.getContainer(nameOrId).inspect({abortSignal}),
+      )
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'no_container') return undefined
+      throw error
+    }
+  }
+
+  /** The id of the container of that name if it is the one that we wanted to make (reliability F5). */
+  async #adopt(name: string, labels: Record<string, string>): Promise<string | undefined> {
+    const info = await this.#inspectAny(name)
+    if (!info) return undefined
+    if (hasLabels(info, labels)) return info.Id
+    throw new RuntimeError('name_taken', `The name ${name} is held by a container that is not this one.`)
+  }
+
+  /** A call for which some refusals mean that things are as wanted. */
+  async #settle(doing: string, settled: number[], work: Parameters<DockerEngine['call']>[1], limitMs?: number) {
+    await this.#engine.call(
+      doing,
+      (docker, signal) =>
+        work(docker, signal).catch(error => {
+          if (!settled.includes(engineStatus(error) ?? 0)) throw error
+        }),
+      limitMs,
+    )
+  }
+}
+
+function hasLabels({Config}: ContainerInspectInfo, labels: Record<string, string>): boolean {
+  return Object.entries(labels).every(([key, value]) => Config.Labels?.[key] === value)
+}
+
+function describe({Id, Name, Config, State}: ContainerInspectInfo): FoundContainer {
+  const time = (text: string) => (text.startsWith('0001-') ? '' : text)
+  const state = State.Status === 'created' ? 'created' : State.Running || State.Restarting ? 'running' : 'exited'
+  return {
+    containerId: Id,
+    name: Name.replace(/^\//, ''),
+    image: Config.Image,
+    labels: Config.Labels ?? {},
+    state,
+    exitCode: state === 'exited' ? State.ExitCode : null,
+    oomKilled: State.OOMKilled,
+    startedAt: time(State.StartedAt),
+    finishedAt: state === 'exited' ? time(State.FinishedAt) : '',
+  }
+}
