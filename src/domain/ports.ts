@@ -5,6 +5,7 @@ import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import type {Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
+import type {Offer} from './placement.ts'
 import type {Allocation, NodeRecord} from './records.ts'
 
 /** Time as the domain sees it. */
@@ -288,4 +289,19 @@ export interface ExecStream {
   /** Resolves when the link has room again. */
   write(frame: Uint8Array): Promise<void>
   close(): void
+}
+
+/** The queue as the services see it. */
+export interface QueueView {
+  offers(): Offer[]
+  /** 1 = next; null when the claim does not wait. */
+  position(claimId: string): number | null
+  /** How many waiting claims a new one would stand behind. */
+  countAhead(claim: {number: number; createdAtMs: number; spec: Claim['spec']}): number
+  /** Some node could hold it if it were empty. */
+  isPossible(spec: Claim['spec']): boolean
+  /** The node that is kept for the oldest blocked claim. */
+  reservation(): {claimId: string; nodeId: string} | undefined
+  /** More than half of the fleet fell silent at once: nobody is given up until it is clear why (reliability F7). */
+  isFrozen(): boolean
 }

@@ -86,5 +86,7 @@ export interface Services {
   }
   server: Methods<'server'> & {
     version(): Promise<OutputOf<'server.version'>>
+    /** Called about once a second: writes beats behind, drops requests whose code ran out, prunes old rows. */
+    maintain(): Promise<void>
   }
 }

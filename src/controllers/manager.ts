@@ -1,0 +1,109 @@
+import type {QueueView, Wake} from '../domain/ports.ts'
+import type {Timer} from '../platform/clock.ts'
+import {ClaimController} from './claim-controller.ts'
+import {type ControllerDependencies, type ControllerSettings, controllerDefaults} from './dependencies.ts'
+import {NodeController} from './node-controller.ts'
+import {QueueController} from './queue-controller.ts'
+import {SilenceWatch} from './silence-watch.ts'
+
+export interface Controllers {
+  /**
+   * `queue`: `claim:<id>` or `node:<id>`, what changed for placement. `claim`: a claim id. `node`: a node id; a node that
+   * has just connected: `opened:<id>:<revision that its agent has stored>`.
+   */
+  wake: Wake
+  queue: QueueView
+  /** Loads what is unfinished and goes on with it. Resolves when the store has been read. */
+  start(): Promise<void>
+  /** Resolves when no controller works any more. Nothing is undone: the next start goes on. */
+  stop(): Promise<void>
+  /** Resolves when there is nothing left to do at this moment; for tests and benches. */
+  idle(): Promise<void>
+}
+
+export function createControllers(deps: ControllerDependencies): Controllers {
+  const settings: ControllerSettings = {...controllerDefaults, ...deps.settings}
+  const {store, clock, memory, journal} = deps
+  const watch = new SilenceWatch({memory, ...settings})
+  const nodes = new NodeController(deps, settings)
+  const queue: QueueController = new QueueController(deps, {
+    wakeNode: id => nodes.wake(id),
+    isFrozen: () => watch.isFrozen,
+  })
+  const claims: ClaimController = new ClaimController(deps, {
+    wakeNode: id => nodes.wake(id),
+    offerChanged: id => queue.nodeChanged(id),
+    claimChanged: (id, requeue) => queue.claimChanged(id, requeue),
+    isLost: id => watch.isLost(id),
+  })
+  let timer: Timer | undefined
+  let ticking: Promise<void> = Promise.resolve()
+  let isStopped = false
+
+  const wake: Wake = (controller, key) => {
+    const [what, id = '', revision = '0'] = key.split(':')
+    if (controller === 'claim') claims.wake(key)
+    else if (controller === 'node' && what === 'opened') nodes.linkOpened(id, Number(revision))
+    else if (controller === 'node') nodes.wake(key)
+    else if (what === 'claim') queue.claimChanged(id)
+    else if (what === 'node') queue.nodeChanged(id)
+    else queue.tick()
+  }
+
+  async function tick(): Promise<void> {
+    const active = queue.view.offers().map(({nodeId}) => nodeId)
+    const {newlyLost, frozenChanged} = watch.look(active)
+    if (frozenChanged) await tellFreeze()
+    for (const nodeId of newlyLost) {
+      for (const {claimId} of await store.allocations.listLive(nodeId)) claims.wake(claimId)
+    }
+    queue.tick()
+  }
+
+  function tellFreeze(): Promise<void> {
+    const [type, message] = watch.isFrozen
+      ? ['MassSilence', 'Most nodes fell silent at once: no claim is given up until they are heard again.']
+      : ['MassSilenceOver', 'Most nodes are heard again.']
+    return journal.change((_, record) => record.event('server', {id: deps.serverId, name: 'server'}, type!, message!))
+  }
+
+  function plan(): void {
+    if (isStopped) return
+    const run = () => {
+      ticking = tick()
+        .catch(error => deps.onError('tick', '', error))
+        .finally(plan)
+    }
+    timer = clock.setTimeout(run, settings.tickMs, {unref: true})
+  }
+
+  async function idle(): Promise<void> {
+    // One may wake another: at rest is when all were, one after the other, twice.
+    for (let round = 0; round < 2; round++) {
+      await ticking
+      await claims.idle()
+      await queue.idle()
+      await nodes.idle()
+    }
+  }
+
+  return {
+    wake,
+    queue: queue.view,
+    async start() {
+      const unfinished = await store.allocations.listLive()
+      for (const {claimId} of unfinished) claims.wake(claimId)
+      for (const nodeId of new Set(unfinished.map(one => one.nodeId))) nodes.wake(nodeId)
+      queue.tick()
+      await queue.idle()
+      plan()
+    },
+    async stop() {
+      isStopped = true
+      timer?.cancel()
+      await ticking
+      await Promise.all([claims.close(), queue.close(), nodes.close()])
+    },
+    idle,
+  }
+}

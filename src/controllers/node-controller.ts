@@ -1,0 +1,137 @@
+import type {Desired, DesiredInstance} from '../contract/agent-protocol.ts'
+import type {Claim} from '../contract/schemas/claims.ts'
+import type {Instance} from '../contract/schemas/instances.ts'
+import {allocationId, containerName, generationOf, wantedState} from '../domain/allocation.ts'
+import type {Allocation} from '../domain/records.ts'
+import {WorkQueue} from '../platform/work-queue.ts'
+import type {ControllerDependencies, ControllerSettings} from './dependencies.ts'
+
+/** Finished instances whose containers a node is asked to keep. */
+const mostKept = 100
+
+/** Tells each connected node what should run there. Key: node id. */
+export class NodeController {
+  readonly #deps: ControllerDependencies
+  readonly #settings: ControllerSettings
+  readonly #queue: WorkQueue<string>
+  /** What each node was told over its present link. */
+  readonly #told = new Map<string, {text: string; revision: number}>()
+
+  constructor(deps: ControllerDependencies, settings: ControllerSettings) {
+    this.#deps = deps
+    this.#settings = settings
+    this.#queue = new WorkQueue<string>({
+      reconcile: nodeId => this.#reconcile(nodeId),
+      concurrency: 16,
+      clock: deps.clock,
+      retry: {baseMs: 250, maxMs: 15_000},
+      onError: (key, error) => deps.onError('node', key, error),
+    })
+  }
+
+  wake(nodeId: string): void {
+    this.#queue.add(nodeId)
+  }
+
+  /** A new link: whatever was told before is told again, above the revision that the agent has stored. */
+  linkOpened(nodeId: string, storedRevision: number): void {
+    const revision = Math.max(storedRevision, this.#told.get(nodeId)?.revision ?? 0)
+    this.#told.set(nodeId, {text: '', revision})
+    this.wake(nodeId)
+  }
+
+  idle(): Promise<void> {
+    return this.#queue.idle()
+  }
+
+  close(): Promise<void> {
+    return this.#queue.close()
+  }
+
+  async #reconcile(nodeId: string): Promise<undefined> {
+    const {fleet, memory, clock, serverId} = this.#deps
+    if (!fleet.connected(nodeId)) {
+      this.#told.delete(nodeId)
+      return
+    }
+    const instances = await this.#desired(nodeId)
+    const text = JSON.stringify(instances)
+    const told = this.#told.get(nodeId)
+    if (told?.text === text) return
+    const revision = Math.max(clock.now(), (told?.revision ?? 0) + 1)
+    memory.noteSent(nodeId, revision, instances)
+    this.#told.set(nodeId, {text: '', revision})
+    const desired: Desired = {serverId, nodeId, revision, instances}
+    await fleet.agent(nodeId).setDesired(desired)
+    if (this.#told.get(nodeId)?.revision === revision) this.#told.set(nodeId, {text, revision})
+    return
+  }
+
+  /** Live allocations; what is finished and kept for its logs; and what the node still has of work that went elsewhere. */
+  async #desired(nodeId: string): Promise<DesiredInstance[]> {
+    const {store, memory, secrets, clock} = this.#deps
+    const wanted = new Map<string, DesiredInstance>()
+    for (const allocation of await store.allocations.listLive(nodeId)) {
+      const claim = await store.claims.find(allocation.claimId)
+      const instance = claim && (await store.instances.find(claim.instanceId))
+      if (!claim || !instance) continue
+      wanted.set(allocation.id, this.#describe(allocation, claim, instance, wantedState(allocation, claim, instance)))
+    }
+    const finished = await store.instances.list({
+      nodeId,
+      live: false,
+      statuses: ['exited', 'failed', 'stopping', 'deleting'],
+      limit: mostKept,
+    })
+    for (const instance of finished) {
+      const id = allocationId(instance.claimId, instance.epoch, secrets)
+      if (wanted.has(id) || instance.epoch === 0) continue
+      const isDeleted = instance.desired === 'deleted'
+      if (isDeleted && (instance.status !== 'deleting' || !memory.report(id))) continue
+      if (clock.now() - Date.parse(instance.finishedAt ?? instance.updatedAt) > this.#settings.keepExitedMs) continue
+      const allocation = await store.allocations.find(id)
+      const claim = await store.claims.find(instance.claimId)
+      if (!allocation || !claim || allocation.nodeId !== nodeId) continue
+      wanted.set(id, this.#describe(allocation, claim, instance, isDeleted ? 'removed' : 'stopped'))
+    }
+    for (const report of memory.reportsOfNode(nodeId)) {
+      if (wanted.has(report.allocationId)) continue
+      const allocation = await store.allocations.find(report.allocationId)
+      const claim = allocation && (await store.claims.find(allocation.claimId))
+      const instance = claim && (await store.instances.find(claim.instanceId))
+      if (allocation && claim && instance) {
+        wanted.set(allocation.id, this.#describe(allocation, claim, instance, 'removed'))
+      }
+    }
+    // Of two bindings of one claim the newer comes last: it is the one whose epoch the agent remembers.
+    return [...wanted.values()].sort((a, b) => a.epoch - b.epoch || (a.allocationId < b.allocationId ? -1 : 1))
+  }
+
+  #describe(
+    allocation: Allocation,
+    claim: Claim,
+    instance: Instance,
+    state: DesiredInstance['state'],
+  ): DesiredInstance {
+    const {spec} = claim
+    return {
+      allocationId: allocation.id,
+      instanceId: instance.id,
+      claimId: claim.id,
+      epoch: allocation.epoch,
+      containerName: containerName(claim.id, allocation.epoch),
+      name: claim.name,
+      owner: claim.owner,
+      image: spec.image,
+      command: spec.command,
+      env: spec.env ?? {},
+      labels: spec.labels ?? {},
+      gpus: allocation.gpus.map(({index, uuid}) => ({index, uuid})),
+      cpus: spec.cpus,
+      memoryMiB: spec.memoryMiB,
+      state,
+      generation: generationOf(instance),
+      graceSeconds: this.#deps.memory.graceSeconds(allocation.id),
+    }
+  }
+}

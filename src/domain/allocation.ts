@@ -1,0 +1,35 @@
+import type {DesiredInstance} from '../contract/agent-protocol.ts'
+import type {Claim} from '../contract/schemas/claims.ts'
+import type {Instance} from '../contract/schemas/instances.ts'
+import {isFinal} from './claim.ts'
+import type {Allocation} from './records.ts'
+import type {Secrets} from './security-ports.ts'
+
+/** Each binding of a claim has a fixed id, so that what a node tells of it can be found again after any crash. */
+export function allocationId(claimId: string, epoch: number, {sha256}: Pick<Secrets, 'sha256'>): string {
+  const hex = sha256(`allocation ${claimId} ${epoch}`)
+  return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join(
+    '-',
+  )
+}
+
+export function containerName(claimId: string, epoch: number): string {
+  return `gpuctl-${claimId}-${epoch}`
+}
+
+/** Which start of the container is wanted; grows with every start and restart. */
+export function generationOf(instance: Pick<Instance, 'restarts'>): number {
+  return instance.restarts + 1
+}
+
+/** What the node should make of an allocation that still holds its GPUs. */
+export function wantedState(
+  allocation: Pick<Allocation, 'epoch'>,
+  claim: Claim,
+  instance: Pick<Instance, 'desired'>,
+): DesiredInstance['state'] {
+  const {phase, epoch} = claim.status
+  if (phase === 'Pending' || epoch !== allocation.epoch || instance.desired === 'deleted') return 'removed'
+  if (isFinal(phase) || instance.desired === 'stopped') return 'stopped'
+  return 'running'
+}

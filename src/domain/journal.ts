@@ -1,0 +1,80 @@
+import type {Event} from '../contract/schemas/server.ts'
+import {isProblem} from './errors.ts'
+import type {Clock, Store, Tables} from './ports.ts'
+
+/** Writes down what happens, in the transaction in which it happens. */
+export interface Recorder {
+  event(
+    kind: Event['kind'],
+    object: {id: string; name: string},
+    type: string,
+    message: string,
+    actor?: string,
+  ): Promise<void>
+  /** One row for each changing call (security T31). Never a secret in the details. */
+  audit(
+    who: {username?: string; address?: string; requestId: string},
+    action: string,
+    object: string,
+    details?: Record<string, unknown>,
+  ): Promise<void>
+}
+
+/** Tries after a lost race of two writers, whose later one reads again. */
+const tries = 8
+
+/** The one way to change the store: events and audit rows come with the change, and subscribers hear of it after COMMIT. */
+export class Journal {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #listeners = new Set<(event: Event) => void>()
+
+  constructor({store, clock}: {store: Store; clock: Clock}) {
+    this.#store = store
+    this.#clock = clock
+  }
+
+  /** Runs the work in a transaction. It may run several times, so it has no effect outside the store. */
+  async change<T>(work: (tx: Tables, record: Recorder) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      let events: Event[] = []
+      try {
+        const result = await this.#store.transaction(tx => {
+          events = []
+          return work(tx, this.#recorder(tx, events))
+        })
+        for (const event of events) this.#publish(event)
+        return result
+      } catch (error) {
+        if (!isProblem(error, 'changed_meanwhile') || attempt >= tries) throw error
+      }
+    }
+  }
+
+  subscribe(listener: (event: Event) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #recorder(tx: Tables, events: Event[]): Recorder {
+    const at = new Date(this.#clock.now()).toISOString()
+    return {
+      event: async (kind, {id, name}, type, message, actor = 'system') => {
+        events.push(await tx.events.append({at, kind, objectId: id, objectName: name, type, message, actor}))
+      },
+      audit: ({username = 'anonymous', address, requestId}, action, object, details = {}) =>
+        tx.audit.append({
+          at,
+          actor: username,
+          action,
+          object,
+          requestId,
+          details: {...details, ...(address ? {address} : {})},
+        }),
+    }
+  }
+
+  #publish(event: Event): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+}

@@ -1,0 +1,121 @@
+import type {Node, NodeStats} from '../contract/schemas/nodes.ts'
+import type {FleetMemory} from './fleet-memory.ts'
+import type {NodeRecord} from './records.ts'
+
+export interface LivenessSettings {
+  /** Online until the last beat is so old. The documents' own figures (wire.md 6.4). */
+  onlineForMs: number
+  staleForMs: number
+}
+export const livenessDefaults: LivenessSettings = {onlineForMs: 60_000, staleForMs: 300_000}
+
+/** By the age of the last beat; undefined = there was none. */
+export function livenessOf(ageMs: number | undefined, settings: LivenessSettings = livenessDefaults): Node['liveness'] {
+  if (ageMs === undefined) return 'never'
+  if (ageMs <= settings.onlineForMs) return 'online'
+  return ageMs <= settings.staleForMs ? 'stale' : 'offline'
+}
+
+/** The admission until it is active, then the liveness. */
+export function statusWord(admission: Node['admission'], liveness: Node['liveness']): Node['status'] {
+  if (admission !== 'active') return admission
+  return liveness === 'never' ? 'joining' : liveness
+}
+
+/** The GPUs that the node has, with the latest readings where there are some. */
+export function gpusOf(node: NodeRecord, memory: FleetMemory): Node['gpus'] {
+  const known = node.inventory?.gpus ?? []
+  const live = memory.beat(node.id)?.gpus
+  if (!live || live.length === 0) return known
+  const byUuid = new Map(live.map(gpu => [gpu.uuid, gpu]))
+  return known.map(gpu => byUuid.get(gpu.uuid) ?? gpu)
+}
+
+export interface NodeView {
+  connected: boolean
+  gpusUsed: number
+  /** Shows the code of a pending node. */
+  mayApprove: boolean
+  nameTaken: boolean
+}
+
+/** A node as the API shows it: what the store keeps, and what is known of it at this moment. */
+export function describeNode(node: NodeRecord, memory: FleetMemory, view: NodeView): Node {
+  const beat = memory.beat(node.id)
+  const liveness = memory.liveness(node.id)
+  const gpus = gpusOf(node, memory)
+  const pending = node.admission === 'pending'
+  return {
+    id: node.id,
+    number: node.number,
+    createdAt: node.createdAt,
+    updatedAt: node.updatedAt,
+    name: node.name,
+    hostname: node.hostname,
+    status: statusWord(node.admission, liveness),
+    admission: node.admission,
+    liveness,
+    connected: view.connected,
+    schedulable: node.schedulable,
+    cordonReason: node.cordonReason,
+    code: pending && view.mayApprove ? node.code : null,
+    codeExpiresAt: pending && view.mayApprove ? node.codeExpiresAt : null,
+    address: node.address,
+    claimedAddress: node.claimedAddress,
+    fingerprint: node.fingerprint,
+    nameTaken: view.nameTaken,
+    kind: node.kind,
+    runtime: node.inventory?.runtime ?? 'docker',
+    runtimeState: beat?.runtimeState ?? 'unknown',
+    runtimeReason: beat?.runtimeReason ?? '',
+    gpuState: beat?.gpuState ?? (gpus.length > 0 ? 'ok' : 'none'),
+    gpuReason: beat?.gpuReason ?? '',
+    gpus,
+    gpusFree: Math.max(0, gpus.length - view.gpusUsed),
+    cpus: node.inventory?.cpus ?? 0,
+    memoryMiB: node.inventory?.memoryMiB ?? 0,
+    os: node.inventory?.os ?? node.os,
+    architecture: node.inventory?.architecture ?? '',
+    agentVersion: node.inventory?.agentVersion ?? node.agentVersion,
+    labels: node.labels,
+    lastSeenAt: memory.lastSeenAt(node.id),
+    simulated: gpus.some(gpu => gpu.simulated) || node.inventory?.runtime === 'fake',
+  }
+}
+
+/** One node's reading for the streams. */
+export function describeReading(
+  node: Pick<NodeRecord, 'id' | 'number' | 'name' | 'admission'>,
+  memory: FleetMemory,
+): NodeStats {
+  const beat = memory.beat(node.id)
+  const used = beat?.memoryUsedMiB ?? null
+  const total = beat?.memoryTotalMiB ?? null
+  return {
+    id: node.id,
+    number: node.number,
+    name: node.name,
+    at: memory.lastSeenAt(node.id),
+    status: statusWord(node.admission, memory.liveness(node.id)),
+    cpuPercent: beat?.cpuPercent ?? null,
+    memoryPercent: used !== null && total ? Math.round((used / total) * 1000) / 10 : null,
+    memoryUsedMiB: used,
+    memoryTotalMiB: total,
+    diskPercent: beat?.diskPercent ?? null,
+    load1: beat?.load1 ?? null,
+    uptimeSeconds: beat?.uptimeSeconds ?? null,
+    networkRxBytes: beat?.networkRxBytes ?? null,
+    networkTxBytes: beat?.networkTxBytes ?? null,
+    gpus: (beat?.gpus ?? []).map(gpu => ({
+      index: gpu.index,
+      uuid: gpu.uuid,
+      model: gpu.model,
+      utilizationPercent: gpu.utilizationPercent,
+      memoryUsedMiB: gpu.memoryUsedMiB,
+      memoryMiB: gpu.memoryMiB,
+      temperatureC: gpu.temperatureC,
+      powerW: gpu.powerW,
+      simulated: gpu.simulated,
+    })),
+  }
+}

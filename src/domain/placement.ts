@@ -1,0 +1,161 @@
+import type {ClaimSpec} from '../contract/schemas/claims.ts'
+
+/** A node as placement sees it. Memory in MiB. */
+export interface Offer {
+  nodeId: string
+  name: string
+  /** Why it takes no work at all now (`cordoned`, `offline`, `Docker is not answering`, …), or ''. */
+  refusal: string
+  /** Any image can be run; without it only `host`. */
+  images: boolean
+  labels: Record<string, string>
+  cpus: number
+  cpusFree: number
+  memoryMiB: number
+  memoryFreeMiB: number
+  gpus: readonly OfferedGpu[]
+}
+
+export interface OfferedGpu {
+  index: number
+  uuid: string
+  model: string
+  memoryMiB: number | null
+  free: boolean
+}
+
+export interface Verdict {
+  nodeId: string
+  node: string
+  fits: boolean
+  /** The first unmet need, in words; '' when it fits. */
+  reason: string
+}
+
+/** The part of a spec that decides where it can run. Claims of one shape fit, or do not fit, together. */
+export type Needs = Pick<ClaimSpec, 'image' | 'gpus' | 'cpus' | 'memoryMiB' | 'node' | 'nodeLabels'>
+
+export function shapeOf({image, gpus, cpus, memoryMiB, node, nodeLabels}: Needs): string {
+  const labels = nodeLabels ? Object.entries(nodeLabels).sort(([a], [b]) => (a < b ? -1 : 1)) : []
+  return JSON.stringify([
+    image === 'host',
+    gpus?.count ?? 0,
+    gpus?.model ? bare(gpus.model) : '',
+    gpus?.minMemoryMiB ?? 0,
+    cpus ?? 0,
+    memoryMiB ?? 0,
+    node ?? '',
+    labels,
+  ])
+}
+
+/** Without regard to case, spaces and punctuation: `rtx4090` finds "NVIDIA GeForce RTX 4090". */
+export function modelMatches(model: string, wanted: string): boolean {
+  return bare(model).includes(bare(wanted))
+}
+
+function bare(model: string): string {
+  return model.toLowerCase().replace(/[^a-z0-9]/g, '')
+}
+
+export function gpuSuits(gpu: Pick<OfferedGpu, 'model' | 'memoryMiB'>, needs: Needs): boolean {
+  const {model, minMemoryMiB} = needs.gpus ?? {}
+  if (model !== undefined && !modelMatches(gpu.model, model)) return false
+  return minMemoryMiB === undefined || (gpu.memoryMiB ?? 0) >= minMemoryMiB
+}
+
+/** The node's GPUs that the claim would get, or the first need that the node does not meet. */
+export function fit(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reason: string} {
+  const never = impossible(needs, offer)
+  if (offer.refusal !== '') return {reason: offer.refusal}
+  if (never !== '') return {reason: never}
+  const count = needs.gpus?.count ?? 0
+  const free = offer.gpus.filter(gpu => gpu.free && gpuSuits(gpu, needs))
+  if (free.length < count) {
+    const suitable = offer.gpus.filter(gpu => gpuSuits(gpu, needs)).length
+    return {reason: `has ${free.length} of ${suitable} GPUs free${count > 1 ? `, ${count} asked` : ''}`}
+  }
+  if ((needs.cpus ?? 0) > offer.cpusFree) return {reason: `${round(offer.cpusFree)} CPUs free, ${needs.cpus} asked`}
+  if ((needs.memoryMiB ?? 0) > offer.memoryFreeMiB) {
+    return {reason: `${size(offer.memoryFreeMiB)} of memory free, ${size(needs.memoryMiB ?? 0)} asked`}
+  }
+  // The smallest cards that suffice, and of equal ones the first: big ones stay for who needs them.
+  const best = free.sort((a, b) => (a.memoryMiB ?? 0) - (b.memoryMiB ?? 0) || a.index - b.index).slice(0, count)
+  return {gpus: best.sort((a, b) => a.index - b.index)}
+}
+
+/** Why the node could not hold it even if it were empty and well, or ''. */
+export function impossible(needs: Needs, offer: Offer): string {
+  if (needs.node !== undefined && needs.node !== offer.name && needs.node !== offer.nodeId) {
+    return `is not the node ${needs.node}`
+  }
+  for (const [key, value] of Object.entries(needs.nodeLabels ?? {})) {
+    if (offer.labels[key] !== value) return `label ${key}=${value} missing`
+  }
+  if (!offer.images && needs.image !== 'host') return 'runs only the image host'
+  const count = needs.gpus?.count ?? 0
+  if (count > 0) {
+    const problem = gpusMissing(needs, offer, count)
+    if (problem) return problem
+  }
+  if ((needs.cpus ?? 0) > offer.cpus) return `has ${offer.cpus} CPUs, ${needs.cpus} asked`
+  if ((needs.memoryMiB ?? 0) > offer.memoryMiB) {
+    return `has ${size(offer.memoryMiB)} of memory, ${size(needs.memoryMiB ?? 0)} asked`
+  }
+  return ''
+}
+
+function gpusMissing(needs: Needs, {gpus}: Offer, count: number): string {
+  const {model, minMemoryMiB} = needs.gpus ?? {}
+  if (gpus.length === 0) return 'has no GPU'
+  const ofModel = model === undefined ? gpus : gpus.filter(gpu => modelMatches(gpu.model, model))
+  if (ofModel.length === 0) return `model ${[...new Set(gpus.map(gpu => gpu.model))].join(', ')} ≠ ${model}`
+  const large = ofModel.filter(gpu => (gpu.memoryMiB ?? 0) >= (minMemoryMiB ?? 0))
+  if (large.length === 0) return `no GPU with ≥ ${size(minMemoryMiB ?? 0)}`
+  return large.length < count ? `has only ${large.length} GPUs, ${count} asked` : ''
+}
+
+/** The fullest node that can still hold it, and why each other one cannot. Pure. */
+export function place(
+  needs: Needs,
+  offers: readonly Offer[],
+): {offer: Offer; gpus: OfferedGpu[]} | {verdicts: Verdict[]} {
+  let best: {offer: Offer; gpus: OfferedGpu[]} | undefined
+  const verdicts: Verdict[] = []
+  for (const offer of offers) {
+    const found = fit(needs, offer)
+    if ('reason' in found) verdicts.push({nodeId: offer.nodeId, node: offer.name, fits: false, reason: found.reason})
+    else if (!best || isTighter(offer, best.offer)) best = {offer, gpus: found.gpus}
+  }
+  return best ?? {verdicts}
+}
+
+/** What each node says to it. */
+export function explain(needs: Needs, offers: readonly Offer[]): Verdict[] {
+  return offers.map(offer => {
+    const found = fit(needs, offer)
+    const reason = 'reason' in found ? found.reason : ''
+    return {nodeId: offer.nodeId, node: offer.name, fits: reason === '', reason}
+  })
+}
+
+/** Fewer free GPUs, then less free memory, then the name: the same node for the same question. */
+export function isTighter(one: Offer, other: Offer): boolean {
+  const difference = freeGpus(one) - freeGpus(other) || one.memoryFreeMiB - other.memoryFreeMiB
+  return difference !== 0 ? difference < 0 : one.name < other.name
+}
+
+export function freeGpus({gpus}: Offer): number {
+  let free = 0
+  for (const gpu of gpus) if (gpu.free) free++
+  return free
+}
+
+/** MiB for people. */
+function size(memoryMiB: number): string {
+  return memoryMiB >= 1024 ? `${round(memoryMiB / 1024)} GiB` : `${memoryMiB} MiB`
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
+}

@@ -1,0 +1,223 @@
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {User} from '../../contract/schemas/auth.ts'
+import type {Caller} from '../caller.ts'
+import {problem} from '../errors.ts'
+import {LoginGuard} from '../login-guard.ts'
+import type {UserRecord} from '../ports.ts'
+import type {SessionClaims} from '../security-ports.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import type {Peer, Services} from './services.ts'
+
+type Identity = Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>
+
+const sessionSeconds = 12 * 60 * 60
+const ticketMs = 60_000
+const mostTickets = 10_000
+/** More logouts than this at a time end all logins of their user instead. */
+const mostRevoked = 5_000
+const revokedSetting = 'auth.revoked'
+/** `lastUsedAt` of a token is not written more often than this. */
+const touchEveryMs = 60_000
+export const audience = 'gpuctl'
+
+/** Who somebody is: passwords, login tokens, API tokens, tickets. */
+export class AuthService {
+  readonly #deps: ServiceDependencies
+  readonly #guard: LoginGuard
+  readonly #tickets = new Map<string, {path: string; identity: Identity; untilMs: number}>()
+  readonly #touched = new Map<string, number>()
+  /** jti → when its token would have expired, seconds. */
+  #revoked: Promise<Map<string, number>> | undefined
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps
+    this.#guard = new LoginGuard(deps)
+  }
+
+  methods(): Services['auth'] {
+    return {
+      login: (input, peer) => this.login(input, peer),
+      authenticate: credential => this.authenticate(credential),
+      redeemTicket: async (ticket, path) => this.#redeemTicket(ticket, path),
+      logout: (input, caller) => this.#logout(input, caller),
+      whoami: (_, caller) => this.#whoami(caller),
+      streamTicket: async ({path}, caller) => this.#streamTicket(path, caller),
+    }
+  }
+
+  async login({username, password}: InputOf<'auth.login'>, peer: Peer): Promise<OutputOf<'auth.login'>> {
+    const {store, passwords, journal} = this.#deps
+    const user = await store.users.findByName(username)
+    const isRight = await this.#guard.attempt(username, peer.address, async () => {
+      if (user?.enabled) return passwords.verify(user.passwordHash, password)
+      await passwords.verifyDummy(password)
+      return false
+    })
+    if (!isRight || !user) throw problem('login_failed', {})
+    const session = this.#session(user)
+    await journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))
+    return session
+  }
+
+  async authenticate(credential: string): Promise<Identity> {
+    return credential.startsWith('gpt_') ? this.#byToken(credential) : this.#bySession(credential)
+  }
+
+  #session(user: UserRecord): OutputOf<'auth.login'> {
+    const {clock, secrets, sessions, server} = this.#deps
+    const iat = Math.floor(clock.now() / 1000)
+    const exp = iat + sessionSeconds
+    const {username, role, number: uid, tokenVersion: ver} = user
+    const claims: SessionClaims = {
+      sub: username,
+      uid,
+      username,
+      role,
+      authorityId: role === 'super_admin' ? 888 : 100,
+      ver,
+      jti: secrets.uuid(),
+      iat,
+      exp,
+      iss: server.id,
+      aud: audience,
+    }
+    return {token: sessions.sign(claims), expiresAt: new Date(exp * 1000).toISOString(), user: publicUser(user)}
+  }
+
+  async #bySession(token: string): Promise<Identity> {
+    const {sessions, store, server} = this.#deps
+    const checked = sessions.verify(token)
+    if ('refused' in checked) throw problem(checked.refused === 'expired' ? 'token_expired' : 'token_invalid', {})
+    const {sub, uid, ver, jti, exp, iss, aud} = checked.claims
+    if (iss !== server.id || aud !== audience) throw problem('token_invalid', {})
+    const user = await store.users.findByName(sub)
+    if (!user?.enabled || user.number !== uid || user.tokenVersion !== ver) throw problem('token_invalid', {})
+    if ((await this.#revocations()).has(jti)) throw problem('token_invalid', {})
+    return {
+      id: user.id,
+      username: user.username,
+      role: user.role,
+      scopes: ['read', 'write'],
+      credential: 'login',
+      credentialId: jti,
+      expiresAt: new Date(exp * 1000).toISOString(),
+    }
+  }
+
+  async #byToken(secret: string): Promise<Identity> {
+    const {store, secrets, clock} = this.#deps
+    const token = await store.tokens.findBySecretHash(secrets.sha256(secret))
+    const owner = token && (await store.users.find(token.ownerId))
+    if (!token || !owner?.enabled) throw problem('token_invalid', {})
+    const nowMs = clock.now()
+    if (token.expiresAt !== null && Date.parse(token.expiresAt) <= nowMs) throw problem('token_expired', {})
+    if (nowMs - (this.#touched.get(token.id) ?? 0) >= touchEveryMs) {
+      this.#touched.set(token.id, nowMs)
+      if (this.#touched.size > 10_000) this.#touched.clear()
+      // When it was last used is nice to know, and no reason to refuse a call.
+      store.tokens.touch(token.id, new Date(nowMs).toISOString()).catch(() => this.#touched.delete(token.id))
+    }
+    return {
+      id: owner.id,
+      username: owner.username,
+      role: owner.role,
+      scopes: token.scopes,
+      credential: 'token',
+      credentialId: token.id,
+      expiresAt: token.expiresAt,
+    }
+  }
+
+  async #logout({all}: InputOf<'auth.logout'>, caller: Caller): Promise<{done: true}> {
+    const {journal, clock} = this.#deps
+    if (caller.credential === 'token') {
+      await journal.change(async (tx, record) => {
+        if (all) await endLogins(tx.users, caller.id)
+        else await tx.tokens.delete(caller.credentialId)
+        await record.audit(caller, 'auth.logout', caller.id, {all: all === true})
+      })
+      return {done: true}
+    }
+    const revoked = await this.#revocations()
+    const nowSeconds = clock.now() / 1000
+    for (const [jti, exp] of revoked) if (exp + 60 < nowSeconds) revoked.delete(jti)
+    const endsAll = all === true || revoked.size >= mostRevoked
+    if (!endsAll)
+      revoked.set(caller.credentialId, Date.parse(caller.expiresAt ?? '') / 1000 || nowSeconds + sessionSeconds)
+    const text = JSON.stringify([...revoked])
+    try {
+      await journal.change(async (tx, record) => {
+        if (endsAll) await endLogins(tx.users, caller.id)
+        else await tx.settings.set(revokedSetting, text)
+        await record.audit(caller, 'auth.logout', caller.id, {all: endsAll})
+      })
+    } catch (error) {
+      this.#revoked = undefined
+      throw error
+    }
+    return {done: true}
+  }
+
+  async #whoami(caller: Caller): Promise<OutputOf<'auth.whoami'>> {
+    const {users, claims} = this.#deps.store
+    const user = await users.find(caller.id)
+    if (!user) throw problem('token_invalid', {})
+    const {id, username, role, gpuQuota} = user
+    const {credential, scopes, expiresAt} = caller
+    return {
+      id,
+      username,
+      role,
+      gpuQuota,
+      gpusHeld: await claims.gpusHeldBy(id),
+      credential,
+      scopes: [...scopes],
+      expiresAt,
+    }
+  }
+
+  #streamTicket(path: string, caller: Caller): OutputOf<'auth.streamTicket'> {
+    const {clock, secrets} = this.#deps
+    const untilMs = clock.now() + ticketMs
+    for (const [known, {untilMs: end}] of this.#tickets) if (end <= clock.now()) this.#tickets.delete(known)
+    if (this.#tickets.size >= mostTickets) throw problem('too_many', {what: 'open tickets', seconds: 60})
+    const ticket = `gps_${Buffer.from(secrets.random(32)).toString('base64url')}`
+    const {id, username, role, scopes, credential, credentialId, expiresAt} = caller
+    const identity = {id, username, role, scopes, credential, credentialId, expiresAt}
+    this.#tickets.set(secrets.sha256(ticket), {path, identity, untilMs})
+    return {ticket, expiresAt: new Date(untilMs).toISOString()}
+  }
+
+  async #redeemTicket(ticket: string, path: string): Promise<Identity> {
+    const {clock, secrets, store} = this.#deps
+    const key = secrets.sha256(ticket)
+    const known = this.#tickets.get(key)
+    this.#tickets.delete(key)
+    if (!known || known.path !== path || known.untilMs <= clock.now()) throw problem('token_invalid', {})
+    const user = await store.users.find(known.identity.id)
+    if (!user?.enabled) throw problem('token_invalid', {})
+    return {...known.identity, role: user.role}
+  }
+
+  #revocations(): Promise<Map<string, number>> {
+    this.#revoked ??= this.#deps.store.settings.get(revokedSetting).then(
+      text => new Map<string, number>(JSON.parse(text ?? '[]')),
+      error => {
+        this.#revoked = undefined
+        throw error
+      },
+    )
+    return this.#revoked
+  }
+}
+
+/** Every login token of the user carries the former version, and is worth nothing from now on. */
+async function endLogins(users: ServiceDependencies['store']['users'], id: string): Promise<void> {
+  const user = await users.lock(id)
+  if (user) await users.save({...user, tokenVersion: user.tokenVersion + 1})
+}
+
+export function publicUser(user: UserRecord): User {
+  const {id, number, createdAt, updatedAt, username, role, enabled, gpuQuota, maxPriority} = user
+  return {id, number, createdAt, updatedAt, username, role, enabled, gpuQuota, maxPriority}
+}

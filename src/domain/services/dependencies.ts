@@ -1,0 +1,25 @@
+import type {FleetMemory} from '../fleet-memory.ts'
+import type {Journal} from '../journal.ts'
+import type {Clock, Fleet, QueueView, Store, Wake} from '../ports.ts'
+import type {Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
+
+/** What the composition root gives. Journal and memory are the same objects that the controllers have. */
+export interface ServiceDependencies {
+  store: Store
+  journal: Journal
+  memory: FleetMemory
+  fleet: Fleet
+  queue: QueueView
+  wake: Wake
+  clock: Clock
+  passwords: Passwords
+  secrets: Secrets
+  sessions: SessionTokens
+  vault: Vault
+  server: {
+    /** Also the issuer of login tokens. */
+    id: string
+    version: string
+    startedAt: string
+  }
+}

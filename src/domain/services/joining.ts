@@ -1,0 +1,335 @@
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {Node} from '../../contract/schemas/nodes.ts'
+import type {Caller} from '../caller.ts'
+import {isProblem, problem} from '../errors.ts'
+import {JoinDesk, joinLimits} from '../join-desk.ts'
+import type {Recorder} from '../journal.ts'
+import type {Tables} from '../ports.ts'
+import type {NodeRecord} from '../records.ts'
+import {looksLikeCode, readCode} from '../registration-code.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import {findersAmong, resolve} from './references.ts'
+import type {Peer} from './services.ts'
+import {newSecret} from './tokens.ts'
+
+const pollAfterMs = 2_000
+
+/** What the other half of the node service does for this one. */
+export interface JoiningLinks {
+  describe(node: NodeRecord, caller: Caller): Promise<Node>
+  keyChanged(nodeId: string): void
+}
+
+/** How a machine comes in: request, code, approval, key (security 3.1). */
+export class Joining {
+  readonly #deps: ServiceDependencies
+  readonly #links: JoiningLinks
+  readonly #desk: JoinDesk
+  #loaded: Promise<void> | undefined
+
+  constructor(deps: ServiceDependencies, links: JoiningLinks) {
+    this.#deps = deps
+    this.#links = links
+    this.#desk = new JoinDesk(deps)
+  }
+
+  async join(input: InputOf<'nodes.join'>, peer: Peer): Promise<OutputOf<'nodes.join'>> {
+    await this.#load()
+    const {secrets, journal} = this.#deps
+    const tokenHash = input.joinToken === undefined ? undefined : secrets.sha256(input.joinToken)
+    const id = secrets.uuid()
+    const pollSecret = Buffer.from(secrets.random(32)).toString('base64url')
+    const {code, expiresAt} = this.#desk.admit(id, peer.address, tokenHash !== undefined)
+    try {
+      const node = await journal.change(async (tx, record) => {
+        const token = tokenHash && (await tx.joinTokens.use(tokenHash, this.#now()))
+        if (tokenHash && !token) throw problem('token_invalid', {})
+        const fresh = this.#request(id, input, peer, {code, expiresAt, pollSecret})
+        const {autoApprove = false, labels = {}} = token || {}
+        let made = await tx.nodes.insert({...fresh, labels: {...fresh.labels, ...labels}})
+        const words = `${made.hostname} asks to join from ${peer.address}.`
+        await record.event('node', {id, name: made.hostname}, 'JoinRequested', words)
+        await record.audit(peer, 'nodes.join', id, {hostname: made.hostname})
+        if (autoApprove && token) made = await this.#admit(tx, record, made, `token ${token.name}`)
+        return made
+      })
+      if (node.admission === 'active') this.#desk.approved(id, Date.parse(node.codeExpiresAt!))
+      return {requestId: id, number: node.number, code, pollSecret, expiresAt: node.codeExpiresAt!, pollAfterMs}
+    } catch (error) {
+      this.#desk.forget(id)
+      throw error
+    }
+  }
+
+  /**
+   * Unknown, expired and wrongly kept codes get one answer. The key is made when it is fetched; fetched again before its
+   * first use it replaces the former, fetched after it the node is suspended: somebody else has the secret.
+   */
+  async status(
+    {code: text, pollSecret}: {code: string; pollSecret?: string},
+    peer: Peer,
+  ): Promise<OutputOf<'nodes.joinStatus'>> {
+    await this.#load()
+    const {store, secrets, server} = this.#deps
+    const code = text.replace(/[\s-]/g, '').toUpperCase()
+    const secretHash = secrets.sha256(pollSecret ?? '')
+    const found = await store.nodes.findByCode(code)
+    const node = found?.codeExpiresAt && found.codeExpiresAt > this.#now() ? found : undefined
+    const isRight = pollSecret !== undefined && node?.pollSecretHash === secretHash
+    if (!isRight) this.#desk.checkAddress(peer.address)
+    const mayAsk = isRight || (pollSecret === undefined && !this.#desk.isUnderAttack)
+    if (!node || !mayAsk || node.admission === 'blocked') {
+      await this.#noteMiss(peer)
+      throw problem('code_unknown', {code: text})
+    }
+    const nothing = {nodeId: null, name: null, nodeKey: null, serverId: null}
+    if (node.admission === 'pending') return {...nothing, status: 'pending'}
+    if (!isRight) return {...nothing, status: 'active'}
+    const {nodeKey, name} = await this.#deliver(node.id, secretHash)
+    return {status: 'active', nodeId: node.id, name, nodeKey, serverId: server.id}
+  }
+
+  async approve({node: reference, expectHost, labels = {}}: InputOf<'nodes.approve'>, caller: Caller): Promise<Node> {
+    await this.#load()
+    const {id} = await this.#find(reference)
+    const node = await this.#deps.journal.change(async (tx, record) => {
+      const waiting = await tx.nodes.find(id)
+      if (!waiting || this.#isOver(waiting)) throw problem('code_unknown', {code: reference})
+      if (expectHost !== undefined && expectHost !== waiting.hostname) {
+        throw problem('host_unexpected', {code: reference, found: waiting.hostname, expected: expectHost})
+      }
+      if (waiting.admission === 'active') return waiting
+      const admitted = {...waiting, labels: {...waiting.labels, ...labels}, ownerId: waiting.ownerId ?? caller.id}
+      const done = await this.#admit(tx, record, admitted, caller.username)
+      await record.audit(caller, 'nodes.approve', id, {name: done.name, hostname: done.hostname, address: done.address})
+      return done
+    })
+    if (node.codeExpiresAt) this.#desk.approved(id, Date.parse(node.codeExpiresAt))
+    this.#deps.wake('queue', `node:${id}`)
+    return this.#links.describe(node, caller)
+  }
+
+  async reject({node: reference, reason = ''}: InputOf<'nodes.reject'>, caller: Caller): Promise<{done: true}> {
+    await this.#load()
+    const {id} = await this.#find(reference)
+    await this.#deps.journal.change(async (tx, record) => {
+      const node = await tx.nodes.find(id)
+      if (!node) throw problem('code_unknown', {code: reference})
+      if (node.admission !== 'pending')
+        throw problem('node_not_pending', {name: node.name || node.hostname, status: node.admission})
+      await tx.nodes.delete(id)
+      const words = `${caller.username} refused ${node.hostname}${reason ? `: ${reason}` : ''}.`
+      await record.event('node', {id, name: node.hostname}, 'Rejected', words, caller.username)
+      await record.audit(caller, 'nodes.reject', id, {hostname: node.hostname, reason})
+    })
+    this.#desk.forget(id)
+    return {done: true}
+  }
+
+  forget(nodeId: string): void {
+    this.#desk.forget(nodeId)
+  }
+
+  /** Drops requests whose time is over, and frees the codes of those that were fetched. */
+  async sweep(): Promise<void> {
+    await this.#load()
+    const {journal} = this.#deps
+    for (const id of this.#desk.expired()) {
+      await journal.change(async (tx, record) => {
+        const node = await tx.nodes.find(id)
+        if (!node || !this.#isOver(node)) return
+        if (node.admission === 'pending') {
+          await tx.nodes.delete(id)
+          await record.event(
+            'node',
+            {id, name: node.hostname},
+            'JoinExpired',
+            `Nobody approved ${node.hostname} in time.`,
+          )
+        } else await tx.nodes.save({...node, code: null, codeExpiresAt: null, pollSecretHash: null})
+      })
+      this.#desk.forget(id)
+    }
+  }
+
+  #request(
+    id: string,
+    input: InputOf<'nodes.join'>,
+    {address}: Peer,
+    {code, expiresAt, pollSecret}: {code: string; expiresAt: string; pollSecret: string},
+  ): Omit<NodeRecord, 'number'> {
+    const at = this.#now()
+    return {
+      ...emptyNode(id, at),
+      hostname: input.hostname,
+      code,
+      codeExpiresAt: expiresAt,
+      pollSecretHash: this.#deps.secrets.sha256(pollSecret),
+      address,
+      claimedAddress: input.claimedAddress ?? '',
+      fingerprint: input.fingerprint ?? '',
+      gpuSummary: input.gpuSummary ?? '',
+      os: input.os ?? '',
+      agentVersion: input.agentVersion ?? '',
+      labels: input.labels ?? {},
+    }
+  }
+
+  /** Active under its hostname, or hostname-2 … when another node has it: nobody takes over a name (T3). */
+  async #admit(tx: Tables, record: Recorder, node: NodeRecord, actor: string): Promise<NodeRecord> {
+    const name = await freeName(tx, node.hostname)
+    const nowMs = this.#deps.clock.now()
+    const admitted = await tx.nodes.save({
+      ...node,
+      name,
+      admission: 'active',
+      codeExpiresAt: new Date(nowMs + joinLimits.collectMs).toISOString(),
+      updatedAt: new Date(nowMs).toISOString(),
+    })
+    const words = `${actor} admitted ${node.hostname} (${node.address}) as ${name}.`
+    await record.event('node', {id: node.id, name}, 'Approved', words, actor)
+    return admitted
+  }
+
+  async #deliver(id: string, pollSecretHash: string): Promise<{nodeKey: string; name: string}> {
+    const {journal, secrets} = this.#deps
+    const nodeKey = newSecret('gpn', secrets)
+    const outcome = await journal.change(async (tx, record) => {
+      const node = await tx.nodes.find(id)
+      if (!node?.code || node.admission !== 'active' || node.pollSecretHash !== pollSecretHash || this.#isOver(node))
+        return 'gone'
+      const named = {id, name: node.name}
+      if (node.keyUsedAt !== null) {
+        const reason = 'its key was fetched again after it had been used'
+        await tx.nodes.save({
+          ...node,
+          code: null,
+          codeExpiresAt: null,
+          pollSecretHash: null,
+          keyHash: null,
+          suspendedReason: reason,
+        })
+        await record.event('node', named, 'security.key_redeemed_twice', `${node.name} is suspended: ${reason}.`)
+        return 'suspended'
+      }
+      const at = this.#now()
+      // Fetching again does not make the time longer.
+      const first = node.keyDeliveredAt === null
+      const until = new Date(this.#deps.clock.now() + joinLimits.collectMs).toISOString()
+      await tx.nodes.save({
+        ...node,
+        keyHash: secrets.sha256(nodeKey),
+        keyDeliveredAt: node.keyDeliveredAt ?? at,
+        codeExpiresAt: first ? until : node.codeExpiresAt,
+        updatedAt: at,
+      })
+      await record.event('node', named, 'KeyDelivered', `${node.name} fetched its key.`)
+      return {name: node.name, until: first ? until : undefined}
+    })
+    this.#links.keyChanged(id)
+    if (outcome === 'gone') throw problem('code_unknown', {code: ''})
+    if (outcome === 'suspended') {
+      this.#desk.forget(id)
+      throw problem('node_suspended', {reason: 'its key was fetched again after it had been used'})
+    }
+    if (outcome.until) this.#desk.approved(id, Date.parse(outcome.until))
+    return {nodeKey, name: outcome.name}
+  }
+
+  async #noteMiss(peer: Peer): Promise<void> {
+    if (!this.#desk.miss(peer.address)) return
+    const {journal, server} = this.#deps
+    const words = 'More than 60 wrong codes in a minute: for a while a code alone tells nothing.'
+    await journal.change((_, record) =>
+      record.event('server', {id: server.id, name: 'server'}, 'security.code_guessing', words),
+    )
+  }
+
+  /** By code, id, number or hostname; only what waits, or what has just been approved by the same code. */
+  async #find(reference: string): Promise<NodeRecord> {
+    const {nodes} = this.#deps.store
+    const waiting = (await nodes.list({admission: 'pending'})).filter(node => !this.#isOver(node))
+    const compact = reference.replace(/[\s-]/g, '')
+    if (looksLikeCode(compact)) {
+      const byCode = await nodes.findByCode(compact.toUpperCase())
+      if (byCode && !this.#isOver(byCode)) return byCode
+    }
+    try {
+      return await resolve(
+        reference,
+        findersAmong(
+          'node',
+          async () => waiting,
+          node => node.hostname,
+        ),
+      )
+    } catch (error) {
+      if (!isProblem(error, 'not_found')) throw error
+    }
+    const known = (await nodes.find(reference).catch(() => undefined)) ?? (await nodes.findActiveByName(reference))
+    if (known?.admission === 'active') return known
+    throw problem('code_unknown', {code: compact.length === 5 ? readCode(reference) : reference})
+  }
+
+  #isOver({codeExpiresAt, code}: NodeRecord): boolean {
+    return code !== null && codeExpiresAt !== null && codeExpiresAt <= this.#now()
+  }
+
+  #load(): Promise<void> {
+    this.#loaded ??= this.#restore().catch(error => {
+      this.#loaded = undefined
+      throw error
+    })
+    return this.#loaded
+  }
+
+  async #restore(): Promise<void> {
+    for (const {id, code, address, codeExpiresAt, admission} of await this.#deps.store.nodes.list()) {
+      if (code && codeExpiresAt) this.#desk.restore(id, code, address, codeExpiresAt, admission === 'pending')
+    }
+  }
+
+  #now(): string {
+    return new Date(this.#deps.clock.now()).toISOString()
+  }
+}
+
+export async function freeName(tx: Tables, wanted: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? wanted : `${wanted}-${number}`
+    if (!(await tx.nodes.findActiveByName(name))) return name
+  }
+}
+
+export function emptyNode(id: string, at: string): Omit<NodeRecord, 'number'> {
+  return {
+    id,
+    createdAt: at,
+    updatedAt: at,
+    version: 0,
+    name: '',
+    hostname: '',
+    admission: 'pending',
+    kind: 'agent',
+    schedulable: true,
+    cordonReason: '',
+    code: null,
+    codeExpiresAt: null,
+    pollSecretHash: null,
+    keyHash: null,
+    keyDeliveredAt: null,
+    keyUsedAt: null,
+    suspendedReason: '',
+    address: '',
+    claimedAddress: '',
+    fingerprint: '',
+    gpuSummary: '',
+    os: '',
+    agentVersion: '',
+    labels: {},
+    ownerId: null,
+    docker: null,
+    declaredGpus: null,
+    inventory: null,
+  }
+}

@@ -1,0 +1,344 @@
+import type {Report} from '../../contract/agent-protocol.ts'
+import type {InputOf} from '../../contract/contract.ts'
+import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
+import {type Caller, hasRole} from '../caller.ts'
+import {isFinal} from '../claim.ts'
+import {problem} from '../errors.ts'
+import {evict} from '../lifecycle.ts'
+import {describeNode, describeReading} from '../node.ts'
+import type {NodeRecord} from '../records.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import {emptyNode, Joining} from './joining.ts'
+import {type Finders, resolve} from './references.ts'
+import type {Services} from './services.ts'
+
+type Known = Pick<NodeRecord, 'id' | 'number' | 'name' | 'admission'>
+
+export class NodeService {
+  readonly #deps: ServiceDependencies
+  readonly #joining: Joining
+  /** SHA-256 of a node key → its node: beats do not ask the store. */
+  readonly #keys = new Map<string, {id: string; name: string}>()
+  /** Active nodes, for the streams. */
+  readonly #active = new Map<string, Known>()
+  #loaded: Promise<void> | undefined
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps
+    this.#joining = new Joining(deps, {
+      describe: (node, caller) => this.#described(node, caller),
+      keyChanged: id => this.#forgetKeys(id),
+    })
+  }
+
+  methods(): Services['nodes'] {
+    const {memory} = this.#deps
+    return {
+      join: (input, peer) => this.#joining.join(input, peer),
+      joinStatus: (input, peer) => this.#joining.status(input, peer),
+      approve: (input, caller) => this.#joining.approve(input, caller),
+      reject: (input, caller) => this.#joining.reject(input, caller),
+      authenticate: key => this.#authenticate(key),
+      beat: async (nodeId, beat) => this.#takeBeat(nodeId, beat),
+      linkOpened: nodeId => this.#linkOpened(nodeId),
+      linkClosed: (nodeId, reason) => this.#linkClosed(nodeId, reason),
+      report: (nodeId, report) => this.#report(nodeId, report),
+      readings: () => [...this.#active.values()].map(node => describeReading(node, memory)),
+      reading: nodeId => this.#reading(nodeId),
+      resolve: async reference => {
+        const {id, name, hostname} = await this.find(reference)
+        return {id, name: name || hostname}
+      },
+      list: (input, caller) => this.#list(input, caller),
+      get: async ({id}, caller) => this.#described(await this.find(id, caller), caller),
+      add: (input, caller) => this.#add(input, caller),
+      cordon: ({id, reason = ''}, caller) => this.#setSchedulable(id, false, reason, caller),
+      uncordon: ({id}, caller) => this.#setSchedulable(id, true, '', caller),
+      delete: (input, caller) => this.#delete(input, caller),
+    }
+  }
+
+  async maintain(): Promise<void> {
+    const {memory, store} = this.#deps
+    await this.#load()
+    const beats = memory.drainUnsaved()
+    if (beats.length > 0) await store.nodes.saveBeats(beats)
+    await this.#joining.sweep()
+  }
+
+  /** By uuid, number, name or beginning of the uuid; pending ones by their hostname, for who may approve. */
+  find(reference: string, caller?: Caller): Promise<NodeRecord> {
+    const {nodes} = this.#deps.store
+    const mayApprove = caller === undefined || hasRole(caller, 'super_admin')
+    const seen = (node: NodeRecord | undefined) =>
+      node && (mayApprove || node.admission !== 'pending') ? node : undefined
+    const finders: Finders<NodeRecord> = {
+      kind: 'node',
+      byId: async id => seen(await nodes.find(id)),
+      byNumber: async number => seen(await nodes.findByNumber(number)),
+      byName: async name => {
+        const active = await nodes.findActiveByName(name)
+        if (active) return [active]
+        const others = mayApprove ? await nodes.list({admission: 'pending'}) : []
+        return others.filter(node => node.hostname === name || node.code === name.toUpperCase())
+      },
+      byPrefix: async prefix => (await nodes.list()).filter(node => node.id.startsWith(prefix) && seen(node)),
+      nameOf: ({id, name, hostname}) => ({id, name: name || hostname}),
+    }
+    return resolve(reference, finders)
+  }
+
+  async #list({status, pending}: InputOf<'nodes.list'>, caller: Caller): Promise<Node[]> {
+    const {store} = this.#deps
+    const mayApprove = hasRole(caller, 'super_admin')
+    const admission = pending || status === 'pending' ? 'pending' : undefined
+    if (admission && !mayApprove) return []
+    const records = await store.nodes.list(admission && {admission})
+    const used = new Map<string, number>()
+    for (const {nodeId, gpus} of await store.allocations.listLive())
+      used.set(nodeId, (used.get(nodeId) ?? 0) + gpus.length)
+    const now = this.#now()
+    const names = new Set(records.filter(node => node.admission === 'active').map(({name}) => name))
+    const described: Node[] = []
+    for (const node of records) {
+      if (node.admission === 'pending' && (!mayApprove || (node.codeExpiresAt ?? '') <= now)) continue
+      const nameTaken =
+        node.admission === 'pending' &&
+        (admission ? (await store.nodes.findActiveByName(node.hostname)) !== undefined : names.has(node.hostname))
+      described.push(this.#describe(node, {gpusUsed: used.get(node.id) ?? 0, mayApprove, nameTaken}))
+    }
+    return status === undefined ? described : described.filter(node => node.status === status)
+  }
+
+  async #described(node: NodeRecord, caller: Caller): Promise<Node> {
+    const {store} = this.#deps
+    const live = await store.allocations.listLive(node.id)
+    const gpusUsed = live.reduce((sum, {gpus}) => sum + gpus.length, 0)
+    const nameTaken = node.admission === 'pending' && (await store.nodes.findActiveByName(node.hostname)) !== undefined
+    return this.#describe(node, {gpusUsed, mayApprove: hasRole(caller, 'super_admin'), nameTaken})
+  }
+
+  #describe(node: NodeRecord, view: {gpusUsed: number; mayApprove: boolean; nameTaken: boolean}): Node {
+    const {memory, fleet} = this.#deps
+    const shown = node.admission === 'pending' && node.name === '' ? {...node, name: node.hostname} : node
+    return describeNode(shown, memory, {...view, connected: fleet.connected(node.id)})
+  }
+
+  /** A machine whose Docker the server reaches itself; it is admitted by being added. */
+  async #add(input: InputOf<'nodes.add'>, caller: Caller): Promise<Node> {
+    const {secrets, vault, journal, wake} = this.#deps
+    const {name, docker, ca = '', cert = '', key = '', gpuModel, gpuCount = 0, gpuMemoryMiB, labels = {}} = input
+    const url = /^(tcp:\/\/([^/\s]+):\d{1,5}|unix:\/\/\/\S+)$/.exec(docker)
+    if (!url) {
+      const fix = 'Give tcp://HOST:PORT, or unix:///path on the server’s own machine.'
+      throw problem('input_invalid', {field: 'docker', problem: 'is not the address of a Docker Engine.', fix})
+    }
+    if (docker.startsWith('tcp:') && !(ca && cert && key)) {
+      const fix = 'Give ca, cert and key of the engine’s mutual TLS.'
+      throw problem('input_invalid', {field: 'docker', problem: 'an engine on the network needs TLS (T21).', fix})
+    }
+    const id = secrets.uuid()
+    const sealedKey = key === '' ? '' : await vault.seal(key, `nodes:${id}:dockerKey`)
+    const at = this.#now()
+    const node = await journal.change(async (tx, record) => {
+      if (await tx.nodes.findActiveByName(name)) throw problem('name_taken', {kind: 'node', name})
+      const made = await tx.nodes.insert({
+        ...emptyNode(id, at),
+        name,
+        hostname: name,
+        admission: 'active',
+        kind: 'docker',
+        address: url[2] ?? 'localhost',
+        labels,
+        ownerId: caller.id,
+        docker: {address: docker, ca, cert, sealedKey},
+        declaredGpus:
+          gpuCount > 0 ? {model: gpuModel ?? 'GPU', count: gpuCount, memoryMiB: gpuMemoryMiB ?? null} : null,
+      })
+      await record.event('node', {id, name}, 'Added', `${caller.username} added ${name} at ${docker}.`, caller.username)
+      await record.audit(caller, 'nodes.add', id, {name, docker})
+      return made
+    })
+    this.#know(node)
+    wake('queue', `node:${id}`)
+    return this.#described(node, caller)
+  }
+
+  async #setSchedulable(reference: string, schedulable: boolean, reason: string, caller: Caller): Promise<Node> {
+    const {id} = await this.find(reference, caller)
+    const node = await this.#deps.journal.change(async (tx, record) => {
+      const before = await tx.nodes.find(id)
+      if (!before) throw problem('not_found', {kind: 'node', name: reference})
+      if (before.schedulable === schedulable && before.cordonReason === reason) return before
+      const after = await tx.nodes.save({...before, schedulable, cordonReason: reason, updatedAt: this.#now()})
+      const named = {id, name: after.name || after.hostname}
+      const [type, words] = schedulable ? ['Uncordoned', 'takes work again'] : ['Cordoned', 'takes no new work']
+      await record.event('node', named, type!, `${named.name} ${words}${reason ? `: ${reason}` : ''}.`, caller.username)
+      await record.audit(caller, schedulable ? 'nodes.uncordon' : 'nodes.cordon', id, {reason})
+      return after
+    })
+    this.#deps.wake('queue', `node:${id}`)
+    return this.#described(node, caller)
+  }
+
+  /** Its key is worth nothing from now on, and its work goes elsewhere or is given up. */
+  async #delete({id: reference, confirm}: InputOf<'nodes.delete'>, caller: Caller): Promise<{done: true}> {
+    const {id, name: knownAs, hostname} = await this.find(reference, caller)
+    const {journal, clock, wake, memory} = this.#deps
+    const claimIds = await journal.change(async (tx, record) => {
+      const node = await tx.nodes.find(id)
+      if (!node) throw problem('not_found', {kind: 'node', name: reference})
+      const live = await tx.allocations.listLive(id)
+      const name = knownAs || hostname
+      if (live.length > 0 && confirm !== name) throw problem('node_busy', {name, count: live.length})
+      const at = this.#now()
+      for (const allocation of live) {
+        const claim = await tx.claims.find(allocation.claimId)
+        const instance = claim && (await tx.instances.find(claim.instanceId))
+        await tx.allocations.release(allocation.id, at)
+        if (!claim || !instance) continue
+        const next = evict(claim, instance, 'NodeDeleted', clock.now())
+        if (next.claim) await tx.claims.save(next.claim)
+        if (next.instance) await tx.instances.save(next.instance)
+        else if (isFinal(claim.status.phase)) await tx.instances.save({...instance, status: 'exited', updatedAt: at})
+      }
+      await tx.nodes.delete(id)
+      await record.event('node', {id, name}, 'Deleted', `${caller.username} deleted ${name}.`, caller.username)
+      await record.audit(caller, 'nodes.delete', id, {name, claims: live.length})
+      return live.map(({claimId}) => claimId)
+    })
+    this.#forgetKeys(id)
+    this.#joining.forget(id)
+    this.#active.delete(id)
+    memory.forgetNode(id)
+    wake('queue', `node:${id}`)
+    wake('node', id)
+    for (const claimId of claimIds) wake('queue', `claim:${claimId}`)
+    return {done: true}
+  }
+
+  async #authenticate(nodeKey: string): Promise<{id: string; name: string}> {
+    const {secrets, store, journal} = this.#deps
+    const keyHash = secrets.sha256(nodeKey)
+    const known = this.#keys.get(keyHash)
+    if (known) return known
+    const node = nodeKey.startsWith('gpn_') ? await store.nodes.findByKeyHash(keyHash) : undefined
+    if (!node || node.admission !== 'active') throw problem('token_invalid', {})
+    if (node.suspendedReason) throw problem('node_suspended', {reason: node.suspendedReason})
+    if (node.keyUsedAt === null) {
+      const isOurs = await journal.change(async tx => {
+        const now = await tx.nodes.find(node.id)
+        // A newer key may have been fetched meanwhile.
+        if (now?.keyHash !== keyHash) return false
+        if (now.keyUsedAt === null) await tx.nodes.save({...now, keyUsedAt: this.#now()})
+        return true
+      })
+      if (!isOurs) throw problem('token_invalid', {})
+    }
+    const found = {id: node.id, name: node.name}
+    this.#keys.set(keyHash, found)
+    this.#know(node)
+    return found
+  }
+
+  #takeBeat(nodeId: string, beat: InputOf<'nodes.beat'>): void {
+    const {memory, wake} = this.#deps
+    if (memory.takeBeat(nodeId, beat).changed) wake('queue', `node:${nodeId}`)
+  }
+
+  async #linkOpened(nodeId: string): Promise<void> {
+    const {memory, store, wake} = this.#deps
+    memory.linkOpened(nodeId)
+    memory.touch(nodeId)
+    const node = await store.nodes.find(nodeId)
+    if (node) this.#know(node)
+    wake('queue', `node:${nodeId}`)
+  }
+
+  async #linkClosed(nodeId: string, reason: string): Promise<void> {
+    const {memory, wake, journal} = this.#deps
+    memory.linkClosed(nodeId)
+    wake('queue', `node:${nodeId}`)
+    wake('node', nodeId)
+    const name = this.#active.get(nodeId)?.name
+    if (name === undefined) return
+    await journal.change((_, record) =>
+      record.event('node', {id: nodeId, name}, 'Disconnected', `${name}: ${reason}`, name),
+    )
+  }
+
+  async #report(nodeId: string, report: Report): Promise<void> {
+    const {memory, wake} = this.#deps
+    if (report.type === 'beat') return this.#takeBeat(nodeId, report.beat)
+    if (report.type === 'instances') {
+      const hadTold = memory.hasTold(nodeId)
+      for (const claimId of memory.takeReports(nodeId, report.instances, report.complete, report.desiredRevision)) {
+        wake('claim', claimId)
+      }
+      if (!hadTold) wake('queue', `node:${nodeId}`)
+      return
+    }
+    memory.touch(nodeId)
+    await this.#saveInventory(nodeId, report.inventory, report.type === 'hello')
+    wake('queue', `node:${nodeId}`)
+    if (report.type === 'hello') wake('node', `opened:${nodeId}:${report.desiredRevision}`)
+  }
+
+  async #saveInventory(
+    nodeId: string,
+    inventory: NonNullable<NodeRecord['inventory']>,
+    isHello: boolean,
+  ): Promise<void> {
+    await this.#deps.journal.change(async (tx, record) => {
+      const node = await tx.nodes.find(nodeId)
+      if (!node) return
+      if (isHello) {
+        const words = `${node.name} is connected: ${inventory.runtime} ${inventory.runtimeVersion}, ${inventory.gpus.length} GPUs.`
+        await record.event('node', {id: nodeId, name: node.name}, 'Connected', words, node.name)
+      }
+      if (JSON.stringify(withoutReadings(node.inventory)) === JSON.stringify(withoutReadings(inventory))) return
+      const {agentVersion, os} = inventory
+      await tx.nodes.save({...node, inventory, agentVersion, os, updatedAt: this.#now()})
+    })
+  }
+
+  #reading(nodeId: string): NodeStats | undefined {
+    const node = this.#active.get(nodeId)
+    return node && describeReading(node, this.#deps.memory)
+  }
+
+  #know({id, number, name, admission}: NodeRecord): void {
+    if (admission === 'active') this.#active.set(id, {id, number, name, admission})
+  }
+
+  #forgetKeys(nodeId: string): void {
+    for (const [hash, {id}] of this.#keys) if (id === nodeId) this.#keys.delete(hash)
+  }
+
+  #load(): Promise<void> {
+    this.#loaded ??= this.#deps.store.nodes.list({admission: 'active'}).then(
+      nodes => {
+        for (const node of nodes) this.#know(node)
+      },
+      error => {
+        this.#loaded = undefined
+        throw error
+      },
+    )
+    return this.#loaded
+  }
+
+  #now(): string {
+    return new Date(this.#deps.clock.now()).toISOString()
+  }
+}
+
+/** What changes with every reading is not worth a write. */
+function withoutReadings(inventory: NodeRecord['inventory']): unknown {
+  return (
+    inventory && {
+      ...inventory,
+      gpus: inventory.gpus.map(({index, uuid, model, memoryMiB}) => ({index, uuid, model, memoryMiB})),
+    }
+  )
+}

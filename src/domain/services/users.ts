@@ -1,0 +1,159 @@
+import type {InputOf} from '../../contract/contract.ts'
+import type {User} from '../../contract/schemas/auth.ts'
+import type {Caller} from '../caller.ts'
+import {livePhases} from '../claim.ts'
+import {problem} from '../errors.ts'
+import type {Tables, UserRecord} from '../ports.ts'
+import {checkPassword} from '../weak-passwords.ts'
+import {publicUser} from './auth.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import {findersAmong, resolve} from './references.ts'
+import type {Services} from './services.ts'
+
+export class UserService {
+  readonly #deps: ServiceDependencies
+
+  constructor(deps: ServiceDependencies) {
+    this.#deps = deps
+  }
+
+  methods(): Services['users'] {
+    return {
+      list: async () => (await this.#deps.store.users.list()).map(publicUser),
+      create: (input, caller) => this.create(input, caller),
+      update: (input, caller) => this.#update(input, caller),
+      delete: ({id}, caller) => this.#delete(id, caller),
+    }
+  }
+
+  async create(
+    input: InputOf<'users.create'>,
+    caller: Pick<Caller, 'username' | 'requestId'> & {address?: string},
+  ): Promise<User> {
+    const {passwords, journal, secrets, clock} = this.#deps
+    const {username, password, role = 'user', maxPriority = 0} = input
+    checkPassword(password, username)
+    const passwordHash = await passwords.hash(password)
+    const at = new Date(clock.now()).toISOString()
+    const user = await journal.change(async (tx, record) => {
+      if (await tx.users.findByName(username)) throw problem('name_taken', {kind: 'user', name: username})
+      const made = await tx.users.insert({
+        id: secrets.uuid(),
+        createdAt: at,
+        updatedAt: at,
+        username,
+        role,
+        enabled: true,
+        gpuQuota: quotaOf(role, input.gpuQuota ?? null),
+        maxPriority,
+        passwordHash,
+        tokenVersion: 1,
+      })
+      await record.event(
+        'user',
+        {id: made.id, name: username},
+        'Created',
+        `User ${username} (${role}) was created.`,
+        caller.username,
+      )
+      await record.audit(caller, 'users.create', made.id, {username, role})
+      return made
+    })
+    return publicUser(user)
+  }
+
+  /** A change of role, password or enabled ends all logins of the user at once (T7). */
+  async #update({id, password, ...input}: InputOf<'users.update'>, caller: Caller): Promise<User> {
+    const {passwords, journal, clock} = this.#deps
+    const found = await this.#find(id)
+    if (password !== undefined) checkPassword(password, found.username)
+    const passwordHash = password === undefined ? undefined : await passwords.hash(password)
+    const user = await journal.change(async (tx, record) => {
+      const before = await tx.users.lock(found.id)
+      if (!before) throw problem('not_found', {kind: 'user', name: id})
+      const role = input.role ?? before.role
+      const enabled = input.enabled ?? before.enabled
+      if (role !== 'super_admin' || !enabled) await this.#keepOneAdmin(tx, before)
+      const endsLogins = role !== before.role || enabled !== before.enabled || passwordHash !== undefined
+      const asked = input.gpuQuota === undefined ? before.gpuQuota : input.gpuQuota
+      const after: UserRecord = {
+        ...before,
+        role,
+        enabled,
+        gpuQuota: quotaOf(role, asked),
+        maxPriority: input.maxPriority ?? before.maxPriority,
+        passwordHash: passwordHash ?? before.passwordHash,
+        tokenVersion: before.tokenVersion + (endsLogins ? 1 : 0),
+        updatedAt: new Date(clock.now()).toISOString(),
+      }
+      await tx.users.save(after)
+      const changed = [...Object.keys(input), ...(password === undefined ? [] : ['password'])]
+      const name = {id: after.id, name: after.username}
+      await record.event(
+        'user',
+        name,
+        'Changed',
+        `User ${after.username}: ${changed.join(', ')} changed.`,
+        caller.username,
+      )
+      await record.audit(caller, 'users.update', after.id, {...input, password: password !== undefined})
+      return after
+    })
+    return publicUser(user)
+  }
+
+  async #delete(id: string, caller: Caller): Promise<{done: true}> {
+    const found = await this.#find(id)
+    await this.#deps.journal.change(async (tx, record) => {
+      const user = await tx.users.lock(found.id)
+      if (!user) throw problem('not_found', {kind: 'user', name: id})
+      await this.#keepOneAdmin(tx, user)
+      const live = await tx.claims.list({ownerId: user.id, phases: livePhases, limit: 1000})
+      if (live.length > 0) {
+        const fix = `Cancel ${live
+          .slice(0, 3)
+          .map(({name}) => name)
+          .join(', ')}${live.length > 3 ? ' …' : ''} first.`
+        throw problem('input_invalid', {field: user.username, problem: `still holds ${live.length} live claims.`, fix})
+      }
+      for (const token of await tx.tokens.listOf(user.id)) await tx.tokens.delete(token.id)
+      await tx.users.delete(user.id)
+      await record.event(
+        'user',
+        {id: user.id, name: user.username},
+        'Deleted',
+        `User ${user.username} was deleted.`,
+        caller.username,
+      )
+      await record.audit(caller, 'users.delete', user.id, {username: user.username})
+    })
+    return {done: true}
+  }
+
+  /** Throws last_admin when nobody else is an enabled super_admin. All of them are locked, in one order. */
+  async #keepOneAdmin(tx: Tables, user: UserRecord): Promise<void> {
+    if (user.role !== 'super_admin' || !user.enabled) return
+    const admins = (await tx.users.list()).filter(one => one.role === 'super_admin' && one.id !== user.id)
+    for (const {id} of admins.sort((a, b) => (a.id < b.id ? -1 : 1))) {
+      const other = await tx.users.lock(id)
+      if (other?.role === 'super_admin' && other.enabled) return
+    }
+    throw problem('last_admin', {name: user.username})
+  }
+
+  #find(reference: string): Promise<UserRecord> {
+    return resolve(
+      reference,
+      findersAmong(
+        'user',
+        () => this.#deps.store.users.list(),
+        user => user.username,
+      ),
+    )
+  }
+}
+
+/** Only a super_admin is unlimited; everybody else begins with nothing (rule 6). */
+function quotaOf(role: User['role'], asked: number | null): number | null {
+  return role === 'super_admin' ? asked : (asked ?? 0)
+}

@@ -1,0 +1,24 @@
+import {problem} from './errors.ts'
+
+/** What is tried first by everybody; the documents' own defaults among them (security T12). */
+const weak = new Set(
+  `admin administrator password passw0rd p@ssw0rd test testtest 12345678 123456789 1234567890 11111111 00000000 87654321
+  qwertyui qwertyuiop qwerty123 iloveyou letmein1 welcome1 admin123 admin1234 admin12345 adminadmin root1234 rootroot
+  changeme changeit default1 secret12 abc12345 abcd1234 1q2w3e4r 1qaz2wsx zaq12wsx asdfghjk asdfasdf sunshine princess
+  football baseball superman trustno1 gpuctl gpuctladmin dragon12 monkey12 master12 computer internet`.split(/\s+/),
+)
+
+/** Throws password_weak. */
+export function checkPassword(password: string, username: string): void {
+  const reason = weaknessOf(password, username)
+  if (reason) throw problem('password_weak', {problem: reason})
+}
+
+/** Why the password must not be used, or undefined. Administrators of servers that others can reach need twelve characters. */
+export function weaknessOf(password: string, username: string, leastLength = 8): string | undefined {
+  if ([...password].length < leastLength) return `it has fewer than ${leastLength} characters.`
+  if (weak.has(password.toLowerCase())) return 'it is one of the first that everybody tries.'
+  if (password.toLowerCase() === username.toLowerCase()) return 'it is the user name.'
+  if (new Set(password).size === 1) return 'it is one character, repeated.'
+  return undefined
+}
