@@ -4,7 +4,7 @@ import type {Tables} from '../domain/ports.ts'
 import {migrate} from './migrate.ts'
 import type {ColumnTypes, Migration} from './migrations/migration.ts'
 import type {OpenedStore} from './opened-store.ts'
-import {type DialectWords, type Row, type Sql, UniqueViolation, type Value, WritersMet} from './sql.ts'
+import {type DialectWords, type Row, type Sql, StoreUnusable, UniqueViolation, type Value, WritersMet} from './sql.ts'
 import {tablesOver} from './tables.ts'
 
 const types: ColumnTypes = {
@@ -59,7 +59,7 @@ export async function openPostgres({
     })
   } catch (error) {
     await pool.end()
-    throw error
+    throw unusable(error, place)
   }
   let closing: Promise<void> | undefined
   return {
@@ -297,6 +297,17 @@ function lossOf(error: Error & {code?: string}): Error {
   return new Error(`A transaction rested over ${longestIdleMs} ms: it awaits something other than the store.`, {
     cause: error,
   })
+}
+
+/** Refused by name or password, no such database, no right to make tables, a version without what we need. */
+function unusable(error: unknown, place: string): unknown {
+  const {code, message} = error as {code?: string; message: string}
+  if (code === undefined || !/^(28|3D|3F|42)...$/.test(code)) return error
+  return new StoreUnusable(
+    `${place} cannot be used: ${message}`,
+    'Check user, password and database in the URL, that the user owns the database, and that PostgreSQL is 13 or newer.',
+    {cause: error},
+  )
 }
 
 /** The URL without its password. */

@@ -3,7 +3,7 @@ import {rmSync, statfsSync, statSync} from 'node:fs'
 import {open, rename, rm} from 'node:fs/promises'
 import {dirname} from 'node:path'
 
-export const reserveBytes = 16 * 1024 * 1024
+const reserveBytes = 16 * 1024 * 1024
 const chunkBytes = 1024 * 1024
 /** Between two looks at a full disk. */
 const lookAgainMs = 1_000

@@ -2,6 +2,7 @@ import {closeSync, existsSync, fchmodSync, fstatSync, mkdtempSync, openSync, rmS
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import type {Tables} from '../domain/ports.ts'
+import {lockFile} from './file-lock.ts'
 import {GroupCommit} from './group-commit.ts'
 import {migrate} from './migrate.ts'
 import type {ColumnTypes, Migration} from './migrations/migration.ts'
@@ -50,8 +51,12 @@ export async function openSqlite({path, migrations, onFatal}: SqliteOptions): Pr
     opened.push(database)
     return database
   }
+  let unlock = () => {}
   try {
     makePrivate(file)
+    if (!temporary) unlock = lockFile(DatabaseSync, file)
+    // Even to open it takes some room, for the log's index.
+    if (freeBytes(file) < noRoomBytes) reserve.giveUp()
     const writer = openFile(false)
     check(writer, file)
     prepareWriter(writer, temporary === undefined)
@@ -63,9 +68,10 @@ export async function openSqlite({path, migrations, onFatal}: SqliteOptions): Pr
       onBroken: onFatal,
     })
     keepCopyBeforeMigration(writer, file, migrations)
-    await groups.run(sql => migrate(sql, {types, migrations, place: file}))
+    // Mostly there is nothing to do, which a full disk must not refuse.
+    await groups.run(sql => migrate(sql.givingBack(), {types, migrations, place: file}))
     const outside = new OutsideSql({statements: new Statements({database: openFile(true)}), groups})
-    if (!temporary) void reserve.ensure()
+    if (!temporary && !reserve.isGivenUp) void reserve.ensure()
     return {
       ...tablesOver(outside),
       facts: {name: 'sqlite', manyWriters: false},
@@ -77,11 +83,13 @@ export async function openSqlite({path, migrations, onFatal}: SqliteOptions): Pr
         // Asked for, because a connection whose statements are not yet collected does not do it by closing.
         if (opened.length > 0) writer.exec('PRAGMA wal_checkpoint(TRUNCATE)')
         while (opened.length > 0) opened.pop()!.close()
+        unlock()
         if (temporary) rmSync(temporary, {recursive: true, force: true})
       },
     }
   } catch (error) {
     for (const database of opened) database.close()
+    unlock()
     throw unusable(error, file)
   }
 }
@@ -162,8 +170,11 @@ function check(database: Database, file: string): void {
 }
 
 function prepareWriter(database: Database, isDurable: boolean): void {
+  // Once: it is a write, and a full disk is no reason not to start.
+  const isNew = database.prepare('PRAGMA page_count').get().page_count === 0
+  if (isNew) database.exec(`PRAGMA application_id = ${applicationId}`)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${isDurable ? 'FULL' : 'OFF'}; PRAGMA foreign_keys = ON;
-    PRAGMA application_id = ${applicationId}; PRAGMA cache_size = -${cacheKiB};
+    PRAGMA cache_size = -${cacheKiB};
     PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA journal_size_limit = ${largestCheckedBytes}`)
 }
 

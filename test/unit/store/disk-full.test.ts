@@ -82,5 +82,18 @@ test('F11: on a full disk writes are refused, reads and releases go on, and it r
     {withinMs: 5_000, everyMs: 100},
   )
   expect((await stat(`${file}.reserve`)).size).toBe(16 * 1024 * 1024)
+  const waiting = await store.allocations.bind(newAllocation('n1', [0, 1]))
+  await store.close()
+
+  // A server that starts on a full disk reads and releases, too.
+  const {bavail: left} = await statfs(folder)
+  await writeFile(ballast, Buffer.alloc(left * bsize, 1)).catch(() => undefined)
+  expect((await statfs(folder)).bavail).toBe(0)
+  const again = await openStore({at: file, onFatal: error => fatal.push(error)})
+  onTestFinished(() => again.close())
+  expect(await again.settings.get('a')).toBe('x')
+  await expect(again.settings.set('a', 'y')).rejects.toMatchObject({code: 'store_full'})
+  await again.allocations.release(waiting.id, claim.createdAt)
+  expect(await again.allocations.listLive()).toEqual([])
   expect(fatal).toEqual([])
 })

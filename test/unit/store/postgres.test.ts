@@ -1,6 +1,6 @@
 import {expect, onTestFinished, test} from 'vitest'
 import {openStore} from '../../../src/store/open.ts'
-import {startPostgres} from '../../support/postgres.ts'
+import {createDatabase, startPostgres} from '../../support/postgres.ts'
 import {need} from '../../support/skips.ts'
 import {newAllocation, newClaim} from './records.ts'
 
@@ -55,4 +55,16 @@ test('F19: a PostgreSQL that is not there is told as store_unavailable', {timeou
   const opening = openStore({at: 'postgres://gpuctl@127.0.0.1:1/gpuctl', onFatal})
 
   await expect(opening).rejects.toMatchObject({code: 'store_unavailable'})
+})
+
+test('a PostgreSQL without that database is told in words for the operator', async context => {
+  need(context, 'postgres')
+  const url = (await createDatabase()).replace(/[^/]*$/, 'nowhere')
+
+  await expect(openStore({at: url, onFatal})).rejects.toMatchObject({
+    name: 'StoreUnusable',
+    message: expect.stringMatching(
+      /^The database nowhere on 127.0.0.1:\d+ cannot be used: database "nowhere" does not/,
+    ),
+  })
 })

@@ -88,7 +88,7 @@ test('F25: a damaged, a cut and a foreign file are refused with their name, and 
       message: expect.stringContaining(`${file} ${words}`),
       hint: expect.stringContaining('backup'),
     })
-    expect(await readFile(file)).toEqual(content)
+    expect(content.equals(await readFile(file))).toBe(true)
   }
   await writeFile(file, good)
   expect(await (await storeAt(file)).claims.list({})).toHaveLength(200)
@@ -137,4 +137,18 @@ test('a reserve that a crash left half made is made anew', async () => {
     await reserve.close()
     return size === 16 * 1024 * 1024
   })
+})
+
+test('F26: a second server on the same file is refused until the first has closed it', async () => {
+  const file = join(await temporaryDirectory(), 'store.db')
+  const first = await openStore({at: file, onFatal})
+
+  await expect(openStore({at: file, onFatal})).rejects.toMatchObject({
+    name: 'StoreUnusable',
+    message: `Another gpuctl server uses ${file}.`,
+  })
+  await first.settings.set('a', 'x')
+  await first.close()
+
+  expect(await (await storeAt(file)).settings.get('a')).toBe('x')
 })
