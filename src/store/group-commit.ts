@@ -1,8 +1,8 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
 import {problem} from '../domain/errors.ts'
-import {type DialectWords, type Row, type Sql, UniqueViolation, type Value} from './sql.ts'
-import type {Database} from './sqlite-driver.ts'
-import {type SqliteFailure, Statements, translated} from './sqlite-driver.ts'
+import type {Sql} from './sql.ts'
+import {type Database, type SqliteFailure, Statements} from './sqlite-driver.ts'
+import {TransactionSql} from './sqlite-transaction.ts'
 
 /** Most transactions that share one commit, and the longest time that is spent on filling one. */
 const largestGroup = 256
@@ -11,8 +11,6 @@ const longestGroupMs = 20
 const longestQueue = 10_000
 /** A transaction awaits the store only. One that is not done by then awaits something else, and everyone behind it. */
 const longestWorkMs = 2_000
-
-const words: DialectWords = {forUpdate: '', settled: '1 = 1'}
 
 interface Waiting {
   work: (sql: Sql) => Promise<unknown>
@@ -153,63 +151,6 @@ export class GroupCommit {
     this.#broken = error
     for (const {reject} of this.#queue.splice(0)) reject(reason)
     this.#options.onBroken(error)
-  }
-}
-
-/** Statements of one transaction. After its end every further one is refused. */
-class TransactionSql implements Sql {
-  readonly words = words
-  readonly #statements: Statements
-  #isOver = false
-  hasWritten = false
-  hasGivenBack = false
-  /** A failure of the database itself, whatever the work made of it. */
-  failure: unknown
-
-  constructor({statements}: {statements: Statements}) {
-    this.#statements = statements
-  }
-
-  async all(statement: string, parameters?: readonly Value[]): Promise<Row[]> {
-    return this.#do(() => this.#statements.all(statement, parameters))
-  }
-
-  async get(statement: string, parameters?: readonly Value[]): Promise<Row | undefined> {
-    return this.#do(() => this.#statements.all(statement, parameters)[0])
-  }
-
-  async write(statement: string, parameters?: readonly Value[]): Promise<Row[]> {
-    this.hasWritten = true
-    return this.#do(() => this.#statements.all(statement, parameters))
-  }
-
-  async run(statement: string, parameters?: readonly Value[]): Promise<number> {
-    this.hasWritten = true
-    return this.#do(() => this.#statements.run(statement, parameters))
-  }
-
-  together<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return work(this)
-  }
-
-  givingBack(): Sql {
-    this.hasGivenBack = true
-    return this
-  }
-
-  end(): void {
-    this.#isOver = true
-  }
-
-  #do<T>(act: () => T): T {
-    if (this.#isOver) throw new Error('The transaction is over; something in it was not awaited, or awaited too long.')
-    try {
-      return act()
-    } catch (error) {
-      const known = translated(error)
-      if (!(known instanceof UniqueViolation)) this.failure ??= error
-      throw known
-    }
   }
 }
 
