@@ -28,7 +28,7 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
 }
 
 /** The request's target as it may be logged. */
-export function withoutSecrets(target: string): string {
+function withoutSecrets(target: string): string {
   const [path, query] = target.split('?', 2) as [string, string | undefined]
   if (query === undefined) return path.slice(0, 256)
   const parts = [...new URLSearchParams(query)].map(([name, value]) =>

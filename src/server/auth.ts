@@ -70,7 +70,7 @@ export function accessCheck(services: Services, findCredential: FindCredential) 
   }
 }
 
-export function peerOf(request: FastifyRequest): Peer {
+function peerOf(request: FastifyRequest): Peer {
   return {address: addressOf(request), requestId: request.id}
 }
 

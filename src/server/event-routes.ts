@@ -31,7 +31,7 @@ export interface StreamSources {
   boot: string
 }
 
-export interface Visit<N extends OperationName = EventOperation> {
+interface Visit<N extends OperationName = EventOperation> {
   input: InputOf<N>
   caller: Caller
   /** Header Last-Event-ID: the last event that a returning reader has. */
@@ -48,7 +48,7 @@ type Prepare<N extends EventOperation> = (
 /** What a returning reader gets first when what it missed is no longer known: forget what you had, this is new. */
 const reset = encodeEvent({event: 'reset', data: {}})
 
-export const eventSources: {[N in EventOperation]: Prepare<N>} = {
+const eventSources: {[N in EventOperation]: Prepare<N>} = {
   'events.stream':
     async (visit, {services, events, boot}) =>
     writer =>
@@ -132,7 +132,7 @@ export async function openEventStream<N extends EventOperation>(
       'x-accel-buffering': 'no',
     })
     writer = new EventWriter({response: reply.raw, ...settings})
-    writer.signal.addEventListener('abort', () => gone.abort())
+    endWith(writer, () => gone.abort())
     await run(feed, writer, request)
   } catch (error) {
     gone.abort()

@@ -18,7 +18,7 @@ interface Follower {
 /** Most events that one call of events.list answers. */
 const page = 1000
 /** Events that may wait for one reader's visibility checks. */
-const maxWaiting = 5000
+const maxWaiting = 3000
 
 /**
  * Sends what happens to one reader. One who comes back gets what it missed, from memory or else from the store, each
@@ -29,26 +29,35 @@ export async function followEvents({input, caller, lastId, services, topic, boot
   const sent = new Set<number>()
   let wake = () => {}
   const unsubscribe = topic.subscribe(entry => {
-    if (waiting.push(entry) > maxWaiting) writer.end()
+    if (waiting.push(entry) > maxWaiting) writer.cut()
     wake()
   })
-  writer.signal.addEventListener('abort', () => {
-    unsubscribe()
-    wake()
-  })
-  const inMemory = lastId === undefined ? [] : topic.after(lastId)
-  if (inMemory) waiting.unshift(...inMemory)
-  else for (const entry of await missed()) sent.add(entry.value.number) && writer.send(entry.frame)
-
-  while (!writer.signal.aborted) {
-    const entry = waiting.shift()
-    if (!entry) {
-      await new Promise<void>(resolve => {
-        wake = resolve
-      })
-    } else if (isWanted(entry.value, input) && !sent.has(entry.value.number)) {
-      if (await services.events.visible(entry.value, caller)) writer.send(entry.frame)
+  writer.signal.addEventListener('abort', () => wake())
+  try {
+    const inMemory = lastId === undefined ? [] : topic.after(lastId)
+    if (inMemory) waiting.unshift(...inMemory)
+    else {
+      for (const entry of await missed()) {
+        sent.add(entry.value.number)
+        await writer.sendSlowly(entry.frame)
+      }
     }
+
+    while (!writer.signal.aborted) {
+      const entry = waiting.shift()
+      if (!entry) {
+        await new Promise<void>(resolve => {
+          wake = resolve
+        })
+      } else if (isWanted(entry.value, input) && !sent.has(entry.value.number)) {
+        if (!(await services.events.visible(entry.value, caller))) continue
+        // What was missed goes at the reader's pace; what happens now finds a reader that keeps up, or cuts it off.
+        if (waiting.length > 0) await writer.sendSlowly(entry.frame)
+        else writer.send(entry.frame)
+      }
+    }
+  } finally {
+    unsubscribe()
   }
 
   async function missed(): Promise<Entry<Event>[]> {

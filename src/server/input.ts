@@ -16,7 +16,7 @@ interface JsonSchema {
   required?: string[]
 }
 
-export interface InputPlace {
+interface InputPlace {
   method: string
   /** Native path with `:name` parameters. */
   path: string
@@ -37,13 +37,13 @@ interface Flaw {
  * input_invalid, which names the field and says what would be right.
  */
 export function inputReader({method, path, schema}: InputPlace): (request: FastifyRequest) => unknown {
-  const strict = withoutUnknownMembers(JSON.parse(JSON.stringify(schema)) as JsonSchema)
   const bodyless = method === 'GET' || method === 'DELETE'
   const pathNames = [...path.matchAll(/:(\w+)/g)].map(match => match[1] as string)
-  let check: ReturnType<typeof Compile> | undefined
+  let rules: {strict: JsonSchema; check: ReturnType<typeof Compile>} | undefined
 
   return request => {
-    check ??= Compile(strict as TSchema)
+    rules ??= compile(schema)
+    const {strict, check} = rules
     const query = request.query as Record<string, string | string[]>
     const given = bodyless ? fromQuery(query, strict) : fromBody(request.body)
     if (bodyless ? request.body !== undefined : Object.keys(query).length > 0) {
@@ -57,6 +57,11 @@ export function inputReader({method, path, schema}: InputPlace): (request: Fasti
     const [, flaws] = check.Errors(given)
     throw refusal(flaws as unknown as Flaw[], strict)
   }
+}
+
+function compile(schema: TSchema): {strict: JsonSchema; check: ReturnType<typeof Compile>} {
+  const strict = withoutUnknownMembers(JSON.parse(JSON.stringify(schema)) as JsonSchema)
+  return {strict, check: Compile(strict as TSchema)}
 }
 
 /** A copy of the schema in which every object takes only the members that it names. */

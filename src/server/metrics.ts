@@ -4,7 +4,7 @@ export interface MetricsRegistry {
   metrics(): Promise<string>
 }
 
-export interface ServerFigures {
+interface ServerFigures {
   /** Requests that are over, by HTTP status. */
   requests: ReadonlyMap<number, number>
   openStreams: () => number

@@ -18,7 +18,7 @@ import type {Upgrades} from './upgrade.ts'
 /** Takes over the socket of an agent that dialled in and showed its key, and answers the upgrade. */
 export type AcceptLink = (socket: Socket, head: Buffer, node: NodeIdentity) => void
 
-export interface NativeParts {
+interface NativeParts {
   sources: StreamSources
   terminals: Terminals
   upgrades: Upgrades

@@ -4,7 +4,7 @@ import type {Services} from '../domain/services/services.ts'
 import {accessCheck, addressOf, bearer, pathOf} from './auth.ts'
 import type {MetricsRegistry} from './metrics.ts'
 
-export interface PageParts {
+interface PageParts {
   services: Services
   version: string
   /** Figures of the rest of the program. */

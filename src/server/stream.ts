@@ -3,7 +3,7 @@ import type {ServerResponse} from 'node:http'
 const preamble = Buffer.from(': gpuctl\nretry: 1000\n\n')
 const ping = Buffer.from(': ping\n\n')
 
-export interface SentEvent {
+interface SentEvent {
   id?: string
   /** Absent: a plain message, what the stream is about. */
   event?: string
@@ -46,7 +46,7 @@ export class EventWriter {
   /** Sends an event at once, or cuts a reader off that has not kept up. */
   send(frame: Buffer): void {
     if (this.signal.aborted) return
-    if (this.#response.writableLength > this.#maxQueuedBytes) this.#cut()
+    if (this.#response.writableLength > this.#maxQueuedBytes) this.cut()
     else this.#response.write(frame)
   }
 
@@ -71,7 +71,8 @@ export class EventWriter {
     this.#finish()
   }
 
-  #cut(): void {
+  /** Ends the connection without waiting for the reader to take what is still queued. */
+  cut(): void {
     this.#response.destroy()
     this.#finish()
   }

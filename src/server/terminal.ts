@@ -12,7 +12,7 @@ import type {ServerSettings} from './settings.ts'
 import type {Upgrades} from './upgrade.ts'
 
 /** Close codes: those of RFC 6455, and our own above 4000. */
-export const closeCode = {
+const closeCode = {
   done: 1000,
   stopping: 1001,
   protocol: 1002,
@@ -24,7 +24,7 @@ export const closeCode = {
 
 const maxUnsentBytes = 256 * 1024
 
-export interface TerminalParts {
+interface TerminalParts {
   services: Services
   settings: ServerSettings
   open: OpenStreams

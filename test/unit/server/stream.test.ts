@@ -70,6 +70,20 @@ describe('the event stream', () => {
     expect(typesOf(reader)).toEqual(['E3', 'E4', 'E5', 'E6'])
   })
 
+  test('a long absence is caught up at the reader’s pace, however much it is', async () => {
+    world = await startWorld()
+    world.emit('First')
+    const first = await open('/events/stream', {'last-event-id': '0badb007-0'})
+    const [one] = await first.atLeast(1)
+    first.leave()
+    for (let count = 0; count < 900; count++) world.emit(`E${count}`.padEnd(4000, '.'))
+
+    const fromMemory = await open('/events/stream', {'last-event-id': one?.id ?? ''})
+    const fromStore = await open('/events/stream', {'last-event-id': '0badb007-1'})
+
+    expect([(await fromMemory.atLeast(900)).length, (await fromStore.atLeast(900)).length]).toEqual([900, 900])
+  })
+
   test('says reset when too much was missed, or the id means nothing', async () => {
     world = await startWorld()
     for (let count = 1; count <= 1500; count++) world.emit(`E${count}`)
