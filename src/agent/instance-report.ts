@@ -1,6 +1,7 @@
 import type {DesiredInstance, InstanceReport} from '../contract/agent-protocol.ts'
 import type {FoundContainer} from '../runtime/driver.ts'
 import type {InstanceRecord} from './instance-record.ts'
+import {nextStep} from './plan.ts'
 
 /** What to tell the server of one instance. */
 export function describeInstance(
@@ -38,8 +39,9 @@ function stateOf(
 ): InstanceReport['state'] {
   if (wanted.state === 'removed' && !found) return 'removed'
   if (failed) return 'failed'
-  if (found) return found.state
-  if (record.vanished) return 'removed'
+  if (found) return found.state === 'created' && wanted.state === 'stopped' ? 'exited' : found.state
+  if (wanted.state === 'stopped') return record.vanished ? 'removed' : 'exited'
   if (pulling) return 'pulling'
-  return wanted.state === 'stopped' ? 'exited' : 'created'
+  // One that is about to be made again is not gone for good.
+  return record.vanished && nextStep(wanted, found, record) === 'rest' ? 'removed' : 'created'
 }

@@ -1,26 +1,32 @@
 import {arch, type as osType, release} from 'node:os'
 import type {Inventory} from '../contract/agent-protocol.ts'
 import type {Gpu} from '../contract/schemas/nodes.ts'
-import type {GpuReading, GpuSample} from '../metrics/collector.ts'
-import type {RuntimeDriver} from '../runtime/driver.ts'
+import type {GpuReading} from '../metrics/collector.ts'
+import type {RuntimeDriver, RuntimeInfo} from '../runtime/driver.ts'
 
-/** What this machine is, as the server wants to know it. An engine that does not answer leaves its figures to the host. */
-export async function takeInventory(
-  driver: RuntimeDriver,
-  gpus: GpuSample,
-  host: {cpus: number; memoryTotalMiB: number},
-  agentVersion: string,
-): Promise<Inventory> {
-  const engine = await driver.info().catch(() => undefined)
+/** What this machine is, as the server wants to know it. An engine that never answered leaves its figures to the host. */
+export function describeInventory({
+  driver,
+  engine,
+  host,
+  gpus,
+  version,
+}: {
+  driver: Pick<RuntimeDriver, 'name' | 'facts'>
+  engine: RuntimeInfo | undefined
+  host: {cpus: number; memoryTotalMiB: number} | undefined
+  gpus: readonly GpuReading[]
+  version: string
+}): Inventory {
   return {
     runtime: driver.name,
     runtimeVersion: engine?.version ?? '',
-    cpus: engine?.cpus ?? host.cpus,
-    memoryMiB: engine?.memoryMiB ?? host.memoryTotalMiB,
+    cpus: engine?.cpus ?? host?.cpus ?? 0,
+    memoryMiB: engine?.memoryMiB ?? host?.memoryTotalMiB ?? 0,
     os: engine?.os ?? `${osType()} ${release()}`,
     architecture: engine?.architecture ?? arch(),
-    agentVersion,
-    gpus: gpus.gpus.map(gpuOnWire),
+    agentVersion: version,
+    gpus: gpus.map(gpuOnWire),
     images: driver.facts.images,
   }
 }

@@ -15,6 +15,12 @@ export interface JoinProgress {
   waiting(reason: string): void
 }
 
+/** Between two requests: a code that was refused is not asked for anew at once. */
+const askAgainMs = 5_000
+/** Bounds of the pause between two polls, whatever the server says. */
+const shortestPollMs = 200
+const longestPollMs = 60_000
+
 /** The server says no for good: the person at the machine must do something. */
 export class JoinRefused extends Error {
   override name = 'JoinRefused'
@@ -39,12 +45,14 @@ export async function join(
       const identity = await poll(server, reply, deps)
       if (identity) return identity
       progress.waiting('the code ran out or was refused; asking again')
+      await sleep(clock, askAgainMs, signal)
+      continue
     } catch (error) {
       if (error instanceof JoinRefused || signal.aborted) throw error
       failures += 1
       progress.waiting(error instanceof Error ? error.message : String(error))
     }
-    await sleep(clock, Math.max(500, backoffMs(failures, {baseMs: 500, maxMs: 15_000})), signal)
+    await sleep(clock, retryMs(failures), signal)
   }
 }
 
@@ -55,6 +63,11 @@ async function ask(transport: JoinTransport, request: JoinRequest): Promise<Join
   const words = [error?.message, error?.hint].filter(Boolean).join(' ') || `The server answered ${status}.`
   if (status === 400 || status === 401 || status === 403 || status === 422) throw new JoinRefused(words)
   throw new Error(words)
+}
+
+/** Jitter, but never at once: some thousand agents may wait for the same server. */
+function retryMs(failures: number): number {
+  return 500 + backoffMs(failures, {baseMs: 500, maxMs: 15_000})
 }
 
 /** Undefined when the code is not known any more: expired or rejected. */
@@ -69,8 +82,9 @@ async function poll(
   }: {transport: JoinTransport; clock: Clock; signal: AbortSignal; progress: JoinProgress},
 ): Promise<Identity | undefined> {
   const path = `/nodes/join/${encodeURIComponent(reply.code)}`
+  const pollMs = Math.min(longestPollMs, Math.max(shortestPollMs, reply.pollAfterMs))
   for (let failures = 0; ; ) {
-    await sleep(clock, failures === 0 ? reply.pollAfterMs : backoffMs(failures, {baseMs: 500, maxMs: 10_000}), signal)
+    await sleep(clock, failures === 0 ? pollMs : retryMs(failures), signal)
     try {
       const {status, body} = await transport('GET', path, {headers: {'x-join-secret': reply.pollSecret}})
       if (status === 404) return undefined

@@ -1,9 +1,10 @@
-import {agentRoutes, type Desired, type ExecQuery} from '../contract/agent-protocol.ts'
-import {encodeControl, encodeFrame, FrameReader, frameKind} from '../contract/frames.ts'
-import {type AgentCall, createAgentRouter} from '../link/routes.ts'
-import type {LogOptions} from '../runtime/driver.ts'
+import {agentRoutes, type Desired} from '../contract/agent-protocol.ts'
+import type {StreamHandler} from '../link/agent-end.ts'
+import {type AgentCall, type AgentHandler, CallProblem, createAgentRouter} from '../link/routes.ts'
 import type {Agent} from './agent.ts'
-import {frameLogs, frameLogsWithBookmarks} from './log-stream.ts'
+import {asProblem, write} from './call-output.ts'
+import {runExec} from './exec-call.ts'
+import {sendLogs} from './log-call.ts'
 
 /** Largest desired state that is read: some thousand instances. */
 const maxDesiredBytes = 32 * 1024 * 1024
@@ -12,7 +13,7 @@ const maxDesiredBytes = 32 * 1024 * 1024
  * What the agent answers on one link. Make one for each link: of the wishes that come over it an older one than the
  * last is ignored.
  */
-export function createLinkHandler(agent: Agent): ReturnType<typeof createAgentRouter> {
+export function createLinkHandler(agent: Agent): StreamHandler {
   let revision = -1
   return createAgentRouter({
     [agentRoutes.ping]: call => call.respondJson(200, {pong: true}),
@@ -24,14 +25,30 @@ export function createLinkHandler(agent: Agent): ReturnType<typeof createAgentRo
       }
       call.respondJson(200, {revision})
     },
-    [agentRoutes.reports]: call => sendLines(call, agent.reports(abortOnClose(call))),
-    [agentRoutes.logs]: call => sendLogs(call, agent),
-    [agentRoutes.stats]: call => sendLines(call, agent.driver.stats(call.params.id ?? '', abortOnClose(call))),
-    [agentRoutes.exec]: call => runExec(call, agent),
+    [agentRoutes.reports]: call => sendLines(call, agent.reports(endOf(call))),
+    [agentRoutes.logs]: onContainer(agent, call => sendLogs(call, agent, endOf(call))),
+    [agentRoutes.stats]: onContainer(agent, call =>
+      sendLines(call, agent.driver.stats(call.params.id ?? '', endOf(call))),
+    ),
+    [agentRoutes.exec]: onContainer(agent, call => runExec(call, agent.driver)),
   })
 }
 
-function abortOnClose(call: AgentCall): AbortSignal {
+/** Looks first whether the container is there, because an answer that has begun can say nothing but its end. */
+function onContainer({driver}: Agent, handler: AgentHandler): AgentHandler {
+  return async call => {
+    try {
+      const found = await driver.inspect(call.params.id ?? '')
+      if (!found) throw new CallProblem(404, 'no_container', 'The container is not there any more.')
+      await handler(call)
+    } catch (error) {
+      throw asProblem(error)
+    }
+  }
+}
+
+/** Fires when the call has ended, however. */
+function endOf(call: AgentCall): AbortSignal {
   const controller = new AbortController()
   call.onClose(() => controller.abort())
   return controller.signal
@@ -41,75 +58,4 @@ async function sendLines(call: AgentCall, values: AsyncIterable<unknown>): Promi
   const output = call.respondStream(200, 'application/x-ndjson')
   for await (const value of values) await write(output, `${JSON.stringify(value)}\n`)
   output.end()
-}
-
-async function sendLogs(call: AgentCall, agent: Agent): Promise<void> {
-  const {query} = call
-  const number = (name: string) => (query.get(name) === null ? undefined : Number(query.get(name)))
-  const nanoseconds = (name: string) => (query.get(name) === null ? undefined : BigInt(query.get(name) ?? ''))
-  const follow = query.get('follow') === 'true'
-  const timestamps = query.get('timestamps') === 'true'
-  const options: LogOptions = {
-    follow,
-    tail: number('tail'),
-    sinceNs: nanoseconds('sinceNs'),
-    untilNs: nanoseconds('untilNs'),
-    timestamps: follow || timestamps,
-    stdout: query.get('stdout') !== 'false',
-    stderr: query.get('stderr') !== 'false',
-  }
-  const id = call.params.id ?? ''
-  const chunks = agent.driver.logs(id, options, abortOnClose(call))
-  const frames = follow ? frameLogsWithBookmarks(chunks, timestamps) : frameLogs(chunks)
-  const output = call.respondStream(200, 'application/vnd.gpuctl.frames')
-  for await (const frame of frames) await write(output, frame)
-  if (follow) {
-    const found = await agent.driver.inspect(id)
-    output.write(encodeControl({exit: {code: found?.exitCode ?? null, reason: found?.oomKilled ? 'OutOfMemory' : ''}}))
-  }
-  output.end()
-}
-
-async function runExec(call: AgentCall, agent: Agent): Promise<void> {
-  const request = JSON.parse(Buffer.from(String(call.headers['x-gpuctl-exec']), 'base64url').toString()) as ExecQuery
-  const {rows, columns} = request
-  const size = rows && columns ? {rows, columns} : undefined
-  const session = await agent.driver.exec(call.params.id ?? '', {...request, size})
-  const output = call.respondStream(200, 'application/vnd.gpuctl.frames')
-  call.onClose(() => void session.kill())
-  const reader = new FrameReader()
-  const input = (async () => {
-    for await (const piece of call.stream as AsyncIterable<Uint8Array>) {
-      for (const {kind, payload} of reader.read(piece)) {
-        if (kind === frameKind.stdin) await write(session.stdin, payload)
-        if (kind !== frameKind.control) continue
-        const {resize, eof} = JSON.parse(Buffer.from(payload).toString())
-        if (resize) await session.resize(resize.rows, resize.columns)
-        if (eof) session.stdin.end()
-      }
-    }
-  })().catch(() => session.kill())
-  const pump = async (from: AsyncIterable<Uint8Array>, kind: 1 | 2) => {
-    for await (const piece of from) await write(output, encodeFrame(kind, piece))
-  }
-  await Promise.all([pump(session.stdout, frameKind.stdout), pump(session.stderr, frameKind.stderr)])
-  output.end(encodeControl({exit: {code: await session.exited, reason: ''}}))
-  void input
-}
-
-/** Waits when the other side is slower. */
-function write(output: NodeJS.WritableStream, bytes: Uint8Array | string): Promise<void> {
-  if (output.write(bytes)) return Promise.resolve()
-  return new Promise((resolve, reject) => {
-    const settle = (error?: Error) => {
-      output.off('drain', done)
-      output.off('close', done)
-      output.off('error', settle)
-      error ? reject(error) : resolve()
-    }
-    const done = () => settle()
-    output.once('drain', done)
-    output.once('close', done)
-    output.once('error', settle)
-  })
 }

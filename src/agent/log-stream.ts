@@ -1,54 +1,46 @@
 import {encodeControl, encodeFrame, frameKind} from '../contract/frames.ts'
 import type {LogChunk} from '../runtime/driver.ts'
+import {LogLines} from './log-lines.ts'
 
-/** A longer line is passed on in pieces (reliability F27). */
-const longestLineBytes = 64 * 1024
-const newline = 10
+/** Payload of one frame; a reader accepts 1 MiB. */
+const longestPayloadBytes = 256 * 1024
+
+/** Bytes as one frame or, where they are many, several. */
+export function* frames(kind: 1 | 2, bytes: Uint8Array): Generator<Buffer> {
+  for (let from = 0; from < bytes.length; from += longestPayloadBytes)
+    yield encodeFrame(kind, bytes.subarray(from, from + longestPayloadBytes))
+}
 
 /** Output as frames, as it comes from the runtime. */
 export async function* frameLogs(chunks: AsyncIterable<LogChunk>): AsyncGenerator<Buffer> {
-  for await (const {stream, data} of chunks) yield encodeFrame(frameKind[stream], data)
+  for await (const {stream, data} of chunks) yield* frames(frameKind[stream], data)
 }
 
 /**
- * Output with a bookmark: whole lines as frames, after each piece a control frame with the time of its last line. The
- * chunks must carry timestamps; they are cut off unless they are wanted.
+ * Output with bookmarks: whole lines as frames, then a control frame with the time from which to go on after a cut, so
+ * that no line is lost (those of that same time come again). The chunks must carry timestamps; they are cut off unless
+ * they are wanted.
  */
 export async function* frameLogsWithBookmarks(
   chunks: AsyncIterable<LogChunk>,
-  keepTimestamps: boolean,
+  keepStamps: boolean,
 ): AsyncGenerator<Buffer> {
-  const rest = {stdout: Buffer.alloc(0), stderr: Buffer.alloc(0)}
-  let last = ''
-  for await (const {stream, data} of chunks) {
-    const bytes = rest[stream].length ? Buffer.concat([rest[stream], data]) : data
-    const end = bytes.lastIndexOf(newline) + 1
-    const whole = end === 0 && bytes.length > longestLineBytes ? bytes.length : end
-    rest[stream] = Buffer.from(bytes.subarray(whole))
-    if (whole === 0) continue
-    const piece = readLines(bytes.subarray(0, whole), keepTimestamps)
-    if (piece.last > last) last = piece.last
-    yield encodeFrame(frameKind[stream], piece.text)
-    if (last) yield encodeControl({last})
+  const lines = {stdout: new LogLines({keepStamps}), stderr: new LogLines({keepStamps})}
+  let told = ''
+  function* tell(stream: 'stdout' | 'stderr', text: Buffer[]): Generator<Buffer> {
+    if (text.length === 0) return
+    yield* frames(frameKind[stream], text.length === 1 ? (text[0] as Buffer) : Buffer.concat(text))
+    const bookmark = bookmarkOf(lines.stdout, lines.stderr)
+    if (bookmark === told) return
+    told = bookmark
+    yield encodeControl({last: bookmark})
   }
-  for (const stream of ['stdout', 'stderr'] as const) {
-    if (rest[stream].length === 0) continue
-    yield encodeFrame(frameKind[stream], readLines(rest[stream], keepTimestamps).text)
-  }
+  for await (const {stream, data} of chunks) yield* tell(stream, lines[stream].read(data))
+  for (const stream of ['stdout', 'stderr'] as const) yield* tell(stream, lines[stream].end())
 }
 
-/** `2026-11-21T06:29:33.123456789Z text`: the time of the last line, and the text with or without the times. */
-function readLines(bytes: Buffer, keepTimestamps: boolean): {text: Buffer; last: string} {
-  let last = ''
-  const pieces: Buffer[] = []
-  for (let from = 0; from < bytes.length; ) {
-    const newlineAt = bytes.indexOf(newline, from)
-    const to = newlineAt === -1 ? bytes.length : newlineAt + 1
-    const space = bytes.indexOf(32, from)
-    const stamped = space > from && space - from <= 36 && space < to && bytes[from + 10] === 0x54
-    if (stamped) last = bytes.toString('latin1', from, space)
-    pieces.push(bytes.subarray(stamped && !keepTimestamps ? space + 1 : from, to))
-    from = to
-  }
-  return {text: keepTimestamps ? bytes : Buffer.concat(pieces), last}
+/** The last whole line, unless one that is not whole yet began earlier on the other stream. */
+function bookmarkOf(a: LogLines, b: LogLines): string {
+  const last = a.last > b.last ? a.last : b.last
+  return [a.half, b.half].reduce((least, half) => (half !== '' && half < least ? half : least), last)
 }

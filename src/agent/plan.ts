@@ -13,9 +13,10 @@ export function nextStep(wanted: DesiredInstance, found: FoundContainer | undefi
   if (wanted.state === 'removed') return found ? 'remove' : 'rest'
   if (wanted.state === 'stopped') return found?.state === 'running' ? 'stop' : 'rest'
   if (record.failed?.generation === wanted.generation) return 'rest'
-  if (!found) return wasStarted(wanted, undefined, record) ? 'rest' : 'create'
   if (wasStarted(wanted, found, record)) return 'rest'
-  return found.state === 'running' && mustRestart(wanted, record) ? 'stop' : 'start'
+  if (!found) return 'create'
+  // A start that was not begun here for this generation is one of an older generation.
+  return found.state === 'running' ? 'stop' : 'start'
 }
 
 /** The start that the wanted generation asks for has happened. */
@@ -24,22 +25,13 @@ function wasStarted(
   found: FoundContainer | undefined,
   {begun, vanished}: InstanceRecord,
 ): boolean {
-  if (!begun) return found !== undefined && found.state !== 'created' // adopted: somebody started it before we remember
-  if (begun.generation < wanted.generation) return false
+  if (!begun || begun.generation < wanted.generation) return false
   if (!found) return vanished
   return found.state !== 'created' && found.startedAt !== begun.startedAtBefore
 }
 
-function mustRestart(wanted: DesiredInstance, {begun}: InstanceRecord): boolean {
-  return begun !== undefined && begun.generation < wanted.generation
-}
-
-/** Containers of ours that nobody wants. */
-export function strays(
-  wanted: readonly DesiredInstance[],
-  found: readonly FoundContainer[],
-  allocationOf: (container: FoundContainer) => string,
-): FoundContainer[] {
-  const known = new Set(wanted.map(one => one.allocationId))
-  return found.filter(container => !known.has(allocationOf(container)))
+/** Containers, by allocation, that nobody wants. */
+export function strays(wanted: readonly string[], found: ReadonlyMap<string, FoundContainer>): FoundContainer[] {
+  const known = new Set(wanted)
+  return [...found].filter(([allocationId]) => !known.has(allocationId)).map(([, container]) => container)
 }

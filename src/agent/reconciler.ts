@@ -5,16 +5,19 @@ import {WorkQueue} from '../platform/work-queue.ts'
 import {type ContainerGpu, type FoundContainer, type RuntimeDriver, RuntimeError} from '../runtime/driver.ts'
 import {label} from '../runtime/labels.ts'
 import {containerSpec} from './container-spec.ts'
-import {type AgentState, type AgentStateStore, emptyState, type InstanceRecord} from './instance-record.ts'
+import {EngineWatch} from './engine-watch.ts'
+import {EpochFence} from './epoch-fence.ts'
+import {ImagePulls} from './image-pulls.ts'
+import type {AgentStateStore, InstanceRecord} from './instance-record.ts'
 import {describeInstance} from './instance-report.ts'
-import {nextStep, strays} from './plan.ts'
+import {nextStep, type Step, strays} from './plan.ts'
+import {StrayRemoval} from './stray-removal.ts'
 
-/** Instances that are worked on at once. */
-const concurrency = 8
-/** All containers are looked at again this often, events or not (reliability F16). */
-const resyncMs = 30_000
-/** A container of ours that nobody wants is left alone so long before it goes. */
-const strayGraceMs = 45_000
+/** Instances that are worked on at once; one that is being stopped holds its place for its grace. */
+const concurrency = 32
+/** More steps in a row than any way from one state to another has. */
+const mostSteps = 6
+const stopWithinMs = 5_000
 /** Trouble of the engine itself, not of the request: the instance waits for the engine. */
 const engineTrouble = new Set(['unreachable', 'timeout'])
 
@@ -24,7 +27,7 @@ export interface ReconcilerDependencies {
   stateStore: AgentStateStore
   clock: Clock
   logger: Logger
-  /** The devices behind the allocated indexes, as last read. */
+  /** The device behind an allocated index. Throws RuntimeError when it is not there. */
   gpu: (index: number, uuid: string) => ContainerGpu
   onReport: (reports: InstanceReport[], complete: boolean) => void
   onRuntime: (state: 'ok' | 'degraded', reason: string) => void
@@ -37,241 +40,235 @@ export interface ReconcilerDependencies {
 export class Reconciler {
   readonly #deps: ReconcilerDependencies
   readonly #queue: WorkQueue<string>
+  readonly #engine: EngineWatch
+  readonly #pulls: ImagePulls
+  readonly #strays: StrayRemoval
+  readonly #fence = new EpochFence()
   readonly #records = new Map<string, InstanceRecord>()
+  /** By allocation, all containers of this node as last seen. */
   readonly #found = new Map<string, FoundContainer>()
-  readonly #pulls = new Map<string, {percent: number | null}>()
-  readonly #strayingSince = new Map<string, number>()
-  readonly #stopping = new AbortController()
+  readonly #working = new Set<string>()
+  /** Creations and starts that the engine was asked for and has not answered yet. */
+  readonly #beginnings = new Set<Promise<unknown>>()
+  /** Allocations that were worked on since the last list was asked for: it may be older than what is known of them. */
+  #newerThanList = new Set<string>()
+  #wanted = new Map<string, DesiredInstance>()
   #desired: Desired | null = null
-  #epochs: Record<string, number> = {}
-  #confirmed = false
+  #answered = 0
+  #hasListed = false
+  /** Before the server has spoken to this process nobody knows what is unwanted. */
+  #hasSpoken = false
   #saving: Promise<void> = Promise.resolve()
-  #watching: Promise<void> = Promise.resolve()
-  #resync: {cancel(): void} | undefined
+  #stopped = false
 
   constructor(deps: ReconcilerDependencies) {
+    const {driver, clock, logger, onRuntime} = deps
     this.#deps = deps
     this.#queue = new WorkQueue<string>({
       concurrency,
-      clock: deps.clock,
+      clock,
       retry: {baseMs: 500, maxMs: 15_000},
-      reconcile: key => this.#reconcile(key),
-      onError: (key, error) => deps.logger.warn({allocation: key, err: error}, 'instance not reconciled yet'),
+      reconcile: id => this.#reconcile(id),
+      onError: (id, error) => logger.warn({allocation: id, err: error}, 'instance not reconciled yet'),
     })
+    this.#engine = new EngineWatch({
+      driver,
+      clock,
+      logger,
+      onState: onRuntime,
+      beforeList: () => {
+        this.#newerThanList = new Set(this.#working)
+      },
+      onList: list => this.#takeList(list.filter(one => one.labels[label.node] === deps.nodeId)),
+      onChange: containerId => this.#wakeByContainer(containerId),
+    })
+    this.#pulls = new ImagePulls({driver, onProgress: id => this.#report(id), onEnd: id => this.#queue.add(id)})
+    this.#strays = new StrayRemoval({driver, clock, logger})
   }
 
   async start(): Promise<void> {
     const state = await this.#deps.stateStore.load()
-    this.#desired = state.desired
-    this.#epochs = state.epochs
+    this.#fence.load(state.epochs)
     for (const record of state.records) this.#records.set(record.allocationId, record)
-    this.#watching = this.#watch()
+    if (state.desired) this.#want(state.desired, state.desired.instances)
+    this.#answered = this.storedRevision
+    this.#engine.start()
   }
 
+  /** Waits a little for what is under way; what is left goes on at the next start, as after a crash. */
   async stop(): Promise<void> {
-    this.#stopping.abort()
-    this.#resync?.cancel()
-    await this.#queue.close()
-    await this.#watching
-    await this.#saving
+    this.#stopped = true
+    await this.#engine.stop()
+    const done = new AbortController()
+    await Promise.race([this.#queue.close(), sleep(this.#deps.clock, stopWithinMs, done.signal).catch(() => {})])
+    done.abort()
+    await this.#saving.catch(() => {})
   }
 
-  get revision(): number {
+  get storedRevision(): number {
     return this.#desired?.revision ?? 0
   }
 
-  /** Takes a new wish of the server; resolves once it is on disk. Instances with an epoch below the highest known are left out. */
+  /** The wish that reports answer: nothing is under way any more that an older one began. */
+  get answeredRevision(): number {
+    return this.#answered
+  }
+
+  /** Takes a new wish of the server; resolves once it is on disk. What would start an epoch below the highest known is left out. */
   async setDesired(desired: Desired): Promise<void> {
-    const instances = desired.instances.filter(one => one.epoch >= (this.#epochs[one.claimId] ?? 0))
-    const left = instances.length < desired.instances.length
-    if (left) this.#deps.logger.warn({revision: desired.revision}, 'left out instances of an older epoch')
-    const before = new Set(this.#desired?.instances.map(one => one.allocationId))
-    this.#desired = {...desired, instances}
-    this.#epochs = Object.fromEntries(instances.map(one => [one.claimId, one.epoch]))
-    this.#confirmed = true
-    for (const id of this.#records.keys()) {
-      if (!instances.some(one => one.allocationId === id)) this.#records.delete(id)
-    }
+    if (desired.nodeId !== this.#deps.nodeId) throw new Error('This wish is for another node.')
+    const admitted = this.#fence.admit(desired.instances)
+    if (admitted.length < desired.instances.length)
+      this.#deps.logger.warn({revision: desired.revision}, 'left out instances of an older epoch')
+    const before = this.#wanted
+    this.#want(desired, admitted)
+    this.#hasSpoken = true
+    for (const id of this.#records.keys()) if (!this.#wanted.has(id)) this.#records.delete(id)
+    this.#pulls.keep(id => this.#wanted.get(id)?.state === 'running')
     await this.#save()
-    for (const one of instances) {
-      before.delete(one.allocationId)
-      this.#queue.add(one.allocationId)
-    }
+    this.#raiseAnswered(desired.revision)
+    for (const id of this.#wanted.keys()) this.#queue.add(id)
+    const isDropped = [...before.keys()].some(id => !this.#wanted.has(id))
+    if (isDropped) this.#engine.look().catch(error => this.#engine.lost(error)) // the grace of the strays begins
   }
 
-  /** Everything that is known, for a server that has just connected. */
-  reportAll(): InstanceReport[] {
-    return (this.#desired?.instances ?? []).map(one => this.#describe(one))
+  /** Everything that is known, for a server that has just connected; undefined while the engine has not shown its containers. */
+  reportAll(): InstanceReport[] | undefined {
+    return this.#hasListed ? [...this.#wanted.values()].map(one => this.#describe(one)) : undefined
   }
 
-  container(containerId: string): FoundContainer | undefined {
-    return [...this.#found.values()].find(one => one.containerId === containerId)
+  /** The server's wish is known, so that what is not in a report is not there. */
+  get isComplete(): boolean {
+    return this.#desired !== null
+  }
+
+  checkEngine(): Promise<void> {
+    return this.#engine.check()
   }
 
   /** Resolves when nothing is left to do now; for tests. */
-  idle(): Promise<void> {
-    return this.#queue.idle()
+  async idle(): Promise<void> {
+    await this.#queue.idle()
+    await this.#pulls.idle()
+    await this.#queue.idle()
   }
 
-  async #reconcile(allocationId: string): Promise<{afterMs: number} | undefined> {
-    const wanted = this.#wanted(allocationId)
-    if (!wanted) return undefined
-    const record = this.#record(wanted)
-    for (let steps = 0; steps < 6; steps++) {
-      const found = await this.#look(allocationId, record)
-      const step = nextStep(wanted, found, record)
-      if (step === 'rest') break
-      try {
-        await this.#take(step, wanted, found, record)
-      } catch (error) {
-        if (error instanceof RuntimeError && engineTrouble.has(error.code)) {
-          this.#deps.onRuntime('degraded', error.message)
-          throw error
-        }
-        const {code, message} = error instanceof RuntimeError ? error : {code: 'failed', message: String(error)}
-        this.#deps.logger.warn({allocation: allocationId, step, code, message}, 'instance failed')
-        if (step === 'stop' || step === 'remove') throw error
-        record.failed = {generation: wanted.generation, code, message}
-        await this.#save()
-      }
-      this.#deps.onReport([this.#describe(wanted)], false)
-      if (this.#wanted(allocationId) !== wanted) return {afterMs: 0}
+  #want(desired: Desired, instances: DesiredInstance[]): void {
+    this.#desired = {...desired, instances}
+    this.#wanted = new Map(instances.map(one => [one.allocationId, one]))
+  }
+
+  /** A start under an older wish may still end well, and must not be told as the answer to the newer one. */
+  #raiseAnswered(revision: number): void {
+    if (this.#beginnings.size === 0) {
+      this.#answered = revision
+      return
     }
-    this.#deps.onReport([this.#describe(wanted)], false)
-    return undefined
+    void Promise.allSettled(this.#beginnings).then(() => {
+      if (this.storedRevision < revision) return
+      this.#answered = revision
+      this.#reportAllKnown()
+    })
   }
 
-  async #take(
-    step: 'create' | 'start' | 'stop' | 'remove',
-    wanted: DesiredInstance,
-    found: FoundContainer | undefined,
-    record: InstanceRecord,
-  ): Promise<void> {
+  async #reconcile(id: string): Promise<{afterMs: number} | undefined> {
+    const wanted = this.#wanted.get(id)
+    if (!wanted || !this.#hasListed) return undefined // the first list wakes all
+    const record = this.#recordOf(wanted)
+    this.#working.add(id)
+    this.#newerThanList.add(id)
+    try {
+      for (let steps = 0; steps < mostSteps; steps++) {
+        const found = await this.#look(wanted, record)
+        if (this.#stopped || this.#wanted.get(id) !== wanted) return undefined // the new wish has woken it
+        const step = nextStep(wanted, found, record)
+        const isAtRest = step === 'rest' || !(await this.#try(step, wanted, found, record))
+        this.#report(id)
+        if (isAtRest) return undefined
+      }
+      return {afterMs: 1_000}
+    } finally {
+      this.#working.delete(id)
+    }
+  }
+
+  /** False: there is nothing more to do now. */
+  async #try(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {
+    try {
+      if (step === 'create' && !this.#pulls.isDone(wanted.allocationId, wanted.image)) return false
+      const work = this.#take(step, wanted, found, record)
+      if (step === 'create' || step === 'start') this.#beginnings.add(work)
+      await work.finally(() => this.#beginnings.delete(work))
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+      const {code, message} = error
+      if (engineTrouble.has(code)) this.#engine.lost(error)
+      if (engineTrouble.has(code) || step === 'stop' || step === 'remove') throw error
+      this.#deps.logger.warn({allocation: wanted.allocationId, step, code, message}, 'instance failed')
+      record.failed = {generation: wanted.generation, code, message}
+      await this.#save()
+    }
+    return true
+  }
+
+  async #take(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {
     const {driver} = this.#deps
     if (step === 'create') {
-      await this.#pull(wanted)
       const made = await driver.create(containerSpec(wanted, this.#deps))
       record.containerId = made.containerId
       record.warnings = made.warnings
       record.vanished = false
       await this.#save()
-    } else if (step === 'start' && found) {
+    }
+    if (!found) return
+    if (step === 'start') {
       record.begun = {generation: wanted.generation, startedAtBefore: found.startedAt}
       await this.#save()
       await driver.start(found.containerId)
-    } else if (step === 'stop' && found) {
+    }
+    if (step === 'stop' || (step === 'remove' && found.state === 'running'))
       await driver.stop(found.containerId, wanted.graceSeconds)
-    } else if (step === 'remove' && found) {
-      if (found.state === 'running') await driver.stop(found.containerId, wanted.graceSeconds)
-      await driver.remove(found.containerId)
-    }
-  }
-
-  async #pull(wanted: DesiredInstance): Promise<void> {
-    const pull = {percent: null as number | null}
-    this.#pulls.set(wanted.allocationId, pull)
-    let told = -10
-    try {
-      await this.#deps.driver.pull(wanted.image, percent => {
-        pull.percent = percent ?? null
-        if (percent === undefined || percent - told < 5) return
-        told = percent
-        this.#deps.onReport([this.#describe(wanted)], false)
-      })
-    } finally {
-      this.#pulls.delete(wanted.allocationId)
-    }
+    if (step === 'remove') await driver.remove(found.containerId)
   }
 
   /** The container as it is at this moment. One that was there and is not any more is remembered as vanished. */
-  async #look(allocationId: string, record: InstanceRecord): Promise<FoundContainer | undefined> {
-    const containerId = record.containerId || this.#found.get(allocationId)?.containerId
+  async #look(wanted: DesiredInstance, record: InstanceRecord): Promise<FoundContainer | undefined> {
+    const id = wanted.allocationId
+    const containerId = record.containerId || this.#found.get(id)?.containerId
     if (!containerId) return undefined
     const found = await this.#deps.driver.inspect(containerId)
-    if (found) {
-      this.#found.set(allocationId, found)
-      record.containerId = found.containerId
-      record.vanished = false
-    } else {
-      this.#found.delete(allocationId)
-      record.vanished = true
+    record.containerId = containerId
+    record.vanished = !found
+    if (!found) this.#found.delete(id)
+    else this.#found.set(id, found)
+    if (found && found.state !== 'created' && !record.begun) {
+      // Adopted: somebody started it before we remember. A later generation is then a start of its own.
+      record.begun = {generation: wanted.generation, startedAtBefore: ''}
+      await this.#save()
     }
     return found
   }
 
-  /** Looks at all containers, then follows the engine's events; after a loss it begins again, with a growing pause. */
-  async #watch(): Promise<void> {
-    const {signal} = this.#stopping
-    for (let failures = 0; !signal.aborted; ) {
-      try {
-        const events = this.#deps.driver.watch(signal)
-        await this.#lookAtAll()
-        this.#scheduleResync()
-        failures = 0
-        for await (const {containerId} of events) this.#wakeByContainer(containerId)
-      } catch (error) {
-        if (signal.aborted) return
-        failures += 1
-        this.#deps.onRuntime('degraded', error instanceof Error ? error.message : String(error))
-        this.#deps.logger.warn({err: error}, 'the container engine does not answer')
-      }
-      await sleep(this.#deps.clock, Math.min(10_000, 250 * 2 ** failures), signal).catch(() => {})
+  async #takeList(list: FoundContainer[]): Promise<void> {
+    const listed = new Map(list.map(one => [one.labels[label.allocation] ?? one.name, one]))
+    const isNewer = (id: string) => this.#newerThanList.has(id)
+    for (const id of this.#found.keys()) if (!listed.has(id) && !isNewer(id)) this.#found.delete(id)
+    for (const [id, container] of listed) if (!isNewer(id)) this.#found.set(id, container)
+    for (const [id, record] of this.#records) {
+      if (record.containerId && !isNewer(id)) record.vanished = !listed.has(id)
     }
-  }
-
-  async #lookAtAll(): Promise<void> {
-    const known = new Set([...this.#records.values()].map(record => record.containerId))
-    const list = await this.#deps.driver.list()
-    this.#deps.onRuntime('ok', '')
-    const listed = new Map(list.map(container => [container.labels[label.allocation] ?? container.name, container]))
-    // What was created while the list was on its way is not in it, and is not lost.
-    for (const [id, container] of this.#found) {
-      if (!listed.has(id) && known.has(container.containerId)) this.#found.delete(id)
-    }
-    for (const [id, container] of listed) this.#found.set(id, container)
-    for (const record of this.#records.values()) {
-      if (known.has(record.containerId) && !listed.has(record.allocationId)) record.vanished = record.containerId !== ''
-    }
-    for (const one of this.#desired?.instances ?? []) this.#queue.add(one.allocationId)
-    await this.#removeStrays(list)
-    this.#deps.onReport(this.reportAll(), true)
-  }
-
-  /** Only once the server has spoken since this agent started: before that nobody knows what is unwanted. */
-  async #removeStrays(list: FoundContainer[]): Promise<void> {
-    if (!this.#confirmed) return
-    const now = this.#deps.clock.monotonic()
-    const unwanted = strays(this.#desired?.instances ?? [], list, one => one.labels[label.allocation] ?? '')
-    const ids = new Set(unwanted.map(one => one.containerId))
-    for (const id of this.#strayingSince.keys()) if (!ids.has(id)) this.#strayingSince.delete(id)
-    for (const {containerId, name} of unwanted) {
-      const since = this.#strayingSince.get(containerId) ?? now
-      this.#strayingSince.set(containerId, since)
-      if (now - since < strayGraceMs) continue
-      this.#deps.logger.warn({container: name}, 'removing a container that nobody wants')
-      await this.#deps.driver.remove(containerId)
-    }
-  }
-
-  #scheduleResync(): void {
-    this.#resync?.cancel()
-    this.#resync = this.#deps.clock.setTimeout(() => {
-      this.#lookAtAll().catch(error => this.#deps.onRuntime('degraded', String(error)))
-      this.#scheduleResync()
-    }, resyncMs)
+    this.#hasListed = true
+    this.#reportAllKnown()
+    for (const id of this.#wanted.keys()) this.#queue.add(id)
+    if (this.#hasSpoken) await this.#strays.remove(strays([...this.#wanted.keys()], listed))
   }
 
   #wakeByContainer(containerId: string): void {
-    for (const record of this.#records.values()) {
-      if (record.containerId === containerId) this.#queue.add(record.allocationId)
-    }
+    for (const [id, found] of this.#found) if (found.containerId === containerId) this.#queue.add(id)
+    for (const [id, record] of this.#records) if (record.containerId === containerId) this.#queue.add(id)
   }
 
-  #wanted(allocationId: string): DesiredInstance | undefined {
-    return this.#desired?.instances.find(one => one.allocationId === allocationId)
-  }
-
-  #record({allocationId, claimId, epoch}: DesiredInstance): InstanceRecord {
+  #recordOf({allocationId, claimId, epoch}: DesiredInstance): InstanceRecord {
     const known = this.#records.get(allocationId)
     if (known) return known
     const record: InstanceRecord = {allocationId, claimId, epoch, containerId: '', warnings: [], vanished: false}
@@ -281,17 +278,23 @@ export class Reconciler {
 
   #describe(wanted: DesiredInstance): InstanceReport {
     const id = wanted.allocationId
-    return describeInstance(wanted, this.#found.get(id), this.#record(wanted), this.#pulls.get(id))
+    return describeInstance(wanted, this.#found.get(id), this.#recordOf(wanted), this.#pulls.progress(id))
+  }
+
+  #report(id: string): void {
+    const wanted = this.#wanted.get(id)
+    if (wanted) this.#deps.onReport([this.#describe(wanted)], false)
+  }
+
+  #reportAllKnown(): void {
+    const all = this.reportAll()
+    if (all) this.#deps.onReport(all, this.isComplete)
   }
 
   /** One write at a time, each with the state of its own moment. */
   #save(): Promise<void> {
-    const state: AgentState = {
-      ...emptyState(),
-      desired: this.#desired,
-      records: structuredClone([...this.#records.values()]),
-      epochs: this.#epochs,
-    }
+    const records = structuredClone([...this.#records.values()])
+    const state = {desired: this.#desired, records, epochs: this.#fence.save()}
     this.#saving = this.#saving.catch(() => {}).then(() => this.#deps.stateStore.save(state))
     return this.#saving
   }

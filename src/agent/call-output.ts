@@ -1,0 +1,37 @@
+import {CallProblem} from '../link/routes.ts'
+import {RuntimeError} from '../runtime/driver.ts'
+
+/** Waits when the other side is slower. Rejects when it is gone, so that whoever produces more stops. */
+export function write(
+  output: NodeJS.WritableStream & {destroyed?: boolean},
+  bytes: Uint8Array | string,
+): Promise<void> {
+  if (output.destroyed || !output.writable) return Promise.reject(new Error('The reader left.'))
+  if (output.write(bytes)) return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error) => {
+      output.off('drain', onDrain)
+      output.off('close', onClose)
+      output.off('error', settle)
+      error ? reject(error) : resolve()
+    }
+    const onDrain = () => settle()
+    const onClose = () => settle(new Error('The reader left.'))
+    output.on('drain', onDrain)
+    output.on('close', onClose)
+    output.on('error', settle)
+  })
+}
+
+const statusOf: Partial<Record<RuntimeError['code'], number>> = {
+  no_container: 404,
+  invalid: 400,
+  unreachable: 503,
+  timeout: 503,
+}
+
+/** A failure of the runtime, in the words of the link. */
+export function asProblem(error: unknown): unknown {
+  if (!(error instanceof RuntimeError)) return error
+  return new CallProblem(statusOf[error.code] ?? 500, error.code, error.message)
+}
