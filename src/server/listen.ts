@@ -30,12 +30,12 @@ export async function listen(
   const servers: Server[] = []
   try {
     for (const {host, port} of addresses) {
+      app.front.hosts.add(host)
       const server = makeServer(app, tls)
       server.listen({host, port})
       await once(server, 'listening')
       servers.push(server)
       bound.push({host, port: (server.address() as AddressInfo).port})
-      app.front.hosts.add(host)
     }
     for (const server of servers) app.front.servers.add(server)
     return bound

@@ -21,7 +21,7 @@ function callOf(name: OperationName) {
   return {target: `${apiPrefix}${target}`, method, body}
 }
 
-describe.each(jsonOperations)('operation %s', name => {
+describe.each(jsonOperations)('T18, roles: operation %s', name => {
   const {access, status = 200}: Operation = contract[name]
 
   test('answers exactly those who may call it', async () => {
@@ -53,7 +53,7 @@ test('an anonymous caller gets 401 before anything of the call is looked at', as
   }
 })
 
-test('a foreign Host is refused on every route, the streams, the pages and what does not exist included', async () => {
+test('T23: a foreign Host is refused on every route, the streams, the pages and what does not exist included', async () => {
   const targets = operations.map(callOf)
   for (const target of [
     '/healthz',
@@ -77,7 +77,7 @@ test.each(['localhost', 'LOCALHOST:99', '[::1]:8888', '127.0.0.1', 'localhost.']
   expect((await world.call('/healthz', {headers: {host}})).status).toBe(200)
 })
 
-test('calls that a browser makes for another site are refused', async () => {
+test('T23: calls that a browser makes for another site are refused', async () => {
   const own = `127.0.0.1:${world.port}`
   const call = (headers: Record<string, string>) => world.call('/healthz', {headers: {host: own, ...headers}})
 

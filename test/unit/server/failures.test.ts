@@ -237,7 +237,7 @@ describe('what is not even HTTP', () => {
     expect(answer).toMatch(/^HTTP\/1.1 200/)
   })
 
-  test('a request that does not arrive in time ends with 408', async () => {
+  test('T32: a request that does not arrive in time ends with 408', async () => {
     const slow = await startWorld({settings: {requestTimeoutMs: 200}})
     const socket = connect(slow.port, '127.0.0.1')
     socket.write('GET /healthz HTTP/1.1\r\nHost: loc')

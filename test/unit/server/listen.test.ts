@@ -60,7 +60,7 @@ test('it speaks TLS with the given certificate', async () => {
   expect(response.statusCode).toBe(200)
 })
 
-test('stopping answers what is in flight, ends streams cleanly and closes kept connections', async () => {
+test('F22: stopping answers what is in flight, ends streams cleanly and closes kept connections', async () => {
   world = await startWorld()
   let finish = () => {}
   world.answers.set('claims.list', async () => {
@@ -89,7 +89,7 @@ test('stopping answers what is in flight, ends streams cleanly and closes kept c
   expect(reader.response.complete).toBe(true)
 })
 
-test('what does not finish in its grace is cut, and a second call cuts at once', async () => {
+test('F22: what does not finish in its grace is cut, and a second call cuts at once', async () => {
   world = await startWorld()
   world.answers.set('claims.list', () => new Promise(() => {}))
   const hanging = () => world.call('/gpuctl/v1/claims', {token: tokens.user}).catch((error: Error) => error)

@@ -101,7 +101,7 @@ test('answers carry the headers that browsers need to be careful', async () => {
   })
 })
 
-test('the access log tells who asked what, and keeps no value of a query that could be a secret', async () => {
+test('T8: the access log tells who asked what, and keeps no value of a query that could be a secret', async () => {
   await world.call(`${apiPrefix}/claims?limit=3&name=canary-1&token=canary-2`, {token: tokens.user})
 
   const line = await eventually(() => world.log.find(one => one.includes('/claims?limit=3')))

@@ -44,7 +44,7 @@ describe('the event stream', () => {
     expect(typesOf(reader)).toEqual(['Joined'])
   })
 
-  test('goes on after a cut without loss and without doubles', async () => {
+  test('F20: goes on after a cut without loss and without doubles', async () => {
     world = await startWorld()
     const first = await open('/events/stream')
     world.emit('One')
@@ -60,7 +60,7 @@ describe('the event stream', () => {
     expect(typesOf(second)).toEqual(['Two', 'Three', 'Four'])
   })
 
-  test('goes on after a restart of the server, and beyond the ring, from the store', async () => {
+  test('F20: goes on after a restart of the server, and beyond the ring, from the store', async () => {
     world = await startWorld({settings: {ringEvents: 2}})
     for (let count = 1; count <= 6; count++) world.emit(`E${count}`)
 
@@ -249,7 +249,7 @@ describe('bounds', () => {
     await eventually(() => reader.text.includes(': ping\n\n: ping\n\n'))
   })
 
-  test('a reader that does not read is cut off, and the others get everything', async () => {
+  test('F20: a reader that does not read is cut off, and the others get everything', async () => {
     world = await startWorld()
     const socket = await mute('/events/stream')
     const reader = await open('/events/stream')
@@ -268,7 +268,7 @@ describe('bounds', () => {
     await cut
   })
 
-  test('so many streams per user and per address, then 429', async () => {
+  test('T32: so many streams per user and per address, then 429', async () => {
     world = await startWorld({settings: {maxStreamsPerUser: 2, maxStreamsPerAddress: 3}})
     const first = await open('/events/stream')
     await open('/nodes/stats')
@@ -283,7 +283,7 @@ describe('bounds', () => {
     expect((await open('/events/stream')).response.statusCode).toBe(200)
   })
 
-  test('a revoked token ends its streams within a second', async () => {
+  test('T7: a revoked token ends its streams within a second', async () => {
     world = await startWorld()
     const reader = await open('/events/stream')
     const other = await open('/events/stream', {}, tokens.user)
@@ -294,7 +294,7 @@ describe('bounds', () => {
     expect(other.ended).toBe(false)
   })
 
-  test('a ticket opens one stream of one path, once', async () => {
+  test('T8: a ticket opens one stream of one path, once', async () => {
     world = await startWorld()
     world.tickets.set('tick', `${api}/events/stream`)
     const wrong = await world.call(`${api}/nodes/stats?ticket=tick`)

@@ -87,7 +87,7 @@ async function closing(socket: WebSocket): Promise<[number, string]> {
   return [code, String(reason)]
 }
 
-describe('a terminal', () => {
+describe('T22: a terminal', () => {
   test('carries frames both ways and closes when the command ends', async () => {
     const socket = dial()
     const frames: string[] = []
