@@ -16,7 +16,7 @@ export interface NodeIdentity {
   name: string
 }
 
-export type Asker = Guest | NodeIdentity | Caller
+type Asker = Guest | NodeIdentity | Caller
 
 declare module 'fastify' {
   interface FastifyRequest {
