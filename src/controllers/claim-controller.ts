@@ -73,7 +73,8 @@ export class ClaimController {
     })
     if (!done) return
     this.#follow(done.next, done.was)
-    return after(done.next) ?? {afterMs: 0}
+    this.#queue.add(claimId) // there may be a next step at once
+    return after(done.next)
   }
 
   /** Tells the others, after the commit. */

@@ -110,7 +110,8 @@ export class QueueController {
       await nextTurn()
     }
     // What was refused has been marked: it is read again in the next pass.
-    return this.#changedClaims.size + this.#changedNodes.size > 0 ? {afterMs: 0} : this.#nextRetry()
+    if (this.#changedClaims.size + this.#changedNodes.size > 0) this.#queue.add(pass)
+    return this.#nextRetry()
   }
 
   #nextRetry(): Requeue | undefined {

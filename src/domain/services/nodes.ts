@@ -45,8 +45,8 @@ export class NodeService {
       report: (nodeId, report) => this.#report(nodeId, report),
       readings: () => [...this.#active.values()].map(node => describeReading(node, memory)),
       reading: nodeId => this.#reading(nodeId),
-      resolve: async reference => {
-        const {id, name, hostname} = await this.find(reference)
+      resolve: async (reference, caller) => {
+        const {id, name, hostname} = await this.find(reference, caller)
         return {id, name: name || hostname}
       },
       list: (input, caller) => this.#list(input, caller),

@@ -1,0 +1,46 @@
+import {AuthService} from './auth.ts'
+import {imageMethods, specMethods} from './catalogue.ts'
+import {ClaimService} from './claims.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import {EventService} from './events.ts'
+import {gpuMethods, serverMethods} from './fleet.ts'
+import {InstanceService} from './instances.ts'
+import {NodeService} from './nodes.ts'
+import type {Services} from './services.ts'
+import {JoinTokenService, TokenService} from './tokens.ts'
+import {UserService} from './users.ts'
+
+const eventsKept = 100_000
+const keysKeptMs = 24 * 60 * 60_000
+const pruneEveryMs = 10 * 60_000
+
+/** All services over one store. Call `server.maintain()` about once a second, and once more before the end. */
+export function createServices(deps: ServiceDependencies): Services {
+  const {store, clock} = deps
+  const nodes = new NodeService(deps)
+  const claims = new ClaimService(deps, async reference => (await nodes.find(reference)).name || reference)
+  let prunedAtMs = clock.now()
+
+  async function maintain(): Promise<void> {
+    await nodes.maintain()
+    if (clock.now() - prunedAtMs < pruneEveryMs) return
+    prunedAtMs = clock.now()
+    await store.events.prune(eventsKept)
+    await store.idempotency.prune(new Date(clock.now() - keysKeptMs).toISOString())
+  }
+
+  return {
+    auth: new AuthService(deps).methods(),
+    users: new UserService(deps).methods(),
+    tokens: new TokenService(deps).methods(),
+    joinTokens: new JoinTokenService(deps).methods(),
+    nodes: nodes.methods(),
+    gpus: gpuMethods(deps),
+    claims: claims.methods(),
+    instances: new InstanceService(deps, claims).methods(),
+    images: imageMethods(deps),
+    specs: specMethods(deps),
+    events: new EventService(deps).methods(),
+    server: serverMethods(deps, maintain),
+  }
+}

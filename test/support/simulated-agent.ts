@@ -1,0 +1,250 @@
+import type {Desired, DesiredInstance, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
+import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
+import type {AgentPort, ExecStream, LogQuery} from '../../src/domain/ports.ts'
+import type {Services} from '../../src/domain/services/services.ts'
+
+interface Container {
+  wanted: DesiredInstance
+  generation: number
+  state: 'created' | 'running' | 'exited' | 'failed'
+  exitCode: number | null
+  starts: number
+  log: string
+}
+
+export interface SimulatedNode {
+  name: string
+  gpus?: number
+  model?: string
+  gpuMemoryMiB?: number
+  cpus?: number
+  memoryMiB?: number
+  labels?: Record<string, string>
+  images?: boolean
+}
+
+/**
+ * An agent in this process, which keeps to the protocol: takes desired state, runs "containers", tells what came of it.
+ * Image `missing` cannot be pulled, image `broken` cannot be created; a command `exit N` ends at once with N.
+ */
+export class SimulatedAgent implements AgentPort {
+  readonly nodeId: string
+  readonly spec: SimulatedNode
+  readonly containers = new Map<string, Container>()
+  /** Every moment at which two containers held one GPU. */
+  readonly doubles: string[] = []
+  /** How often desired state came. */
+  told = 0
+  desired: Desired | undefined
+  isConnected = false
+  /** Does nothing but remember what it is told. */
+  isStuck = false
+  #services: Services
+  #sequence = 0
+  #boot = 1
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(nodeId: string, spec: SimulatedNode, services: Services) {
+    this.nodeId = nodeId
+    this.spec = spec
+    this.#services = services
+  }
+
+  get inventory(): Inventory {
+    const {
+      name,
+      gpus = 0,
+      model = 'RTX 4090',
+      gpuMemoryMiB = 24_576,
+      cpus = 32,
+      memoryMiB = 131_072,
+      images = true,
+    } = this.spec
+    return {
+      runtime: 'fake',
+      runtimeVersion: '1',
+      cpus,
+      memoryMiB,
+      os: 'Debian 12',
+      architecture: 'x64',
+      agentVersion: '0.1.0',
+      images,
+      gpus: Array.from({length: gpus}, (_, index) => ({
+        index,
+        uuid: `GPU-${name}-${index}`,
+        vendor: 'fake',
+        model,
+        memoryMiB: gpuMemoryMiB,
+        memoryUsedMiB: 0,
+        utilizationPercent: 0,
+        temperatureC: 40,
+        powerW: 50,
+        computeCapability: '8.9',
+        simulated: true,
+      })),
+    }
+  }
+
+  async connect(services = this.#services): Promise<void> {
+    this.#services = services
+    this.isConnected = true
+    const desiredRevision = this.desired?.revision ?? 0
+    await services.nodes.linkOpened(this.nodeId)
+    await services.nodes.report(this.nodeId, {
+      type: 'hello',
+      bootId: `boot-${this.#boot}`,
+      inventory: this.inventory,
+      desiredRevision,
+    })
+    await this.beat()
+    await this.reportAll()
+  }
+
+  async disconnect(reason = 'cut'): Promise<void> {
+    this.isConnected = false
+    await this.#services.nodes.linkClosed(this.nodeId, reason)
+  }
+
+  async beat(runtimeState: 'ok' | 'degraded' = 'ok'): Promise<void> {
+    const beat = {bootId: `boot-${this.#boot}`, sequence: ++this.#sequence, cpuPercent: 10, runtimeState}
+    await this.#services.nodes.report(this.nodeId, {type: 'beat', beat})
+  }
+
+  async reportAll(): Promise<void> {
+    const known = new Map((this.desired?.instances ?? []).map(one => [one.allocationId, one]))
+    await this.#tell([...known.values()], true)
+  }
+
+  async setDesired(desired: Desired): Promise<void> {
+    if (!this.isConnected) throw new Error('not connected')
+    this.told++
+    if (this.desired && desired.revision < this.desired.revision) return
+    this.desired = structuredClone(desired)
+    if (this.isStuck) return
+    this.#work = this.#work.then(() => this.#apply(desired))
+  }
+
+  idle(): Promise<void> {
+    return this.#work
+  }
+
+  running(): Container[] {
+    return [...this.containers.values()].filter(({state}) => state === 'running')
+  }
+
+  /** The workload of that name ends. */
+  async exit(name: string, exitCode: number): Promise<void> {
+    const one = this.#named(name)
+    one.state = 'exited'
+    one.exitCode = exitCode
+    await this.#tell([one.wanted], false)
+  }
+
+  /** Somebody removes the container by hand. */
+  async vanish(name: string): Promise<void> {
+    const {wanted} = this.#named(name)
+    this.containers.delete(wanted.allocationId)
+    await this.#tell([wanted], false, 'removed')
+  }
+
+  async logs(containerId: string, _: LogQuery): Promise<AsyncIterable<Uint8Array>> {
+    const one = [...this.containers.values()].find(({wanted}) => wanted.containerName === containerId)
+    const text = one?.log ?? ''
+    return (async function* () {
+      yield encodeFrame(frameKind.stdout, Buffer.from(text))
+    })()
+  }
+
+  async stats(): Promise<AsyncIterable<Record<string, unknown>>> {
+    return (async function* () {
+      yield {cpuPercent: 5}
+    })()
+  }
+
+  async exec(): Promise<ExecStream> {
+    throw new Error('not simulated')
+  }
+
+  async #apply({instances}: Desired): Promise<void> {
+    const wanted = new Set(instances.map(one => one.allocationId))
+    for (const id of this.containers.keys()) if (!wanted.has(id)) this.containers.delete(id)
+    for (const one of instances) {
+      this.#step(one)
+      this.#check()
+      await this.#tell([one], false)
+    }
+  }
+
+  #step(one: DesiredInstance): void {
+    const found = this.containers.get(one.allocationId)
+    if (one.state === 'removed') this.containers.delete(one.allocationId)
+    else if (one.state === 'stopped') {
+      if (found?.state === 'running')
+        this.containers.set(one.allocationId, {...found, state: 'exited', exitCode: 143, wanted: one})
+    } else if (!found || found.generation < one.generation) {
+      const starts = (found?.starts ?? 0) + 1
+      const isFailing = one.image === 'missing' || one.image === 'broken'
+      const code = one.command?.[0] === 'exit' ? Number(one.command[1]) : null
+      const state = isFailing ? 'failed' : code === null ? 'running' : 'exited'
+      const log = `2026-01-01T00:00:0${Math.min(9, starts)}.000000000Z start ${starts}\n`
+      this.containers.set(one.allocationId, {
+        wanted: one,
+        generation: one.generation,
+        state,
+        exitCode: code,
+        starts,
+        log: (found?.log ?? '') + log,
+      })
+    }
+  }
+
+  #check(): void {
+    const holders = new Map<number, string>()
+    for (const {wanted} of this.running()) {
+      for (const {index} of wanted.gpus) {
+        const other = holders.get(index)
+        if (other) this.doubles.push(`GPU ${index}: ${other} and ${wanted.containerName}`)
+        holders.set(index, wanted.containerName)
+      }
+    }
+  }
+
+  async #tell(instances: DesiredInstance[], complete: boolean, state?: InstanceReport['state']): Promise<void> {
+    if (!this.isConnected) return
+    await this.#services.nodes.report(this.nodeId, {
+      type: 'instances',
+      complete,
+      desiredRevision: this.desired?.revision ?? 0,
+      instances: instances.map(one => this.#describe(one, state)),
+    })
+  }
+
+  #describe(wanted: DesiredInstance, state?: InstanceReport['state']): InstanceReport {
+    const found = this.containers.get(wanted.allocationId)
+    const missing = wanted.state === 'removed' ? 'removed' : wanted.state === 'stopped' ? 'exited' : 'created'
+    const isFailed = found?.state === 'failed'
+    return {
+      allocationId: wanted.allocationId,
+      instanceId: wanted.instanceId,
+      claimId: wanted.claimId,
+      epoch: wanted.epoch,
+      generation: found?.generation ?? wanted.generation,
+      state: state ?? found?.state ?? missing,
+      containerId: found && !isFailed ? wanted.containerName : '',
+      exitCode: found?.exitCode ?? null,
+      oomKilled: false,
+      startedAt: found && !isFailed ? '2026-01-01T00:00:00.000Z' : '',
+      finishedAt: '',
+      errorCode: isFailed ? (wanted.image === 'missing' ? 'image_missing' : 'failed') : '',
+      message: isFailed ? `no ${wanted.image}` : '',
+      progress: null,
+      warnings: [],
+    }
+  }
+
+  #named(name: string): Container {
+    const found = [...this.containers.values()].find(({wanted, state}) => wanted.name === name && state !== 'exited')
+    if (!found) throw new Error(`There is no container of ${name}.`)
+    return found
+  }
+}
