@@ -33,6 +33,9 @@ export interface AgentStart {
   runtime?: string
   fakeGpus?: string
   name?: string
+  joinTokenFile?: string
+  /** KEY=VALUE. */
+  labels?: string[]
 }
 
 export function serverDirectory(data?: string, directories: Directories = findDirectories()): string {
@@ -89,13 +92,15 @@ export async function startAgent(options: AgentStart): Promise<{run: RunFile; st
   if (options.runtime) args.push('--runtime', options.runtime)
   if (options.fakeGpus) args.push('--fake-gpus', options.fakeGpus)
   if (options.name) args.push('--name', options.name)
+  if (options.joinTokenFile) args.push('--join-token-file', options.joinTokenFile)
+  for (const pair of options.labels ?? []) args.push('--label', pair)
   const run = await startInBackground({
     program: options.program,
     args,
     directory,
     logPath: join(directory, 'agent.log'),
     withinMs: readyWithinMs,
-    ready: async found => (found.node?.code || found.node?.status === 'online' ? found : undefined),
+    ready: async found => (found.node?.code || isSettled(found.node?.status) ? found : undefined),
   })
   return {run, started: true}
 }
@@ -107,8 +112,13 @@ export async function stopLocalFleet(graceMs: number): Promise<{agent: boolean; 
   return {agent, server}
 }
 
-export async function readLog(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => '')
+/** What the background server has written so far; '' when it never ran here. */
+export async function readServerLog(data?: string): Promise<string> {
+  return readFile(join(serverDirectory(data), 'server.log'), 'utf8').catch(() => '')
+}
+
+function isSettled(status: string | undefined): boolean {
+  return status === 'online' || status === 'refused'
 }
 
 /** Over TLS the certificate is not asked here: the process is our own child, found by its pid. */

@@ -1,0 +1,72 @@
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+
+export const agentFlags = {
+  runtime: Flags.option({
+    description: 'how instances run; docker where an engine answers unless given',
+    options: ['docker', 'process'] as const,
+  })(),
+  'fake-gpus': Flags.string({description: 'simulated cards, as 2 or 2xRTX4090', helpValue: '<count[xmodel]>'}),
+}
+
+export default class AgentStart extends BaseCommand {
+  static override summary = 'Run the node agent here: it shows a code, waits for its approval, and then runs work.'
+  static override description =
+    'Needs no open port: the agent dials the server and keeps that one connection. Once approved, the machine keeps its identity; a restart needs no new approval.'
+  static override examples = [
+    '<%= config.bin %> agent start --server http://control:8888',
+    '<%= config.bin %> agent start --server http://control:8888 --join-token-file token --detach',
+    '<%= config.bin %> agent start --server http://127.0.0.1:8888 --fake-gpus 2xRTX4090',
+  ]
+  static override flags = {
+    ...agentFlags,
+    name: Flags.string({description: 'name under which to join; the host name unless given'}),
+    label: Flags.string({description: 'label of the node, KEY=VALUE; may be repeated', multiple: true}),
+    'join-token-file': Flags.string({description: 'file with a join token: no code, no waiting'}),
+    detach: Flags.boolean({char: 'd', description: 'in the background'}),
+  }
+
+  async run(): Promise<{pid: number}> {
+    const {flags} = await this.parse(AgentStart)
+    const server = await this.serverUrl(flags)
+    const labels = readLabels(flags.label ?? [])
+    if (flags.detach) {
+      const {startAgent} = await import('../../main/local-fleet.ts')
+      const {run, started} = await startAgent({
+        ...{program: this.program, server, runtime: flags.runtime, fakeGpus: flags['fake-gpus'], name: flags.name},
+        ...{joinTokenFile: flags['join-token-file'], labels: flags.label},
+      })
+      const {code = '', name = ''} = run.node ?? {}
+      this.log(started ? `The agent runs (pid ${run.pid}).` : `The agent already runs (pid ${run.pid}).`)
+      if (code) this.log(`It asks to join with code ${code}: gpuctl node approve ${code}`)
+      else this.log(`It serves ${server} as ${name}.`)
+      return {pid: run.pid}
+    }
+    const {runAgent} = await import('../../main/run-agent.ts')
+    await runAgent(
+      {
+        ...{
+          server,
+          runtime: flags.runtime,
+          fakeGpus: flags['fake-gpus'],
+          name: flags.name,
+          labels,
+          verbose: flags.verbose,
+        },
+        joinTokenFile: flags['join-token-file'],
+      },
+      this.config.version,
+      line => this.logToStderr(line),
+    )
+    return {pid: process.pid}
+  }
+}
+
+function readLabels(pairs: string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map(pair => {
+      const at = pair.indexOf('=')
+      return at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)]
+    }),
+  )
+}

@@ -1,0 +1,36 @@
+import {BaseCommand} from '../../cli/base-command.ts'
+
+interface AgentStatusOutput {
+  running: boolean
+  pid: number | null
+  server: string | null
+  status: string
+  name: string
+  code: string
+  runtime: string
+  detail: string
+}
+
+export default class AgentStatus extends BaseCommand {
+  static override summary = 'Show what the agent of this machine is at: joining with a code, online, or refused.'
+  static override description = 'Needs no login. Ends with 1 when no agent runs.'
+  static override examples = ['<%= config.bin %> agent status', '<%= config.bin %> agent status -o json']
+
+  async run(): Promise<AgentStatusOutput> {
+    await this.parse(AgentStatus)
+    const {agentDirectory} = await import('../../main/local-fleet.ts')
+    const {readRunFile} = await import('../../main/run-file.ts')
+    const run = await readRunFile(agentDirectory())
+    if (!run?.node) {
+      this.log('No agent runs here. Start one: gpuctl agent start --server URL')
+      process.exitCode = 1
+      return {running: false, pid: null, server: null, status: 'stopped', name: '', code: '', runtime: '', detail: ''}
+    }
+    const {status, name, code, detail, runtime} = run.node
+    this.log(`Agent      pid ${run.pid}, ${status}${name ? ` as ${name}` : ''}${runtime ? `, runtime ${runtime}` : ''}`)
+    this.log(`Server     ${run.urls[0] ?? ''}`)
+    if (code) this.log(`Code       ${code}   (gpuctl node approve ${code})`)
+    if (detail) this.log(`Detail     ${detail}`)
+    return {running: true, pid: run.pid, server: run.urls[0] ?? '', status, name, code, detail, runtime}
+  }
+}

@@ -1,0 +1,65 @@
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+
+export const serverFlags = {
+  listen: Flags.string({
+    description: 'address of the API, HOST:PORT; port 0 takes a free one',
+    default: '127.0.0.1:8888',
+    env: 'GPUCTL_LISTEN',
+  }),
+  'also-listen': Flags.string({description: 'a further address; may be repeated', multiple: true}),
+  'ssh-port': Flags.integer({description: 'port kept for the SSH jump host', hidden: true, min: 0, max: 65_535}),
+}
+
+export default class ServerStart extends BaseCommand {
+  static override summary = 'Run the control server here; the store is made at the first start.'
+  static override description =
+    'Runs in the foreground until Ctrl-C, or in the background with --detach. The random password of the first administrator is shown once. Acknowledged work survives a crash at any moment; containers run on while the server is away.'
+  static override examples = [
+    '<%= config.bin %> server start',
+    '<%= config.bin %> server start --detach --listen 0.0.0.0:8888 --tls-cert cert.pem --tls-key key.pem',
+    'GPUCTL_DATABASE_URL=postgres://gpuctl@db/gpuctl <%= config.bin %> server start',
+  ]
+  static override flags = {
+    ...serverFlags,
+    data: Flags.directory({description: 'where store, keys and logs are kept'}),
+    db: Flags.string({description: 'postgres:// URL; a SQLite file unless given', env: 'GPUCTL_DATABASE_URL'}),
+    'tls-cert': Flags.string({description: 'PEM file of the certificate'}),
+    'tls-key': Flags.string({description: 'PEM file of its key'}),
+    detach: Flags.boolean({char: 'd', description: 'in the background'}),
+  }
+
+  async run(): Promise<{urls: string[]; pid: number}> {
+    const {flags} = await this.parse(ServerStart)
+    const options = {
+      listen: flags.listen,
+      alsoListen: flags['also-listen'] ?? [],
+      data: flags.data,
+      database: flags.db,
+      tlsCert: flags['tls-cert'],
+      tlsKey: flags['tls-key'],
+      sshPort: flags['ssh-port'],
+    }
+    if (flags.detach) {
+      const {startServer} = await import('../../main/local-fleet.ts')
+      const {run, started, password} = await startServer({...options, program: this.program})
+      this.log(
+        `${started ? 'The control server runs' : 'The control server already runs'} at ${run.urls.join(', ')} (pid ${run.pid}).`,
+      )
+      if (password) this.log(`Administrator: admin / ${password}   (shown once)`)
+      return {urls: run.urls, pid: run.pid}
+    }
+    const {serve} = await import('../../main/serve.ts')
+    const {takeFirstPassword} = await import('../../main/local-fleet.ts')
+    let urls: string[] = []
+    await serve({...options, verbose: flags.verbose}, this.config.version, server => {
+      urls = server.urls
+      this.logToStderr(`The control server listens at ${urls.join(', ')}. Ctrl-C ends it.`)
+      // A program that started us in the background takes the password itself.
+      if (!process.stderr.isTTY || !server.firstPassword) return
+      this.logToStderr(`Administrator: admin / ${server.firstPassword}   (shown once)`)
+      void takeFirstPassword(flags.data)
+    })
+    return {urls, pid: process.pid}
+  }
+}

@@ -1,0 +1,166 @@
+import {randomBytes} from 'node:crypto'
+import {join} from 'node:path'
+import {createControllers} from '../controllers/manager.ts'
+import {FleetMemory} from '../domain/fleet-memory.ts'
+import {Journal} from '../domain/journal.ts'
+import type {SessionClaims} from '../domain/security-ports.ts'
+import {createServices} from '../domain/services/create-services.ts'
+import type {Services} from '../domain/services/services.ts'
+import {AgentSessions} from '../link/agent-sessions.ts'
+import {acceptLink} from '../link/server-end.ts'
+import {systemClock} from '../platform/clock.ts'
+import {ensurePrivateDirectory} from '../platform/files.ts'
+import {newId, sha256Hex} from '../platform/ids.ts'
+import {lockDirectory} from '../platform/lock.ts'
+import type {Logger} from '../platform/logger.ts'
+import {Passwords} from '../platform/passwords.ts'
+import {Tokens} from '../platform/tokens.ts'
+import {KeyVault} from '../platform/vault.ts'
+import {createApp} from '../server/app.ts'
+import {close, type ListenAddress, listen, type Tls} from '../server/listen.ts'
+import {openStore} from '../store/open.ts'
+import {AgentlessNodes} from './agentless-nodes.ts'
+import {prepareFirstStart} from './first-start.ts'
+import {fleetOf} from './fleet.ts'
+import {removeRunFile, writeRunFile} from './run-file.ts'
+import {loadServerSecrets} from './server-secrets.ts'
+
+export interface ControlServerOptions {
+  /** Store, keys and run file; 0700. */
+  directory: string
+  addresses: readonly ListenAddress[]
+  exposed: boolean
+  tls?: Tls
+  /** `postgres://…`; absent: a SQLite file in the directory. */
+  database?: string
+  version: string
+  logger: Logger
+  env?: NodeJS.ProcessEnv
+  /** The store is beyond trust: the process has to end (reliability F12). */
+  onFatal: (error: unknown) => void
+}
+
+export interface RunningServer {
+  urls: string[]
+  serverId: string
+  /** Of the administrator that this start made with a random password. */
+  firstPassword?: string
+  /** Ends streams and links, finishes what is under way within the grace, closes the store. Again: cuts at once. */
+  stop(graceMs?: number): Promise<void>
+}
+
+/** Audience of the login tokens: a token of a node is none of them. */
+const audience = 'gpuctl-api'
+
+/** Puts the control server together and lets it listen. */
+export async function startControlServer(options: ControlServerOptions): Promise<RunningServer> {
+  const {directory, logger, version, env = process.env} = options
+  const startedAt = new Date().toISOString()
+  await ensurePrivateDirectory(directory)
+  const lock = await lockDirectory(directory)
+  const [store, keys] = await Promise.all([
+    openStore({at: options.database ?? join(directory, 'server.db'), onFatal: options.onFatal}),
+    loadServerSecrets(directory, env),
+  ])
+  const serverId = await ownId(store)
+  const clock = systemClock
+  const memory = new FleetMemory({clock})
+  const journal = new Journal({store, clock})
+  const passwords = new Passwords()
+  const vault = new KeyVault(keys.vaultKey)
+  const names = new Map<string, string>()
+  const sessions: AgentSessions = new AgentSessions({
+    logger,
+    owner: {
+      opened: nodeId => services.nodes.linkOpened(nodeId),
+      closed: (nodeId, reason) => services.nodes.linkClosed(nodeId, reason),
+      report: (nodeId, report) => services.nodes.report(nodeId, report),
+    },
+  })
+  const fleet = fleetOf(sessions, nodeId => names.get(nodeId) ?? nodeId)
+  const secrets = {random: randomBytes, sha256: sha256Hex, uuid: newId}
+  const controllers = createControllers({
+    ...{store, journal, memory, fleet, clock, secrets, serverId},
+    onError: (controller, key, error) =>
+      logger.warn({controller, key, err: error}, 'a reconcile failed and is repeated'),
+  })
+  const services: Services = createServices({
+    ...{store, journal, memory, fleet, clock, passwords, secrets, vault},
+    queue: controllers.queue,
+    wake: controllers.wake,
+    sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
+    server: {id: serverId, version, startedAt},
+  })
+  const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
+  services.events.subscribe(event => {
+    if (event.kind !== 'node') return
+    void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
+    if (event.type === 'Deleted') sessions.drop(event.objectId, 'the node was removed')
+  })
+
+  const {password} = await prepareFirstStart({store, services, passwords, directory, env, exposed: options.exposed})
+  memory.restore(await store.nodes.listBeats())
+  const maintenance = maintainEverySecond(services, logger)
+  await controllers.start()
+  const app = await createApp({
+    ...{services, logger, version},
+    acceptLink: (socket, head, {id, name}) => {
+      names.set(id, name)
+      sessions.adopt(id, acceptLink(socket, head))
+    },
+  })
+  const bound = await listen(app, options.addresses, options.tls)
+  const urls = bound.map(
+    ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+  )
+  await agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
+  await writeRunFile(directory, {version, startedAt, urls})
+  logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
+
+  return {
+    urls,
+    serverId,
+    firstPassword: password,
+    async stop(graceMs) {
+      await close(app, {graceMs})
+      await agentless.close()
+      await sessions.close()
+      await controllers.stop()
+      await maintenance.stop()
+      await store.close()
+      await removeRunFile(directory)
+      await lock.release()
+    },
+  }
+}
+
+/** Writes beats behind and forgets what is old, one round at a time, and once more at the end. */
+function maintainEverySecond(services: Services, logger: Logger): {stop(): Promise<void>} {
+  const round = () =>
+    services.server.maintain().catch(error => logger.warn({err: error}, 'the readings could not be written behind'))
+  let running = Promise.resolve()
+  let isRunning = false
+  const timer = setInterval(() => {
+    if (isRunning) return
+    isRunning = true
+    running = round().finally(() => {
+      isRunning = false
+    })
+  }, 1_000)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await running
+      await round()
+    },
+  }
+}
+
+/** Made at the first start; containers carry it in their labels. */
+async function ownId(store: Awaited<ReturnType<typeof openStore>>): Promise<string> {
+  const known = await store.settings.get('server_id')
+  if (known) return known
+  const made = newId()
+  await store.transaction(tx => tx.settings.set('server_id', made))
+  return made
+}

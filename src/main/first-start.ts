@@ -1,0 +1,99 @@
+import {join} from 'node:path'
+import type {Caller} from '../domain/caller.ts'
+import type {Store, UserRecord} from '../domain/ports.ts'
+import type {Services} from '../domain/services/services.ts'
+import {weaknessOf} from '../domain/weak-passwords.ts'
+import {readSecretFile, writeSecretFile} from '../platform/files.ts'
+import {randomSecret, sha256Hex} from '../platform/ids.ts'
+import type {Passwords} from '../platform/passwords.ts'
+import {firstPasswordFile, localTokenFile} from './local-fleet.ts'
+
+const adminName = 'admin'
+/** For an administrator whom others on the network can reach (security T12). */
+const leastAdminLength = 12
+const weakSetting = 'admin_password_weakness'
+const localTokenName = 'local'
+
+/** The server does not listen beyond this machine with a password that everybody tries first. */
+export class WeakAdmin extends Error {
+  override name = 'WeakAdmin'
+}
+
+export interface FirstStart {
+  store: Store
+  services: Services
+  passwords: Passwords
+  directory: string
+  env: NodeJS.ProcessEnv
+  /** Somebody on another machine can reach the server. */
+  exposed: boolean
+}
+
+/**
+ * Makes the first administrator when there is none: with the password of GPUCTL_ADMIN_PASSWORD_FILE, else with a random one,
+ * which is returned and also left in a 0600 file for the program that started the server. There are no default
+ * credentials. Then sees to the token with which commands on this machine reach their own server.
+ */
+export async function prepareFirstStart(parts: FirstStart): Promise<{password?: string}> {
+  const {store, exposed} = parts
+  const users = await store.users.list()
+  const made = users.length === 0 ? await makeAdmin(parts) : {}
+  const weakness = await store.settings.get(weakSetting)
+  if (exposed && weakness) {
+    throw new WeakAdmin(
+      `The administrator's password is too weak for an address that others can reach: ${weakness} Change it first, or listen on 127.0.0.1.`,
+    )
+  }
+  const admin = (await store.users.list()).find(user => user.role === 'super_admin' && user.enabled)
+  if (admin) await keepLocalToken(parts, admin)
+  return made
+}
+
+async function makeAdmin({store, passwords, directory, env, exposed}: FirstStart): Promise<{password?: string}> {
+  const given = env.GPUCTL_ADMIN_PASSWORD_FILE
+  const password = given ? (await readSecretFile(given)).trim() : randomSecret(15)
+  const weakness = weaknessOf(password, adminName, leastAdminLength)
+  if (exposed && weakness)
+    throw new WeakAdmin(`The password in ${given} is too weak for an address that others can reach: ${weakness}`)
+  const at = new Date().toISOString()
+  const passwordHash = await passwords.hash(password)
+  await store.transaction(async tx => {
+    await tx.users.insert({
+      id: crypto.randomUUID(),
+      createdAt: at,
+      updatedAt: at,
+      username: adminName,
+      role: 'super_admin',
+      enabled: true,
+      gpuQuota: null,
+      maxPriority: 100,
+      passwordHash,
+      tokenVersion: 1,
+    })
+    await tx.settings.set(weakSetting, weakness ?? '')
+  })
+  if (given) return {}
+  await writeSecretFile(join(directory, firstPasswordFile), `${password}\n`)
+  return {password}
+}
+
+async function keepLocalToken({store, services, directory}: FirstStart, admin: UserRecord): Promise<void> {
+  const path = join(directory, localTokenFile)
+  const kept = await readSecretFile(path).catch(() => undefined)
+  if (kept && (await store.tokens.findBySecretHash(sha256Hex(kept.trim())))) return
+  const caller: Caller = {
+    id: admin.id,
+    username: admin.username,
+    role: admin.role,
+    scopes: ['read', 'write'],
+    credential: 'login',
+    credentialId: 'server-start',
+    expiresAt: null,
+    requestId: 'server-start',
+    address: '',
+  }
+  const former = (await store.tokens.listOf(admin.id)).find(token => token.name === localTokenName)
+  if (former) await services.tokens.revoke({id: former.id}, caller)
+  const {secret} = await services.tokens.create({name: localTokenName, scopes: ['read', 'write']}, caller)
+  await writeSecretFile(path, `${secret}\n`)
+}

@@ -1,0 +1,149 @@
+import {createHash} from 'node:crypto'
+import {hostname, networkInterfaces} from 'node:os'
+import {join as joinPath} from 'node:path'
+import {Agent} from '../agent/agent.ts'
+import {type Identity, loadIdentity, saveIdentity} from '../agent/identity.ts'
+import {summarizeGpus} from '../agent/inventory.ts'
+import {type JoinProgress, join} from '../agent/join.ts'
+import {stateFile} from '../agent/state-file.ts'
+import {apiPrefix} from '../contract/routes.ts'
+import {LinkKeeper, type LinkState} from '../link/link-keeper.ts'
+import {HostSampler} from '../metrics/host.ts'
+import {detectCollector} from '../metrics/registry.ts'
+import {systemClock} from '../platform/clock.ts'
+import {exec} from '../platform/exec.ts'
+import {ensurePrivateDirectory, readSecretFile, writeSecretFile} from '../platform/files.ts'
+import {randomSecret} from '../platform/ids.ts'
+import {lockDirectory} from '../platform/lock.ts'
+import type {Logger} from '../platform/logger.ts'
+import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
+import {joinTransport} from './join-transport.ts'
+import {handlerForEachLink} from './link-handlers.ts'
+
+export interface NodeAgentOptions {
+  /** Base URL of the control server. */
+  server: string
+  /** Where identity and state are kept. */
+  directory: string
+  version: string
+  logger: Logger
+  /** Absent: docker where an engine answers, else process. */
+  runtime?: RuntimeDriverName
+  /** As `2` or `2xRTX4090`: simulated cards in place of real ones. */
+  fakeGpus?: string
+  /** Name under which the machine asks to join; its host name unless given. */
+  name?: string
+  joinToken?: string
+  labels?: Record<string, string>
+  onJoin: JoinProgress
+  onLink: (state: LinkState, detail: string, name: string) => void
+  signal: AbortSignal
+}
+
+export interface RunningAgent {
+  identity: Identity
+  runtime: string
+  stop(): Promise<void>
+}
+
+/** This machine already belongs to another server; joining a second one would leave its containers without an owner. */
+export class ForeignServer extends Error {
+  override name = 'ForeignServer'
+}
+
+/** Joins where that is still to do, then keeps the link open. Resolves once the machine belongs to the server. */
+export async function startNodeAgent(options: NodeAgentOptions): Promise<RunningAgent> {
+  const {directory, server, logger, version, signal} = options
+  await ensurePrivateDirectory(directory)
+  const lock = await lockDirectory(directory)
+  const transport = await joinTransport(server, signal)
+  const machineKey = await readMachineKey(directory)
+  const gpus = await detectCollector({
+    exec,
+    env: process.env,
+    now: Date.now,
+    nodeSeed: machineKey.slice(0, 12),
+    fakeGpus: options.fakeGpus,
+  })
+  const identityPath = joinPath(directory, 'identity.json')
+  let identity = await loadIdentity(identityPath)
+  if (identity) {
+    const {body} = await transport('GET', '/version', {}).catch(() => ({body: undefined}))
+    const found = (body as {serverId?: string} | undefined)?.serverId
+    if (found && found !== identity.serverId) {
+      throw new ForeignServer(
+        `This machine belongs to another server (${identity.server}). To join ${server} instead, remove ${identityPath}.`,
+      )
+    }
+  } else {
+    const sample = await gpus?.sample()
+    identity = await join(
+      server,
+      {
+        hostname: options.name ?? hostname(),
+        claimedAddress: ownAddress(),
+        fingerprint: `SHA256:${createHash('sha256').update(machineKey).digest('base64')}`,
+        agentVersion: version,
+        gpuSummary: summarizeGpus(sample?.gpus ?? []).slice(0, 256),
+        joinToken: options.joinToken,
+        labels: options.labels,
+      },
+      {transport, clock: systemClock, signal, progress: options.onJoin},
+    )
+    await saveIdentity(identityPath, identity)
+  }
+
+  const {serverId, nodeId, nodeKey, name} = identity
+  const driver = await detectRuntime({
+    name: options.runtime,
+    serverId,
+    stateDirectory: joinPath(directory, 'instances'),
+    clock: systemClock,
+    logger,
+  })
+  const agent = new Agent({
+    nodeId,
+    driver,
+    gpus,
+    host: new HostSampler(),
+    stateStore: stateFile(joinPath(directory, 'state.json')),
+    clock: systemClock,
+    logger,
+    version,
+  })
+  await agent.start()
+  const keeper = new LinkKeeper({
+    url: `${server.replace(/\/$/, '')}${apiPrefix}/link`,
+    token: nodeKey,
+    handler: handlerForEachLink(agent),
+    onState: (state, detail) => options.onLink(state, detail, name),
+  })
+  keeper.start()
+  return {
+    identity,
+    runtime: driver.name,
+    async stop() {
+      await keeper.stop()
+      await agent.stop()
+      await lock.release()
+    },
+  }
+}
+
+/** Made once and kept: by its fingerprint an operator can tell this machine from one that only has its name. */
+async function readMachineKey(directory: string): Promise<string> {
+  const path = joinPath(directory, 'machine-key')
+  const known = await readSecretFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (known) return known
+  const key = randomSecret(32)
+  await writeSecretFile(path, key)
+  return key
+}
+
+function ownAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap(list => list ?? [])
+  return (all.find(one => !one.internal && one.family === 'IPv4') ?? all.find(one => !one.internal))?.address
+}

@@ -1,0 +1,42 @@
+import {createLogger} from '../platform/logger.ts'
+import {type RunningServer, startControlServer} from './control-server.ts'
+import {serverDirectory} from './local-fleet.ts'
+import {readServerFlags, type ServerFlags} from './server-options.ts'
+
+/** sysexits.h EX_SOFTWARE: for the supervisor, after a write whose outcome is unknown (reliability F12). */
+const brokenStoreExit = 70
+const graceMs = 8_000
+
+/**
+ * Runs the control server in this process until TERM or INT; a second signal ends it at once. `onReady` is called when
+ * it listens.
+ */
+export async function serve(
+  flags: ServerFlags & {verbose: boolean},
+  version: string,
+  onReady: (server: RunningServer) => void,
+): Promise<void> {
+  process.umask(0o077)
+  const logger = createLogger({level: flags.verbose ? 'debug' : 'info'})
+  const {addresses, tls, exposed} = await readServerFlags(flags)
+  const server = await startControlServer({
+    ...{addresses, tls, exposed, version, logger},
+    directory: serverDirectory(flags.data),
+    database: flags.database,
+    onFatal: error => {
+      logger.fatal({err: error}, 'the store cannot be trusted any more; ending')
+      process.exit(brokenStoreExit)
+    },
+  })
+  onReady(server)
+  await new Promise<void>(resolve => {
+    let signals = 0
+    const onSignal = (signal: string) => {
+      signals += 1
+      logger.info({signal}, signals === 1 ? 'stopping' : 'stopping at once')
+      if (signals > 1) process.exit(130)
+      void server.stop(graceMs).then(resolve)
+    }
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  })
+}

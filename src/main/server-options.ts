@@ -1,0 +1,45 @@
+import {readFile} from 'node:fs/promises'
+import {isLoopback, readAddress} from './settings.ts'
+
+export interface ServerFlags {
+  listen?: string
+  alsoListen?: string[]
+  data?: string
+  database?: string
+  tlsCert?: string
+  tlsKey?: string
+  sshPort?: number
+}
+
+export interface ServerOptions {
+  /** The first is the main one. */
+  addresses: {host: string; port: number}[]
+  tls: {cert: string; key: string} | undefined
+  /** Somebody on another machine can reach it. */
+  exposed: boolean
+}
+
+export const defaultListen = '127.0.0.1:8888'
+
+/** Flags as the server needs them. Throws RangeError that names the flag and what would be right. */
+export async function readServerFlags(flags: ServerFlags): Promise<ServerOptions> {
+  const addresses = [
+    readAddress(flags.listen ?? defaultListen),
+    ...(flags.alsoListen ?? []).map(text => readAddress(text, '--also-listen')),
+  ]
+  if (Boolean(flags.tlsCert) !== Boolean(flags.tlsKey))
+    throw new RangeError('--tls-cert and --tls-key belong together.')
+  const tls =
+    flags.tlsCert && flags.tlsKey
+      ? {cert: await readPem(flags.tlsCert, '--tls-cert'), key: await readPem(flags.tlsKey, '--tls-key')}
+      : undefined
+  return {addresses, tls, exposed: addresses.some(({host}) => !isLoopback(host))}
+}
+
+async function readPem(path: string, flag: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch(error => {
+    throw new RangeError(`${flag}: ${path} cannot be read (${error.code ?? error.message}).`)
+  })
+  if (!text.includes('-----BEGIN ')) throw new RangeError(`${flag}: ${path} is not a PEM file.`)
+  return text
+}
