@@ -1,6 +1,8 @@
 import type {LogChunk} from './driver.ts'
 
 const headerBytes = 8
+/** `2026-11-21T07:00:00.123456789Z ` */
+const stampBytes = 31
 
 /**
  * Takes Docker's multiplexed output apart: frames of 8 bytes header (stream, 0, 0, 0, length) and payload, cut anywhere.
@@ -11,6 +13,14 @@ export class DockerFrameReader {
   #headerFilled = 0
   #payloadLeft = 0
   #stream: LogChunk['stream'] = 'stdout'
+  #dropLeft = 0
+  readonly #inLine = {stdout: false, stderr: false}
+  readonly #stampedFrames: boolean
+
+  /** With timestamps Docker cuts a long line into frames and stamps each: `stampedFrames` keeps the stamp of a line only. */
+  constructor({stampedFrames = false}: {stampedFrames?: boolean} = {}) {
+    this.#stampedFrames = stampedFrames
+  }
 
   /** The payloads in this piece, in order; neighbours of one stream are one chunk. */
   read(piece: Buffer): LogChunk[] {
@@ -27,6 +37,13 @@ export class DockerFrameReader {
         at = this.#readHeader(piece, at)
         continue
       }
+      if (this.#dropLeft > 0) {
+        const drop = Math.min(this.#dropLeft, this.#payloadLeft, piece.length - at)
+        this.#dropLeft -= drop
+        this.#payloadLeft -= drop
+        at += drop
+        continue
+      }
       const end = Math.min(piece.length, at + this.#payloadLeft)
       if (current !== this.#stream) {
         flush()
@@ -34,6 +51,7 @@ export class DockerFrameReader {
       }
       parts.push(piece.subarray(at, end))
       this.#payloadLeft -= end - at
+      this.#inLine[this.#stream] = piece[end - 1] !== 0x0a
       at = end
     }
     flush()
@@ -48,6 +66,7 @@ export class DockerFrameReader {
       this.#stream = this.#header[0] === 2 ? 'stderr' : 'stdout'
       this.#payloadLeft = this.#header.readUInt32BE(4)
       this.#headerFilled = 0
+      this.#dropLeft = this.#stampedFrames && this.#inLine[this.#stream] ? stampBytes : 0
     }
     return at + take
   }

@@ -1,18 +1,25 @@
 import type {ContainerInspectInfo} from 'dockerode'
 import {type DockerEngine, pieces} from './docker-engine.ts'
 import {DockerFrameReader} from './docker-frames.ts'
+import {readableLogFile} from './docker-log-file.ts'
 import type {LogChunk, LogOptions} from './driver.ts'
+import {readJsonLog} from './json-log-reader.ts'
 
 /** A container's output through the engine. The reader sets the pace: nothing is read ahead of it. */
 export async function* readLogs(
   engine: DockerEngine,
-  {Id, Config}: ContainerInspectInfo,
+  info: ContainerInspectInfo,
   options: LogOptions,
   signal: AbortSignal,
 ): AsyncGenerator<LogChunk> {
   if (signal.aborted) return
   const {follow, tail, sinceNs, untilNs, timestamps, stdout, stderr} = options
   if (!stdout && !stderr) return
+  const file = follow ? undefined : await readableLogFile(info, engine.socketPath !== undefined)
+  if (file) {
+    yield* readJsonLog({path: file, hasEnded: async () => true}, options, signal)
+    return
+  }
   const query = {
     follow,
     timestamps,
@@ -23,10 +30,10 @@ export async function* readLogs(
     ...(untilNs === undefined ? {} : {until: seconds(untilNs)}),
   }
   const doing = 'Reading the log'
-  const stream = await engine.stream(doing, {path: `/containers/${Id}/logs`, query}, signal)
-  const frames = new DockerFrameReader()
+  const stream = await engine.stream(doing, {path: `/containers/${info.Id}/logs`, query}, signal)
+  const frames = new DockerFrameReader({stampedFrames: timestamps})
   for await (const piece of pieces(stream, doing, signal)) {
-    if (Config.Tty) yield {stream: 'stdout', data: piece}
+    if (info.Config.Tty) yield {stream: 'stdout', data: piece}
     else yield* frames.read(piece)
   }
 }

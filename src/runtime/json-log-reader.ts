@@ -1,0 +1,251 @@
+import {type FSWatcher, watch} from 'node:fs'
+import {type FileHandle, open, stat} from 'node:fs/promises'
+import type {LogChunk, LogOptions} from './driver.ts'
+import {type JsonLogRecord, parseJsonLogLine, timeOfNs} from './json-log.ts'
+
+const readBytes = 256 * 1024
+const chunkBytes = 64 * 1024
+/** A record that is longer is damaged: writers cut lines at 16 KiB. */
+const longestRecordBytes = 1024 * 1024
+/** A watch can miss a change. */
+const lookAgainMs = 250
+/** Rotated files that are looked for: `.1` is the newest. */
+const mostRotated = 9
+
+export interface JsonLogSource {
+  /** The current file; older ones are `path.1`, `path.2`, … */
+  path: string
+  /** For following: whether the writer has finished, asked before a last read. */
+  hasEnded: () => Promise<boolean>
+}
+
+/** Reads a log in Docker's json-file format, rotated files included. Memory is bounded; the reader sets the pace. */
+export async function* readJsonLog(
+  source: JsonLogSource,
+  options: LogOptions,
+  signal: AbortSignal,
+): AsyncGenerator<LogChunk> {
+  const wanted = selector(options)
+  let first = 0
+  if (options.tail !== undefined) {
+    const counter = new LineCounter()
+    for await (const batch of records(source, false, signal)) for (const record of batch) counter.lineOf(record)
+    first = counter.lines - options.tail
+  }
+  const counter = new LineCounter()
+  const packer = new ChunkPacker(options.timestamps)
+  for await (const batch of records(source, options.follow, signal)) {
+    for (const record of batch) {
+      if (counter.lineOf(record) < first) continue
+      const verdict = wanted(record)
+      if (verdict === 'skip') continue
+      const full = verdict === 'end' ? packer.take() : packer.add(record)
+      if (full) yield full
+      if (verdict === 'end') return
+    }
+    const rest = packer.take()
+    if (rest) yield rest
+  }
+}
+
+function selector({sinceNs, untilNs, stdout, stderr}: LogOptions): (record: JsonLogRecord) => 'take' | 'skip' | 'end' {
+  const since = sinceNs === undefined ? '' : timeOfNs(sinceNs)
+  const until = untilNs === undefined ? undefined : timeOfNs(untilNs)
+  return ({stream, time}) => {
+    if (until !== undefined && time > until) return 'end'
+    if (time < since) return 'skip'
+    return (stream === 'stdout' ? stdout : stderr) ? 'take' : 'skip'
+  }
+}
+
+function endsLine(text: Buffer): boolean {
+  return text[text.length - 1] === 0x0a
+}
+
+/** Tells lines from their later pieces, of two streams that are mixed. */
+class LineCounter {
+  lines = 0
+  readonly #open: Record<LogChunk['stream'], number | undefined> = {stdout: undefined, stderr: undefined}
+
+  /** The number of the line, from 0, that this record begins or goes on with. */
+  lineOf({stream, text}: JsonLogRecord): number {
+    const line = this.#open[stream] ?? this.lines++
+    this.#open[stream] = endsLine(text) ? undefined : line
+    return line
+  }
+}
+
+/** Gathers records of one stream up to 64 KiB. A timestamp stands before each line, not before its later pieces. */
+class ChunkPacker {
+  readonly #timestamps: boolean
+  #stream: LogChunk['stream'] = 'stdout'
+  #parts: Buffer[] = []
+  #bytes = 0
+  readonly #inLine = {stdout: false, stderr: false}
+
+  constructor(timestamps: boolean) {
+    this.#timestamps = timestamps
+  }
+
+  add({stream, time, text}: JsonLogRecord): LogChunk | undefined {
+    const full =
+      this.#bytes > 0 && (stream !== this.#stream || this.#bytes + text.length > chunkBytes) ? this.take() : undefined
+    this.#stream = stream
+    if (this.#timestamps && !this.#inLine[stream]) this.#push(Buffer.from(`${time} `, 'latin1'))
+    this.#push(text)
+    this.#inLine[stream] = !endsLine(text)
+    return full
+  }
+
+  take(): LogChunk | undefined {
+    if (this.#bytes === 0) return undefined
+    const data = Buffer.concat(this.#parts, this.#bytes)
+    this.#parts = []
+    this.#bytes = 0
+    return {stream: this.#stream, data}
+  }
+
+  #push(part: Buffer): void {
+    this.#parts.push(part)
+    this.#bytes += part.length
+  }
+}
+
+/** All records, oldest first, as many at a time as a read brought. */
+async function* records(
+  {path, hasEnded}: JsonLogSource,
+  follow: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<JsonLogRecord[]> {
+  let file = await openOldest(path)
+  const changes = follow ? new Changes(path) : undefined
+  const lines = new LineSplitter()
+  try {
+    while (!signal.aborted) {
+      const ended = follow ? await hasEnded() : true // asked before the read, so that nothing comes after it
+      file ??= await openOldest(path)
+      if (file) {
+        yield* readOn(file, lines, signal)
+        const newer = await openNewer(path, file)
+        if (newer) {
+          yield* readOn(file, lines, signal) // what was written between our last read and the rotation
+          await file.close()
+          file = newer
+          continue
+        }
+      }
+      if (ended) return
+      await changes?.next(signal)
+    }
+  } finally {
+    changes?.close()
+    await file?.close()
+  }
+}
+
+async function* readOn(file: FileHandle, lines: LineSplitter, signal: AbortSignal): AsyncGenerator<JsonLogRecord[]> {
+  while (!signal.aborted) {
+    const buffer = Buffer.allocUnsafeSlow(readBytes) // a new one each time, since records point into it
+    const {bytesRead} = await file.read(buffer, 0, readBytes, null)
+    if (bytesRead === 0) return
+    const batch: JsonLogRecord[] = []
+    for (const line of lines.split(buffer.subarray(0, bytesRead))) {
+      const record = parseJsonLogLine(line)
+      if (record) batch.push(record)
+    }
+    yield batch
+  }
+}
+
+class LineSplitter {
+  #rest: Buffer = Buffer.alloc(0)
+
+  /** Whole lines; the last one that is cut is kept for the next piece. */
+  split(piece: Buffer): Buffer[] {
+    const lines: Buffer[] = []
+    let from = 0
+    for (let at = piece.indexOf(0x0a); at !== -1; at = piece.indexOf(0x0a, from)) {
+      const end = piece.subarray(from, at)
+      lines.push(this.#rest.length > 0 ? Buffer.concat([this.#rest, end]) : end)
+      this.#rest = Buffer.alloc(0)
+      from = at + 1
+    }
+    const left = piece.subarray(from)
+    const isDamaged = this.#rest.length + left.length > longestRecordBytes
+    this.#rest = isDamaged ? Buffer.alloc(0) : Buffer.concat([this.#rest, left])
+    return lines
+  }
+}
+
+const numbered = (path: string, number: number) => (number === 0 ? path : `${path}.${number}`)
+
+async function openOldest(path: string): Promise<FileHandle | undefined> {
+  let found: FileHandle | undefined
+  for (let number = 0; number <= mostRotated; number++) {
+    const older = await openIfThere(numbered(path, number))
+    if (!older) {
+      if (number > 0) break
+      continue
+    }
+    await found?.close()
+    found = older
+  }
+  return found
+}
+
+/** The file that follows this one, by inode, since a rotation renames. */
+async function openNewer(path: string, file: FileHandle): Promise<FileHandle | undefined> {
+  const {ino} = await file.stat()
+  for (let number = 0; number <= mostRotated; number++) {
+    const found = await stat(numbered(path, number)).catch(() => undefined)
+    if (!found && number > 0) break
+    if (found?.ino === ino) return number === 0 ? undefined : openIfThere(numbered(path, number - 1))
+  }
+  return openOldest(path) // rotated away while nobody looked
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  return open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+/** Wakes when the log's folder changes, and now and then anyway. */
+class Changes {
+  #watcher: FSWatcher | undefined
+  #wake: () => void = () => {}
+  #changed = false
+
+  constructor(path: string) {
+    try {
+      this.#watcher = watch(path.replace(/\/[^/]*$/, ''), () => {
+        this.#changed = true
+        this.#wake()
+      })
+      this.#watcher.on('error', () => {})
+    } catch {
+      // too many watches, or the folder is gone: the timer is left
+    }
+  }
+
+  next(signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const done = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        this.#wake = () => {}
+        this.#changed = false
+        resolve()
+      }
+      const timer = setTimeout(done, lookAgainMs)
+      this.#wake = done
+      signal.addEventListener('abort', done, {once: true})
+      if (this.#changed || signal.aborted) done()
+    })
+  }
+
+  close(): void {
+    this.#watcher?.close()
+  }
+}
