@@ -78,8 +78,8 @@ export class AgentlessNodes {
     const {DockerDriver} = await import('../runtime/docker.ts')
     if (!node.docker) throw new Error(`Node ${node.name} has no Docker address.`)
     const {address, ca, cert, sealedKey} = node.docker
-    const key = sealedKey ? await this.#deps.vault.open(sealedKey, `nodes:${node.id}:docker-key`) : ''
-    return new DockerDriver({...dockerEndpoint(address), ...(key ? {ca, cert, key} : {}), serverId})
+    const key = sealedKey ? await this.#deps.vault.open(sealedKey, `nodes:${node.id}:dockerKey`) : ''
+    return new DockerDriver({...dockerEndpoint(address), ...(key ? {ca, cert, key} : {}), serverId, nodeId: node.id})
   }
 }
 

@@ -97,9 +97,9 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
   const driver = await detectRuntime({
     name: options.runtime,
     serverId,
+    nodeId,
     stateDirectory: joinPath(directory, 'instances'),
     clock: systemClock,
-    logger,
   })
   const agent = new Agent({
     nodeId,
