@@ -24,8 +24,9 @@ export class SilenceWatch {
     return this.#frozen !== undefined
   }
 
+  /** A node that is heard again is not lost, even before the next look. */
   isLost(nodeId: string): boolean {
-    return this.#lost.has(nodeId)
+    return this.#lost.has(nodeId) && (this.#memory.ageMs(nodeId) ?? 0) > this.#lostAfterMs
   }
 
   /** Looks at all active nodes; answers those that are newly lost, and whether the freeze began or ended. */

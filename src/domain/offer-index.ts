@@ -46,18 +46,20 @@ export class OfferIndex {
   find(needs: Needs, excluded: (nodeId: string) => boolean): {offer: Offer; gpus: OfferedGpu[]} | undefined {
     if (needs.node !== undefined) return this.#findPinned(needs, needs.node, excluded)
     const count = needs.gpus?.count ?? 0
-    let best: {offer: Offer; gpus: OfferedGpu[]} | undefined
+    let best: {offer: Offer; free: number} | undefined
     for (const {kinds, buckets} of this.#families.values()) {
-      if (count > 0 && !kinds.some(kind => gpuSuits(kind, needs))) continue
-      const last = best ? Math.min(buckets.length - 1, freeGpus(best.offer)) : buckets.length - 1
+      const suiting = kinds.filter(kind => gpuSuits(kind, needs)).length
+      if (count > 0 && suiting === 0) continue
+      const last = Math.min(buckets.length - 1, best?.free ?? Number.POSITIVE_INFINITY)
       for (let free = count; free <= last; free++) {
-        const found = this.#findIn(buckets[free]!, needs, excluded)
-        if (!found) continue
-        if (!best || isTighter(found.offer, best.offer)) best = found
+        const offer = this.#findIn(buckets[free]!, needs, excluded, suiting === kinds.length)
+        if (!offer) continue
+        if (!best || free < best.free || isTighter(offer, best.offer)) best = {offer, free}
         break
       }
     }
-    return best
+    const found = best && fit(needs, best.offer)
+    return best && found && 'gpus' in found ? {offer: best.offer, gpus: found.gpus} : undefined
   }
 
   /** Some node could hold it if it were empty; `refused` ones count, since they may come back. */
@@ -91,15 +93,20 @@ export class OfferIndex {
     })
   }
 
-  #findIn(bucket: Set<string>, needs: Needs, excluded: (nodeId: string) => boolean) {
-    let best: {offer: Offer; gpus: OfferedGpu[]} | undefined
+  /** `allSuit`: whatever is free there will do, so the bucket has answered for the GPUs already. */
+  #findIn(
+    bucket: Set<string>,
+    needs: Needs,
+    excluded: (nodeId: string) => boolean,
+    allSuit: boolean,
+  ): Offer | undefined {
+    let best: Offer | undefined
     let fitting = 0
     for (const nodeId of bucket) {
       if (excluded(nodeId)) continue
       const offer = this.#offers.get(nodeId)!
-      const found = fit(needs, offer)
-      if ('reason' in found) continue
-      if (!best || isTighter(offer, best.offer)) best = {offer, gpus: found.gpus}
+      if (allSuit ? !fitsBesidesGpus(needs, offer) : 'reason' in fit(needs, offer)) continue
+      if (!best || isLeaner(offer, best)) best = offer
       if (++fitting >= compared) break
     }
     return best
@@ -141,4 +148,15 @@ export class OfferIndex {
     this.#families.set(key, family)
     return family
   }
+}
+
+function fitsBesidesGpus(needs: Needs, offer: Offer): boolean {
+  if (!offer.images && needs.image !== 'host') return false
+  if ((needs.cpus ?? 0) > offer.cpusFree || (needs.memoryMiB ?? 0) > offer.memoryFreeMiB) return false
+  return Object.entries(needs.nodeLabels ?? {}).every(([key, value]) => offer.labels[key] === value)
+}
+
+/** Of nodes with equally many free GPUs. */
+function isLeaner(one: Offer, other: Offer): boolean {
+  return one.memoryFreeMiB !== other.memoryFreeMiB ? one.memoryFreeMiB < other.memoryFreeMiB : one.name < other.name
 }
