@@ -1,0 +1,121 @@
+import {spawn} from 'node:child_process'
+import {createHash} from 'node:crypto'
+import {join} from 'node:path'
+import {dockerMissing, startDockerd} from '../../support/docker.ts'
+import {ensureBusyboxImage} from '../../support/images.ts'
+import {unmet} from '../../support/skips.ts'
+import {median, round} from '../figures.ts'
+import {type Measurement, type Row, type RowContext, unmeasured, verdict} from '../row.ts'
+
+const what = 'MB of instance logs, wall time'
+const budget = '≤ 1.15 × through the Docker API, ≤ 0.25 × from the file'
+const fromFile = 0.25
+
+interface Output {
+  ms: number
+  bytes: number
+  md5: string
+}
+
+/** P11: all the output of a container, by our command and by Docker's own. */
+export const logs: Row = {
+  name: 'logs',
+  budgets: 'P11',
+  async measure(context) {
+    const megabytes = context.quick ? 10 : 200
+    const missing = (await dockerMissing()) ?? unmet('busybox')
+    if (missing) return [unmeasured(`${megabytes} ${what}`, budget, missing)]
+    const engine = await startDockerd({name: 'gpuctl-bench'})
+    context.atEnd(() => engine.stop())
+    await ensureBusyboxImage({socketPath: engine.socketPath})
+    return [await compare(context, megabytes, engine.socketPath)]
+  },
+}
+
+async function compare(context: RowContext, megabytes: number, socketPath: string): Promise<Measurement> {
+  const env = {
+    PATH: process.env.PATH,
+    HOME: context.folder,
+    DOCKER_HOST: `unix://${socketPath}`,
+    GPUCTL_CONFIG_DIR: join(context.folder, 'config'),
+    GPUCTL_DATA_DIR: join(context.folder, 'data'),
+    GPUCTL_CACHE_DIR: join(context.folder, 'cache'),
+    GPUCTL_KEYRING: 'file',
+    GPUCTL_NO_INPUT: '1',
+  }
+  const gpuctl = (...args: string[]) => capture(process.execPath, [context.program, ...args], env)
+  context.atEnd(() => gpuctl('down'))
+  await gpuctl('up', '--detach', '--listen', '127.0.0.1:0', '--runtime', 'docker', '--fake-gpus', '1')
+  const [pending] = JSON.parse((await gpuctl('node', 'pending', '-o', 'json')).text) as {code: string}[]
+  await gpuctl('node', 'approve', pending!.code, '--wait')
+  context.progress(`a container writes ${megabytes} MB`)
+  // 100 bytes a line with the line end.
+  const script = `yes "$(printf '%099d' 0 | tr 0 x)" | head -c ${megabytes * 1_000_000}`
+  const submit = [
+    'claim',
+    'submit',
+    '--name',
+    'logs',
+    '--image',
+    'gpuctl/busybox:1',
+    '--wait',
+    '--for',
+    'completed',
+    '-o',
+    'json',
+  ]
+  await gpuctl(...submit, '--', 'sh', '-c', script)
+  const [instance] = JSON.parse((await gpuctl('instance', 'list', '-a', '-o', 'json')).text) as {containerId: string}[]
+  const docker: Output[] = []
+  const ours: Output[] = []
+  for (let pair = 0; pair < (context.quick ? 1 : 3); pair++) {
+    docker.push(await capture('docker', ['logs', instance!.containerId], env, 'digest'))
+    ours.push(await capture(process.execPath, [context.program, 'instance', 'logs', 'logs'], env, 'digest'))
+  }
+  const sums = new Set([...docker, ...ours].map(({md5}) => md5))
+  if (sums.size !== 1) throw new Error(`The bytes differ: docker ${docker[0]!.bytes}, ours ${ours[0]!.bytes}.`)
+  const seconds = (list: Output[]) => median(list.map(({ms}) => ms)) / 1000
+  const ratio = seconds(ours) / seconds(docker)
+  return {
+    what: `${round(ours[0]!.bytes / 1e6)} ${what}; bytes equal`,
+    baseline: `${round(seconds(docker))} s: docker logs`,
+    ours: `${round(seconds(ours))} s`,
+    ratio,
+    budget,
+    verdict: verdict(ratio <= 1.15, context),
+    remark:
+      ratio <= fromFile ? 'Within the budget of the file.' : 'Within the budget of the Docker API only, if at all.',
+  }
+}
+
+/** Runs a program to its end. `digest`: its output is summed up and not kept. */
+function capture(
+  program: string,
+  args: string[],
+  env: NodeJS.ProcessEnv,
+  mode: 'text' | 'digest' = 'text',
+): Promise<Output & {text: string}> {
+  const since = performance.now()
+  const child = spawn(program, args, {env, stdio: ['ignore', 'pipe', 'pipe']})
+  const force = setTimeout(() => child.kill('SIGKILL'), 180_000)
+  const hash = createHash('md5')
+  let bytes = 0
+  let text = ''
+  let errors = ''
+  child.stdout.on('data', (piece: Buffer) => {
+    bytes += piece.length
+    if (mode === 'digest') hash.update(piece)
+    else text += piece
+  })
+  child.stderr.on('data', (piece: Buffer) => {
+    errors = (errors + piece).slice(-2_000)
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', code => {
+      clearTimeout(force)
+      if (code === 0) resolve({ms: performance.now() - since, bytes, md5: hash.digest('hex'), text})
+      else reject(new Error(`${args.join(' ')} ended with ${code}.\n${errors}${text.slice(-1_000)}`))
+    })
+  })
+}

@@ -1,0 +1,125 @@
+import {rmSync} from 'node:fs'
+import {mkdtemp, rm} from 'node:fs/promises'
+import {tmpdir} from 'node:os'
+import {join, resolve} from 'node:path'
+import {round, type Spread} from './figures.ts'
+import {connectMachines} from './fleet.ts'
+import {gracefulStops} from './graceful-stop.ts'
+import {killLoop} from './kill-loop.ts'
+import {raceForLastGpu} from './last-gpu.ts'
+import {ServerProcess} from './server-process.ts'
+
+/** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
+const amounts = {kills: 200, stops: 100, rounds: 20, clients: 16, nodes: 4}
+
+let program = resolve('bin/run.js')
+for (const argument of process.argv.slice(2)) {
+  const [name = '', value = ''] = argument.split('=')
+  if (name === 'program') {
+    program = resolve(value)
+    continue
+  }
+  if (!(name in amounts) || !/^\d+$/.test(value)) {
+    console.error(`Cannot read ${argument}. Give program=PATH or any of ${Object.keys(amounts).join('=N, ')}=N.`)
+    process.exit(2)
+  }
+  amounts[name as keyof typeof amounts] = Number(value)
+}
+const folder = await mkdtemp(join(tmpdir(), 'gpuctl-soak-'))
+const interrupt = new AbortController()
+const {signal} = interrupt
+const giveUp = () => {
+  interrupt.abort()
+  rmSync(folder, {recursive: true, force: true})
+  process.exit(130)
+}
+process.once('SIGINT', giveUp)
+process.once('SIGTERM', giveUp)
+try {
+  const faults = [...(await kill()), ...(await stop()), ...(await race())]
+  for (const fault of faults) console.log(`FAULT ${fault}`)
+  console.log(faults.length === 0 ? 'No promise was broken.' : `${faults.length} promises were broken.`)
+  process.exitCode = faults.length === 0 ? 0 : 1
+} finally {
+  await rm(folder, {recursive: true, force: true})
+}
+
+/** F1 */
+async function kill(): Promise<string[]> {
+  const {kills, clients, nodes} = amounts
+  if (kills === 0) return []
+  const since = performance.now()
+  const result = await killLoop({
+    program,
+    data: join(folder, 'kill'),
+    kills,
+    clients,
+    longestLifeMs: 700,
+    machines: (server, until) => connectMachines({server, nodes, gpus: 8, beatMs: 1_000, signal: until}),
+    signal,
+    onProgress: text => process.stderr.write(`  … ${text}\n`),
+  })
+  const {fired, firedWhileStarting, counts, acknowledged, ready, loggedErrors, store} = result
+  const seconds = (performance.now() - since) / 1000
+  console.log(
+    `kill -9 under load: fired=${fired} (and ${firedWhileStarting} while it started), ${round(seconds)} s, ${clients} clients, ${nodes} nodes × 8 GPUs`,
+  )
+  console.log(
+    `  acknowledged ${acknowledged} claims, ${counts.cancels} cancels; ${counts.replays} replays, ${counts.refusedReplays} with another body; ${counts.unsure} calls without an answer, repeated`,
+  )
+  console.log(`  ready after ${spread(ready)}`)
+  console.log(
+    `  store: ${store.claims} claims (${Object.entries(store.byPhase)
+      .map(([phase, count]) => `${count} ${phase}`)
+      .join(', ')}), ${store.allocations} allocations, ${store.liveAllocations} live`,
+  )
+  console.log(`  errors in the log: ${loggedErrors.length}`)
+  for (const line of loggedErrors.slice(0, 3)) console.log(`    ${line.slice(0, 300)}`)
+  if (fired < kills) result.faults.push(`only ${fired} of ${kills} kills hit a serving server`)
+  return summed('kill -9', result.faults)
+}
+
+/** F22 */
+async function stop(): Promise<string[]> {
+  const {stops, clients} = amounts
+  if (stops === 0) return []
+  const {fired, acknowledged, stop, faults} = await gracefulStops({
+    program,
+    data: join(folder, 'stop'),
+    stops,
+    clients,
+    signal,
+  })
+  console.log(`SIGTERM under load: fired=${fired}, ${clients} clients, ${acknowledged} claims acknowledged`)
+  console.log(`  ended after ${spread(stop)}`)
+  return summed('SIGTERM', faults)
+}
+
+/** F13 */
+async function race(): Promise<string[]> {
+  const {rounds} = amounts
+  if (rounds === 0) return []
+  const server = await ServerProcess.start({program, data: join(folder, 'race'), signal})
+  const over = new AbortController()
+  try {
+    const machine = await connectMachines({server, nodes: 1, gpus: 1, beatMs: 1_000, signal: over.signal})
+    const race = raceForLastGpu({server, rounds, claimants: 100})
+    const {bound, faults} = await Promise.race([race, machine.ended.then(() => race)])
+    console.log(
+      `100 claims at once for one GPU: ${bound.length} rounds, bound in each: ${[...new Set(bound)].join(', ')}`,
+    )
+    return summed('the race for the last GPU', faults)
+  } finally {
+    over.abort()
+    await server.stop()
+  }
+}
+
+function summed(what: string, faults: string[]): string[] {
+  console.log(`  ${faults.length} faults\n`)
+  return faults.map(fault => `${what}: ${fault}`)
+}
+
+function spread({p50, p99, max}: Spread): string {
+  return `p50 ${round(p50)} ms, p99 ${round(p99)} ms, slowest ${round(max)} ms`
+}
