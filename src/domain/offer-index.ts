@@ -1,4 +1,14 @@
-import {fit, freeGpus, gpuSuits, impossible, isTighter, type Needs, type Offer, type OfferedGpu} from './placement.ts'
+import {
+  chooseGpus,
+  fit,
+  freeGpus,
+  gpuSuits,
+  impossible,
+  isTighter,
+  type Needs,
+  type Offer,
+  type OfferedGpu,
+} from './placement.ts'
 
 /** Fitting nodes of one bucket that are compared with one another. */
 const compared = 16
@@ -8,6 +18,8 @@ interface Family {
   kinds: readonly Pick<OfferedGpu, 'model' | 'memoryMiB'>[]
   /** Index = free GPUs. */
   buckets: Set<string>[]
+  /** Wanted model and memory → how many of the kinds will do. */
+  suiting: Map<string, number>
 }
 
 /**
@@ -46,18 +58,21 @@ export class OfferIndex {
   find(needs: Needs, excluded: (nodeId: string) => boolean): {offer: Offer; gpus: OfferedGpu[]} | undefined {
     if (needs.node !== undefined) return this.#findPinned(needs, needs.node, excluded)
     const count = needs.gpus?.count ?? 0
-    let best: {offer: Offer; free: number} | undefined
-    for (const {kinds, buckets} of this.#families.values()) {
-      const suiting = kinds.filter(kind => gpuSuits(kind, needs)).length
+    let best: {offer: Offer; free: number; allSuit: boolean} | undefined
+    for (const family of this.#families.values()) {
+      const {kinds, buckets} = family
+      const suiting = count === 0 ? kinds.length : suitingKinds(family, needs)
       if (count > 0 && suiting === 0) continue
       const last = Math.min(buckets.length - 1, best?.free ?? Number.POSITIVE_INFINITY)
       for (let free = count; free <= last; free++) {
         const offer = this.#findIn(buckets[free]!, needs, excluded, suiting === kinds.length)
         if (!offer) continue
-        if (!best || free < best.free || isTighter(offer, best.offer)) best = {offer, free}
+        const allSuit = suiting === kinds.length
+        if (!best || free < best.free || isTighter(offer, best.offer)) best = {offer, free, allSuit}
         break
       }
     }
+    if (best?.allSuit) return {offer: best.offer, gpus: chooseGpus(best.offer.gpus, count)}
     const found = best && fit(needs, best.offer)
     return best && found && 'gpus' in found ? {offer: best.offer, gpus: found.gpus} : undefined
   }
@@ -85,12 +100,16 @@ export class OfferIndex {
     const offer = this.#offers.get(nodeId)
     if (!offer) return
     const taken = new Set(gpus.map(gpu => gpu.index))
-    this.set({
+    const place = this.#places.get(nodeId)
+    this.#unplace(nodeId)
+    const left: Offer = {
       ...offer,
       cpusFree: offer.cpusFree - (needs.cpus ?? 0),
       memoryFreeMiB: offer.memoryFreeMiB - (needs.memoryMiB ?? 0),
       gpus: offer.gpus.map(gpu => (taken.has(gpu.index) ? {...gpu, free: false} : gpu)),
-    })
+    }
+    this.#offers.set(nodeId, left)
+    if (place) this.#placeIn(place.family, left, place.free - gpus.length)
   }
 
   /** `allSuit`: whatever is free there will do, so the bucket has answered for the GPUs already. */
@@ -125,8 +144,10 @@ export class OfferIndex {
 
   #place(offer: Offer): void {
     if (offer.refusal !== '') return
-    const family = this.#family(offer)
-    const free = freeGpus(offer)
+    this.#placeIn(this.#family(offer), offer, freeGpus(offer))
+  }
+
+  #placeIn(family: Family, offer: Offer, free: number): void {
     while (family.buckets.length <= free) family.buckets.push(new Set())
     family.buckets[free]!.add(offer.nodeId)
     this.#places.set(offer.nodeId, {family, free})
@@ -144,10 +165,23 @@ export class OfferIndex {
     const key = `${images} ${[...kinds.keys()].sort().join(' + ')}`
     const known = this.#families.get(key)
     if (known) return known
-    const family: Family = {kinds: [...kinds.values()], buckets: []}
+    const family: Family = {kinds: [...kinds.values()], buckets: [], suiting: new Map()}
     this.#families.set(key, family)
     return family
   }
+}
+
+/** Texts of needs that a family remembers. */
+const mostNeeds = 1_000
+
+function suitingKinds({kinds, suiting}: Family, needs: Needs): number {
+  const key = `${needs.gpus?.minMemoryMiB ?? 0} ${needs.gpus?.model ?? ''}`
+  const known = suiting.get(key)
+  if (known !== undefined) return known
+  const found = kinds.filter(kind => gpuSuits(kind, needs)).length
+  if (suiting.size >= mostNeeds) suiting.clear()
+  suiting.set(key, found)
+  return found
 }
 
 function fitsBesidesGpus(needs: Needs, offer: Offer): boolean {

@@ -79,9 +79,14 @@ export function fit(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reason:
   if ((needs.memoryMiB ?? 0) > offer.memoryFreeMiB) {
     return {reason: `${size(offer.memoryFreeMiB)} of memory free, ${size(needs.memoryMiB ?? 0)} asked`}
   }
-  // The smallest cards that suffice, and of equal ones the first: big ones stay for who needs them.
-  const best = free.sort((a, b) => (a.memoryMiB ?? 0) - (b.memoryMiB ?? 0) || a.index - b.index).slice(0, count)
-  return {gpus: best.sort((a, b) => a.index - b.index)}
+  return {gpus: chooseGpus(free, count)}
+}
+
+/** The smallest free cards, and of equal ones the first: big ones stay for who needs them. */
+export function chooseGpus(gpus: readonly OfferedGpu[], count: number): OfferedGpu[] {
+  const free = gpus.filter(gpu => gpu.free)
+  if (free.length > count) free.sort((a, b) => (a.memoryMiB ?? 0) - (b.memoryMiB ?? 0) || a.index - b.index)
+  return free.slice(0, count).sort((a, b) => a.index - b.index)
 }
 
 /** Why the node could not hold it even if it were empty and well, or ''. */
