@@ -1,0 +1,154 @@
+import {usageError} from './failure.ts'
+import {suggest} from './suggest.ts'
+import {passThrough, shortcuts, topicWords, verbGroups} from './words.ts'
+
+export interface FlagShape {
+  type: string
+  char?: string
+}
+/** Command id (`node:join-token:create`) → its flags, the global ones among them. */
+export type CommandShapes = ReadonlyMap<string, Readonly<Record<string, FlagShape>>>
+
+/** Global flags that take a value; `-o json` may stand before the command as well as behind it. */
+const valued = new Set(['--server', '-s', '--context', '--output', '-o', '--timeout', '--ca-cert', '--json-fields'])
+
+/**
+ * Brings what was typed into the one form that oclif reads rightly: `[command id, …flags, …arguments]`. Global flags may
+ * stand anywhere, topics and verbs have their synonyms, and behind `exec NAME` everything is the other program's. Words that
+ * lead to no command come back unchanged when they are a topic (its help follows), else usage error with guesses.
+ */
+export function normalise(argv: readonly string[], commands: CommandShapes): string[] {
+  if (argv[0] === 'help') return helpFor(argv.slice(1), commands)
+  const {words, flags, rest} = split(argv, commands)
+  const {id, used} = findCommand(words, commands)
+  if (id === undefined) {
+    const isHelp = flags.some(flag => ['--help', '-h', '--version', '-V'].includes(flag))
+    if (words.length === 0) return isHelp || flags.length === 0 ? flags : [...flags, '--help']
+    const topic = canonical(words)
+    if (isTopic(topic, commands)) return [topic.join(':'), '--help']
+    throw notFound(words, commands)
+  }
+  const shape = commands.get(id) ?? {}
+  const given = [...flags, ...words.slice(used), ...rest]
+  return [id, ...splitJsonFields(passThrough.has(id) ? withDashes(given, shape) : given)]
+}
+
+function helpFor(argv: readonly string[], commands: CommandShapes): string[] {
+  const words = argv.filter(word => !word.startsWith('-'))
+  const {id} = findCommand(words, commands)
+  if (id) return [id, '--help']
+  if (words.length === 0) return ['--help']
+  const topic = canonical(words)
+  if (!isTopic(topic, commands)) throw notFound(words, commands)
+  return [topic.join(':'), '--help']
+}
+
+/** Takes words and leading flags apart until the words name a command; what follows is left alone. */
+function split(argv: readonly string[], commands: CommandShapes) {
+  const words: string[] = []
+  const flags: string[] = []
+  let at = 0
+  for (; at < argv.length; at++) {
+    const token = argv[at] as string
+    if (token === '--') break
+    if (token.startsWith('-') && token !== '-') {
+      flags.push(token)
+      const next = argv[at + 1]
+      if (valued.has(token) && next !== undefined) flags.push(argv[++at] as string)
+      continue
+    }
+    words.push(token)
+    const {id} = findCommand(words, commands)
+    if (id && !leadsFurther(id, argv[at + 1], commands)) {
+      at++
+      break
+    }
+    if (words.length === 3) {
+      at++
+      break
+    }
+  }
+  return {words, flags, rest: argv.slice(at)}
+}
+
+/** `node join-token` could be a command and a topic; the longer way wins when the next word goes on. */
+function leadsFurther(id: string, next: string | undefined, commands: CommandShapes): boolean {
+  return next !== undefined && findCommand([...id.split(':'), next], commands).used > id.split(':').length
+}
+
+function findCommand(words: readonly string[], commands: CommandShapes): {id?: string; used: number} {
+  const expanded = expandShortcut(words, commands)
+  const added = expanded.length - words.length
+  for (let length = Math.min(expanded.length, 3); length > 0; length--) {
+    const id = resolve(expanded.slice(0, length), commands)
+    if (id) return {id, used: length - added}
+  }
+  return {used: 0}
+}
+
+function expandShortcut(words: readonly string[], commands: CommandShapes): readonly string[] {
+  const [first = '', ...rest] = words
+  return !commands.has(first) && Object.hasOwn(shortcuts, first) ? [...(shortcuts[first] ?? []), ...rest] : words
+}
+
+/** The literal command wins over every synonym, so that no synonym hides one. */
+function resolve(words: readonly string[], commands: CommandShapes): string | undefined {
+  const literal = words.join(':')
+  if (commands.has(literal)) return literal
+  const topic = canonical(words.slice(0, -1))
+  const verb = words.at(-1) ?? ''
+  const group = verbGroups.find(one => one.includes(verb)) ?? []
+  for (const candidate of [verb, topicWords[verb] ?? verb, ...(topic.length > 0 ? group : [])]) {
+    const id = [...topic, candidate].join(':')
+    if (commands.has(id)) return id
+  }
+  return undefined
+}
+
+function canonical(words: readonly string[]): string[] {
+  return words.map(word => (Object.hasOwn(topicWords, word) ? (topicWords[word] as string) : word))
+}
+
+function isTopic(words: readonly string[], commands: CommandShapes): boolean {
+  return [...commands.keys()].some(id => id.startsWith(`${words.join(':')}:`))
+}
+
+/** Puts `--` behind the first argument, unless it stands there: `exec NAME ls -la` must not parse `-la`. */
+function withDashes(given: readonly string[], shape: Readonly<Record<string, FlagShape>>): string[] {
+  for (let at = 0; at < given.length; at++) {
+    const token = given[at] as string
+    if (token === '--') return [...given]
+    if (token.startsWith('-') && token !== '-') {
+      if (!token.includes('=') && takesValue(token, shape)) at++
+    } else if (given[at + 1] === '--') return [...given]
+    else return [...given.slice(0, at + 1), '--', ...given.slice(at + 1)]
+  }
+  return [...given]
+}
+
+function takesValue(token: string, shape: Readonly<Record<string, FlagShape>>): boolean {
+  const flag = token.startsWith('--')
+    ? shape[token.slice(2)]
+    : token.length === 2
+      ? Object.values(shape).find(({char}) => char === token[1])
+      : undefined
+  return flag?.type === 'option'
+}
+
+/** oclif knows no flag with an optional value: `--json=a,b` travels as `--json-fields=a,b`. */
+function splitJsonFields(given: readonly string[]): string[] {
+  const end = given.indexOf('--')
+  return given.map((token, at) =>
+    token.startsWith('--json=') && (end < 0 || at < end) ? token.replace('--json=', '--json-fields=') : token,
+  )
+}
+
+function notFound(words: readonly string[], commands: CommandShapes) {
+  const typed = words.join(' ')
+  const guesses = suggest(words, commands)
+  const hint =
+    guesses.length > 0
+      ? `Did you mean ${guesses.map(id => `\`gpuctl ${id.replaceAll(':', ' ')}\``).join(' or ')}?`
+      : 'See what there is with `gpuctl --help`.'
+  return usageError(`There is no command \`gpuctl ${typed}\`.`, hint)
+}

@@ -1,0 +1,203 @@
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {Command} from '@oclif/core'
+import {Client} from '../client/client.ts'
+import {type Choice, chooseServer, configDirectory, loadSettings, type Settings} from './context.ts'
+import {Credentials, type FoundToken} from './credentials.ts'
+import {describeError, errorAsJson, errorAsText} from './error-report.ts'
+import {usageError} from './failure.ts'
+import {type GlobalFlags, globalFlags, isMachine, type OutputMode, readOutputMode} from './global-flags.ts'
+import {type Column, cellText} from './output/column.ts'
+import {encodeCsv, encodeTsv} from './output/delimited.ts'
+import {encodeValue, pickFields, write} from './output/machine.ts'
+import {safe} from './output/safe.ts'
+import {confirm} from './prompt.ts'
+import {isOn, isTerminal, columns as terminalColumns, wantsColour} from './terminal.ts'
+
+/**
+ * What every command is. `run()` parses, makes its call, prints for people and returns the same for machines: the return
+ * value is the `-o json` output. Failures are printed and turned into exit codes here.
+ */
+export abstract class BaseCommand extends Command {
+  static override baseFlags = globalFlags
+
+  protected mode: OutputMode = readOutputMode([], {})
+  protected settings: Settings = {contexts: {}, defaults: {}, project: {}}
+
+  /** Path of the program that runs, for commands that start it again. */
+  protected get program(): string {
+    return join(this.config.root, 'bin', 'run.js')
+  }
+
+  override async init(): Promise<void> {
+    this.mode = readOutputMode(this.argv, process.env)
+    this.settings = await loadSettings()
+    this.mode = readOutputMode(this.argv, process.env, this.settings.defaults)
+  }
+
+  protected override async _run<T>(): Promise<T> {
+    try {
+      await this.init()
+      const result = await this.run()
+      if (result !== undefined && isMachine(this.mode.format)) {
+        const picked = this.mode.fields ? pickFields(result, this.mode.fields) : result
+        await write(process.stdout, await encodeValue(picked, this.mode.format))
+      }
+      return result as T
+    } catch (error) {
+      return (await this.catch(error as Error)) as T
+    }
+  }
+
+  /** Prints the failure where it belongs and sets the exit code; nothing is thrown further. */
+  override async catch(error: Error): Promise<unknown> {
+    const report = describeError(error)
+    process.exitCode = report.exitCode
+    if (isExit(error)) return undefined
+    if (isMachine(this.mode.format)) await write(process.stdout, `${errorAsJson(report)}\n`)
+    else await write(process.stderr, `${errorAsText(report)}\n`)
+    if (isOn(process.env.GPUCTL_DEBUG)) process.stderr.write(`${error.stack}\n`)
+    return undefined
+  }
+
+  /** The typed client of the chosen server, as the logged-in user. */
+  protected client(flags: GlobalFlags): Client {
+    const isDebug = flags.debug || isOn(process.env.GPUCTL_DEBUG)
+    return new Client({
+      userAgent: this.config.userAgent,
+      trace: isDebug ? line => process.stderr.write(`debug: ${safe(line)}\n`) : undefined,
+      target: async () => {
+        const choice = this.choose(flags)
+        const found = await this.findToken(choice)
+        return {server: choice.server, token: found?.token, ca: await readCa(choice)}
+      },
+    })
+  }
+
+  protected choose(flags: GlobalFlags): Choice {
+    return chooseServer(this.settings, flags)
+  }
+
+  protected findToken({server, context}: Choice): Promise<FoundToken | undefined> {
+    return this.credentials().find(server, context?.name)
+  }
+
+  protected credentials(): Credentials {
+    const notice = (line: string) => this.notice(line)
+    return new Credentials({env: process.env, directory: configDirectory(), notice})
+  }
+
+  /** Address of the chosen server. */
+  protected async serverUrl(flags: GlobalFlags): Promise<string> {
+    return this.choose(flags).server
+  }
+
+  /** A sentence on stdout, unless the output is for machines; what came from elsewhere in it is made safe. */
+  override log(message = ''): void {
+    if (!isMachine(this.mode.format)) process.stdout.write(`${safe(message, {keepNewlines: true})}\n`)
+  }
+
+  override logToStderr(message = ''): void {
+    process.stderr.write(`${safe(message, {keepNewlines: true})}\n`)
+  }
+
+  /** A remark beside the result, on stderr. */
+  protected notice(message: string): void {
+    if (!this.mode.quiet) this.logToStderr(message)
+  }
+
+  /** What one may do next: only for a person at a terminal. */
+  protected hint(message: string): void {
+    if (
+      !this.mode.quiet &&
+      this.mode.format === undefined &&
+      isTerminal(process.stderr) &&
+      isTerminal(process.stdout)
+    ) {
+      this.logToStderr(message)
+    }
+  }
+
+  /** Says what was done; with -q its id, with -o name its name, with csv and tsv nothing but those. */
+  protected say(sentence: string, object: {id?: string; name?: string; username?: string} = {}): void {
+    const {format, quiet} = this.mode
+    if (quiet && object.id !== undefined) this.log(object.id)
+    else if (format === 'name') this.log(object.name ?? object.username ?? '')
+    else this.log(sentence)
+  }
+
+  /** Prints a list as the format wants it and returns it. */
+  protected async list<T extends object>(rows: T[], columns: Column<T>[], empty: string): Promise<T[]> {
+    const {format, quiet} = this.mode
+    const stdout = process.stdout
+    if (isMachine(format)) return rows
+    if (quiet) await write(stdout, rows.map(row => `${safe(idOf(row))}\n`).join(''))
+    else if (format === 'name') await write(stdout, rows.map(row => `${safe(nameOf(row))}\n`).join(''))
+    else if (format === 'csv') await write(stdout, encodeCsv(rows, columns))
+    else if (format === 'tsv' || (format === undefined && !isTerminal(stdout))) {
+      await write(
+        stdout,
+        encodeTsv(
+          rows,
+          columns.filter(({wide}) => !wide),
+        ),
+      )
+    } else if (rows.length === 0) this.logToStderr(empty)
+    else {
+      const isWide = format === 'wide'
+      const {encodeTable} = await import('./output/table.ts')
+      const width = isWide || !isTerminal(stdout) ? undefined : terminalColumns()
+      const colour = this.mode.colour && wantsColour(stdout)
+      const chosen = columns.filter(({wide}) => isWide || !wide)
+      await write(stdout, await encodeTable(rows, chosen, {stream: stdout, width, colour}))
+    }
+    return rows
+  }
+
+  /** Prints one thing as label and value, line by line, and returns it. */
+  protected async show<T extends object>(
+    object: T,
+    lines: [label: string, value: string | number | null][],
+  ): Promise<T> {
+    const {format, quiet} = this.mode
+    if (format === 'csv' || format === 'tsv' || format === 'name' || quiet) {
+      const columns = lines.map(([name, value]): Column<T> => ({name: name.toLowerCase(), value: () => value}))
+      await this.list([object], columns, '')
+      return object
+    }
+    const widest = Math.max(...lines.map(([label]) => label.length))
+    for (const [label, value] of lines) {
+      if (value !== '' && value !== null) this.log(`${label.padEnd(widest)}  ${safe(cellText(value))}`)
+    }
+    return object
+  }
+
+  /** Goes on only with consent: --yes, or a person's y. */
+  protected consent(message: string, flags: GlobalFlags): Promise<void> {
+    return confirm(message, {yes: Boolean(flags.yes) || isOn(process.env.GPUCTL_YES), mayAsk: this.mode.mayAsk})
+  }
+}
+
+function idOf(row: object): string {
+  const {id, number} = row as {id?: string; number?: number}
+  return id ?? String(number ?? nameOf(row))
+}
+
+function nameOf(row: object): string {
+  const {name, username, uuid, number} = row as {name?: string; username?: string; uuid?: string; number?: number}
+  return name ?? username ?? uuid ?? String(number ?? '')
+}
+
+/** `this.exit(…)` and the parser's --help are thrown as errors too. */
+function isExit(error: Error): boolean {
+  return (error as {code?: string}).code === 'EEXIT'
+}
+
+async function readCa({caCert}: Choice): Promise<string | undefined> {
+  if (caCert === undefined) return undefined
+  try {
+    return await readFile(caCert, 'utf8')
+  } catch (error) {
+    throw usageError(`The certificate ${caCert} cannot be read: ${(error as Error).message}`, 'Give another --ca-cert.')
+  }
+}

@@ -1,0 +1,74 @@
+import {ApiError, UnreachableError} from '../client/api-error.ts'
+import {exitCode, exitCodeOf} from './exit-codes.ts'
+import {Failure} from './failure.ts'
+import {escapeJson, safe} from './output/safe.ts'
+
+export interface ErrorReport {
+  code: string
+  message: string
+  hint: string
+  details: Record<string, unknown>
+  requestId: string
+  exitCode: number
+  /** The server's fault: the request id is worth showing. */
+  isServersFault: boolean
+}
+
+/** Makes one thing of all that can go wrong: the server's refusals, no server, our own failures, oclif's, and bugs. */
+export function describeError(error: unknown): ErrorReport {
+  const plain = {hint: '', details: {}, requestId: '', isServersFault: false}
+  if (error instanceof ApiError) {
+    const {code, message, hint, details, requestId, status} = error
+    const isServersFault = status >= 500
+    return {code, message, hint, details, requestId, exitCode: exitCodeOf(code, status), isServersFault}
+  }
+  if (error instanceof UnreachableError) {
+    return {...plain, code: error.code, message: error.message, hint: error.hint, exitCode: exitCode.unreachable}
+  }
+  if (error instanceof Failure) {
+    const {code, message, hint, details} = error
+    return {...plain, code, message, hint, details, exitCode: error.exitCode}
+  }
+  if (isPromptClosed(error)) {
+    return {...plain, code: 'interrupted', message: 'Interrupted.', exitCode: exitCode.interrupted}
+  }
+  const {message = String(error), oclif, parse, hint} = error as OclifError
+  if (parse !== undefined) {
+    const words = message.split('\n').map(line => line.trim())
+    const [first = message, ...more] = words.filter(line => line !== '' && !/^See more help/i.test(line))
+    return {
+      ...plain,
+      code: 'usage',
+      message: [first, ...more].join(' '),
+      hint: hint ?? 'See it with --help.',
+      exitCode: exitCode.usage,
+    }
+  }
+  return {...plain, code: 'failed', message, exitCode: oclif?.exit ?? exitCode.failure}
+}
+
+interface OclifError {
+  message?: string
+  hint?: string
+  oclif?: {exit?: number}
+  /** Only errors of oclif's parser carry it: input and output, never shown. */
+  parse?: unknown
+}
+
+function isPromptClosed(error: unknown): boolean {
+  const {name} = (error ?? {}) as Error
+  return name === 'ExitPromptError' || name === 'AbortPromptError'
+}
+
+/** As the machine reads it, on stdout. */
+export function errorAsJson({code, message, hint, details, requestId}: ErrorReport): string {
+  return escapeJson(JSON.stringify({error: {code, message, hint, details, requestId}}, undefined, 2))
+}
+
+/** As people read it, on stderr. */
+export function errorAsText({message, hint, requestId, isServersFault}: ErrorReport): string {
+  const lines = [`Error: ${safe(message, {keepNewlines: true})}`]
+  if (hint) lines.push(`Try this: ${safe(hint, {keepNewlines: true})}`)
+  if (isServersFault && requestId) lines.push(`Request: ${safe(requestId)}`)
+  return lines.join('\n')
+}

@@ -1,0 +1,35 @@
+import {randomBytes} from 'node:crypto'
+import {chmod, mkdir, open, readFile, rename, rm} from 'node:fs/promises'
+import {dirname} from 'node:path'
+
+/** The text, or undefined when there is no such file. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const {code} = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+/** Writes a file that only its owner reads (0600 in a 0700 folder), whole or not at all. */
+export async function writePrivately(path: string, text: string): Promise<void> {
+  const folder = dirname(path)
+  await mkdir(folder, {recursive: true, mode: 0o700})
+  const temporary = `${path}.${randomBytes(6).toString('hex')}`
+  try {
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await chmod(path, 0o600)
+  } catch (error) {
+    await rm(temporary, {force: true})
+    throw error
+  }
+}

@@ -1,0 +1,49 @@
+import type {CommandShapes} from './argv.ts'
+import {topicWords, verbGroups} from './words.ts'
+
+const mostGuesses = 3
+
+/** At most three commands that may have been meant, likeliest first; none when nothing is near. */
+export function suggest(words: readonly string[], commands: CommandShapes): string[] {
+  const turned = verbFirst(words, commands)
+  if (turned) return [turned]
+  const typed = words.slice(0, 2).map(word => topicWords[word] ?? word)
+  const scored = [...commands.keys()]
+    .map(id => ({id, score: distanceTo(id, typed)}))
+    .filter(({id, score}) => score <= Math.max(2, Math.floor(id.length / 3)))
+    .sort((a, b) => a.score - b.score || a.id.localeCompare(b.id))
+  return scored.slice(0, mostGuesses).map(({id}) => id)
+}
+
+/** `get nodes`, as kubectl says it: `node list`. `get node gpu-1`: `node get`. */
+function verbFirst([verb = '', noun = '', object]: readonly string[], commands: CommandShapes): string | undefined {
+  const topic = topicWords[noun] ?? noun
+  const group = verbGroups.find(one => one.includes(verb)) ?? [verb]
+  const isList = group.includes('get') && object === undefined
+  const candidates = isList ? ['list', ...group] : group
+  return candidates.map(one => `${topic}:${one}`).find(id => noun !== '' && commands.has(id))
+}
+
+function distanceTo(id: string, typed: readonly string[]): number {
+  const whole = distance(id, typed.join(':'))
+  return typed.length === 1 ? Math.min(whole, distance(id, typed[0] ?? '')) : whole
+}
+
+/** Damerau-Levenshtein distance (one swap of neighbours counts one). */
+export function distance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({length: b.length + 1}, (_, at) => at)]
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const above = rows[i - 1] as number[]
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1
+      let best = Math.min((above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (above[j - 1] ?? 0) + cost)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, (rows[i - 2]?.[j - 2] ?? 0) + 1)
+      }
+      row.push(best)
+    }
+    rows.push(row)
+  }
+  return rows[a.length]?.[b.length] ?? 0
+}

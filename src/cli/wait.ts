@@ -1,0 +1,58 @@
+import {setTimeout as delay} from 'node:timers/promises'
+import {exitCode} from './exit-codes.ts'
+import {Failure} from './failure.ts'
+import {Progress} from './progress.ts'
+
+export interface Waiting<T> {
+  look: (signal: AbortSignal) => Promise<T>
+  /** True when it is as wanted. May throw a Failure when that can no longer come. */
+  isDone: (seen: T) => boolean
+  /** What to show while it is not; asked after each look. */
+  describe: (seen: T, signal: AbortSignal) => string | Promise<string>
+  /** Milliseconds; 0 = look once; undefined = for ever. */
+  timeoutMs?: number
+  /** A command with which to go on after Ctrl-C or a timeout. */
+  goOn?: string
+  quiet: boolean
+}
+
+const pace = {firstMs: 100, mostMs: 1_000, growth: 1.3}
+
+/**
+ * Looks again and again until it is as wanted. After `timeoutMs` it fails with exit 124, at Ctrl-C with 130; what was
+ * waited for goes on in either case.
+ */
+export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet}: Waiting<T>): Promise<T> {
+  const progress = new Progress({quiet})
+  const stop = new AbortController()
+  const interrupt = () => stop.abort('interrupted')
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  const timer = timeoutMs ? setTimeout(() => stop.abort('timed out'), Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
+  try {
+    for (let pauseMs = pace.firstMs; ; pauseMs = Math.min(pauseMs * pace.growth, pace.mostMs)) {
+      const seen = await look(stop.signal)
+      if (isDone(seen)) return seen
+      progress.step(await describe(seen, stop.signal))
+      if (timeoutMs === 0) throw timedOut(goOn)
+      await delay(pauseMs, undefined, {signal: stop.signal})
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+    if (stop.signal.reason === 'timed out') throw timedOut(goOn)
+    throw new Failure('interrupted', 'Stopped waiting; it goes on.', {
+      exitCode: exitCode.interrupted,
+      hint: goOn && `Wait again with \`${goOn}\`.`,
+    })
+  } finally {
+    progress.end()
+    clearTimeout(timer)
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+  }
+}
+
+function timedOut(goOn: string | undefined): Failure {
+  const hint = goOn && `It goes on; wait again with \`${goOn}\`.`
+  return new Failure('wait_timed_out', 'It did not happen in time.', {exitCode: exitCode.timedOut, hint})
+}

@@ -1,0 +1,42 @@
+/** Other names of a topic → its own. A closed list: nothing is guessed. */
+export const topicWords: Record<string, string> = names({
+  node: ['nodes', 'no', 'computenode', 'computenodes'],
+  instance: ['instances', 'inst', 'i', 'container', 'containers'],
+  claim: ['claims', 'gpuclaim', 'gpuclaims', 'gpu-claim', 'gpu-claims'],
+  gpu: ['gpus'],
+  image: ['images', 'imageregistry'],
+  spec: ['specs', 'product', 'products'],
+  user: ['users'],
+  token: ['tokens'],
+  event: ['events'],
+  context: ['contexts', 'ctx', 'profile'],
+  'join-token': ['join-tokens'],
+  server: ['servers'],
+  agent: ['agents'],
+})
+
+/** Verbs that mean the same; whichever of a group a topic has is meant. The first is the usual one. */
+export const verbGroups: readonly (readonly string[])[] = [
+  ['list', 'ls'],
+  ['get', 'show', 'info', 'describe'],
+  ['delete', 'rm', 'remove', 'del', 'destroy'],
+  ['create', 'add', 'new'],
+  ['update', 'set', 'edit'],
+]
+
+/** Short ways from the root. */
+export const shortcuts: Record<string, readonly string[]> = {
+  ps: ['instance', 'list'],
+  logs: ['instance', 'logs'],
+  exec: ['instance', 'exec'],
+  stats: ['instance', 'stats'],
+  submit: ['claim', 'submit'],
+  approve: ['node', 'approve'],
+}
+
+/** Commands behind whose first argument everything belongs to a program elsewhere. */
+export const passThrough: ReadonlySet<string> = new Set(['instance:exec', 'instance:ssh'])
+
+function names(groups: Record<string, string[]>): Record<string, string> {
+  return Object.fromEntries(Object.entries(groups).flatMap(([topic, others]) => others.map(other => [other, topic])))
+}

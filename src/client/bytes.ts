@@ -1,0 +1,16 @@
+import type {IncomingMessage} from 'node:http'
+import {type Frame, FrameReader} from '../contract/frames.ts'
+import {UnreachableError} from './api-error.ts'
+import type {Target} from './transport.ts'
+
+/** Cuts an open answer into frames; reads no faster than its reader. Throws UnreachableError when it is cut. */
+export async function* readFrames(target: Target, answer: IncomingMessage): AsyncGenerator<Frame> {
+  const reader = new FrameReader()
+  try {
+    for await (const piece of answer as AsyncIterable<Buffer>) yield* reader.read(piece)
+  } catch (error) {
+    throw error instanceof RangeError ? error : new UnreachableError(target.server, error as NodeJS.ErrnoException)
+  } finally {
+    answer.destroy()
+  }
+}

@@ -1,0 +1,128 @@
+import {randomUUID} from 'node:crypto'
+import type {IncomingMessage} from 'node:http'
+import {setTimeout as delay} from 'node:timers/promises'
+import type {InputOf, OutputOf} from '../contract/contract.ts'
+import type {Frame} from '../contract/frames.ts'
+import type {OperationName} from '../contract/routes.ts'
+import {ApiError, readFailure, UnreachableError} from './api-error.ts'
+import type {ServerEvent} from './events.ts'
+import {requestParts} from './request-parts.ts'
+import type {Terminal} from './terminal.ts'
+import {type Message, readText, send, type Target} from './transport.ts'
+
+export interface ClientParts {
+  /** Found out at the first call, because it may ask files and the keyring. */
+  target: () => Promise<Target>
+  userAgent: string
+  /** Longest silence of the server, ms. */
+  timeoutMs?: number
+  /** Told of every HTTP exchange, without secrets. */
+  trace?: (line: string) => void
+}
+
+export interface CallOptions {
+  signal?: AbortSignal
+  /** Makes a POST safe to repeat; `claims.submit` and `instances.create` get one by themselves. */
+  idempotencyKey?: string
+}
+
+/** Retries of one call: full jitter under a ceiling that doubles, all within one budget (milliseconds). */
+const retry = {firstMs: 200, ceilingMs: 7_000, budgetMs: 30_000, budgetWhenNobodyListensMs: 1_000}
+const repeatable: ReadonlySet<OperationName> = new Set(['claims.submit', 'instances.create'])
+
+/** The native API with the contract's types. One connection a call; nothing stays open behind it. */
+export class Client {
+  readonly #parts: ClientParts
+  #target: Promise<Target> | undefined
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts
+  }
+
+  target(): Promise<Target> {
+    this.#target ??= this.#parts.target()
+    return this.#target
+  }
+
+  /** Throws ApiError when the server refuses, UnreachableError when it does not answer. */
+  async call<N extends OperationName>(name: N, input: InputOf<N>, options: CallOptions = {}): Promise<OutputOf<N>> {
+    const {method, path, body} = requestParts(name, input as Record<string, unknown>)
+    const key = options.idempotencyKey ?? (repeatable.has(name) ? randomUUID() : undefined)
+    const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, async () => {
+      const headers: Record<string, string> = key === undefined ? {} : {'idempotency-key': key}
+      const answer = await this.open({method, path, body, headers, signal: options.signal})
+      return readText(await this.target(), answer)
+    })
+    return (text === '' ? {} : JSON.parse(text)) as OutputOf<N>
+  }
+
+  /** One exchange without retries; the answer is a success and its body unread. */
+  async open(message: Partial<Message> & {method: string; path: string}): Promise<IncomingMessage> {
+    const target = await this.target()
+    const {timeoutMs = 30_000, userAgent, trace} = this.#parts
+    const headers = {accept: 'application/json', 'user-agent': userAgent, ...message.headers}
+    const startedAt = performance.now()
+    const answer = await send(target, {timeoutMs, ...message, headers}).catch(error => {
+      trace?.(`${message.method} ${message.path} failed: ${(error as Error).message}`)
+      throw error
+    })
+    const {statusCode = 0} = answer
+    trace?.(`${message.method} ${message.path} → ${statusCode}, ${Math.round(performance.now() - startedAt)} ms`)
+    if (statusCode >= 200 && statusCode < 300) return answer
+    throw readFailure(statusCode, await readText(target, answer), answer.headers)
+  }
+
+  /** Server-sent events, resumed after a cut (events.ts). */
+  async *events<N extends OperationName>(
+    name: N,
+    input: InputOf<N>,
+    {signal}: CallOptions = {},
+  ): AsyncGenerator<ServerEvent<OutputOf<N>>> {
+    const {followEvents} = await import('./events.ts')
+    const {path} = requestParts(name, input as Record<string, unknown>)
+    yield* followEvents<OutputOf<N>>({path, signal, client: this})
+  }
+
+  /** A byte stream as its frames. */
+  async *bytes(
+    name: OperationName,
+    input: InputOf<'instances.logs'>,
+    {signal}: CallOptions = {},
+  ): AsyncGenerator<Frame> {
+    const {readFrames} = await import('./bytes.ts')
+    const {method, path} = requestParts(name, input)
+    const answer = await this.open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
+    yield* readFrames(await this.target(), answer)
+  }
+
+  /** A WebSocket with frames both ways. */
+  async terminal(name: OperationName, input: InputOf<'instances.exec'>): Promise<Terminal> {
+    const {openTerminal} = await import('./terminal.ts')
+    const {path} = requestParts(name, input)
+    return openTerminal({path, target: await this.target(), userAgent: this.#parts.userAgent})
+  }
+
+  async #repeat(isRepeatable: boolean, signal: AbortSignal | undefined, act: () => Promise<string>): Promise<string> {
+    const startedAt = performance.now()
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await act()
+      } catch (error) {
+        const budgetMs = isRepeatable ? budgetFor(error) : 0
+        const ceilingMs = Math.min(retry.firstMs * 2 ** attempt, retry.ceilingMs)
+        const askedMs = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) * 1000 : 0
+        const waitMs = Math.max(askedMs, Math.random() * ceilingMs)
+        if (performance.now() - startedAt + waitMs > budgetMs) throw error
+        this.#parts.trace?.(`again in ${Math.round(waitMs)} ms: ${(error as Error).message}`)
+        await delay(waitMs, undefined, {signal})
+      }
+    }
+  }
+}
+
+/** Where nobody listens at all a person should hear so at once; a cut or a busy server is worth a longer wait. */
+function budgetFor(error: unknown): number {
+  if (error instanceof ApiError) return error.status === 503 || error.status === 429 ? retry.budgetMs : 0
+  if (!(error instanceof UnreachableError) || error.code === 'tls_failed') return 0
+  return error.nothingSent ? retry.budgetWhenNobodyListensMs : retry.budgetMs
+}
