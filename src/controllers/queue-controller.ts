@@ -13,6 +13,8 @@ import type {ControllerDependencies} from './dependencies.ts'
 /** Placements that share a transaction, and the longest time that planning holds the event loop. */
 const mostPerTransaction = 250
 const longestSliceMs = 10
+/** Waiting claims that are taken in at once when the server starts. */
+const claimsPerTurn = 5_000
 const pass = 'pass'
 
 interface Retry {
@@ -130,7 +132,9 @@ export class QueueController {
       else held.set(allocation.nodeId, [allocation])
     }
     for (const node of await store.nodes.list({admission: 'active'})) await this.#offer(node, held.get(node.id) ?? [])
+    let read = 0
     for (const {id, number, createdAt, spec} of await store.claims.pending()) {
+      if (++read % claimsPerTurn === 0) await nextTurn()
       this.#planner.add({id, number, spec, createdAtMs: Date.parse(createdAt), excluded: this.#excluded(id)})
     }
     this.#isLoaded = true
