@@ -1,9 +1,14 @@
-import {describe, expect, test} from 'vitest'
+import {beforeEach, describe, expect, test} from 'vitest'
+import {need} from '../../support/skips.ts'
 import {gpuNode, world} from '../../support/world.ts'
 
 const gpus = (count: number) => ({gpus: {count}})
 
-describe.each(['sqlite'] as const)('submitting a claim on %s', store => {
+describe.each(['sqlite', 'postgres'] as const)('submitting a claim on %s', store => {
+  beforeEach(context => {
+    if (store === 'postgres') need(context, 'postgres')
+  })
+
   test('I3: the same Idempotency-Key means the same claim, another body is refused', async () => {
     const {services, caller} = await world({store})
     const keyed = {...caller, idempotencyKey: 'k1'}
