@@ -58,9 +58,25 @@ export interface DuplexCall {
   close(): void
 }
 
-/** Answers the upgrade with 101 and becomes the client of the agent that dialled. Whom to let in is the caller's matter. */
-export function acceptLink(socket: Duplex, head: Buffer, timing: LinkTiming = {}): ServerLink {
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LINK_PROTOCOL}\r\n\r\n`)
+/**
+ * Answers the upgrade with 101 and becomes the client of the agent that dialled. Whom to let in is the caller's matter.
+ * Rejects with `LinkError` when the agent is gone already.
+ */
+export async function acceptLink(socket: Duplex, head: Buffer, timing: LinkTiming = {}): Promise<ServerLink> {
+  socket.on('error', () => {}) // 'close' tells the end
+  // The session may take the socket over only when nothing is being written: on TLS, Node 20 ends the whole process
+  // ("Assertion failed: is_write_in_progress()") when the end of a write that was not the session's reaches it.
+  await new Promise<void>((resolve, reject) => {
+    const gone = () => reject(new LinkError('link_down', 'The agent hung up before the link was open.'))
+    if (socket.destroyed) return gone()
+    socket.once('close', gone)
+    const answer = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${LINK_PROTOCOL}\r\n\r\n`
+    socket.write(answer, error => {
+      socket.off('close', gone)
+      if (error || socket.destroyed) gone()
+      else resolve()
+    })
+  })
   if (head.length > 0) socket.unshift(head)
   return new ServerLink(socket, timing)
 }

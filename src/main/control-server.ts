@@ -106,7 +106,10 @@ export async function startControlServer(options: ControlServerOptions): Promise
     ...{services, logger, version},
     acceptLink: (socket, head, {id, name}) => {
       names.set(id, name)
-      sessions.adopt(id, acceptLink(socket, head))
+      acceptLink(socket, head).then(
+        link => sessions.adopt(id, link),
+        error => logger.info({err: error, node: name}, 'an agent left before its link was open'),
+      )
     },
   })
   const bound = await listen(app, options.addresses, options.tls)

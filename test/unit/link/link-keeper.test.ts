@@ -23,7 +23,7 @@ async function world() {
   const server = createServer()
   server.on('upgrade', (_, socket, head) => {
     sockets.push(socket as Socket)
-    if (answer.status === 101) links.push(acceptLink(socket, head))
+    if (answer.status === 101) void acceptLink(socket, head).then(link => links.push(link))
     else socket.end(`HTTP/1.1 ${answer.status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`)
   })
   server.listen(0, '127.0.0.1')

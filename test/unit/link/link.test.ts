@@ -1,5 +1,6 @@
 import {once} from 'node:events'
 import {createServer, type Server} from 'node:http'
+import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo, Socket} from 'node:net'
 import {Readable} from 'node:stream'
 import {setImmediate as turn} from 'node:timers/promises'
@@ -9,6 +10,8 @@ import {linkPair} from '../../../src/link/in-process.ts'
 import {type AgentHandler, CallProblem, createAgentRouter} from '../../../src/link/routes.ts'
 import {acceptLink, type ServerLink} from '../../../src/link/server-end.ts'
 import {ManualClock} from '../../../src/platform/clock.ts'
+import {type Certificates, makeCertificates} from '../../support/certs.ts'
+import {temporaryDirectory} from '../../support/temporary-directory.ts'
 
 const MIB = 1024 * 1024
 const cleanUp: (() => unknown)[] = []
@@ -60,19 +63,20 @@ const routes: Record<string, AgentHandler> = {
 
 interface Pair {
   link: ServerLink
-  /** Ends the connection as a broken cable with a reset does. */
+  /** Ends the connection as a killed process does. */
   cut(): void
 }
 
-async function overSockets(): Promise<Pair> {
-  const {server, url, accepted} = await listen()
-  const agent = await openLink({url, token: 'right', handler: createAgentRouter(routes)})
+async function overSockets(certificates?: Certificates): Promise<Pair> {
+  const {url, accepted} = await listen(certificates)
+  const agent = await openLink({url, token: 'right', ca: certificates?.ca, handler: createAgentRouter(routes)})
   const {link, socket} = await accepted
-  cleanUp.push(
-    () => agent.close(),
-    () => server.listening,
-  )
-  return {link, cut: () => socket.resetAndDestroy()}
+  cleanUp.push(() => agent.close())
+  return {link, cut: () => socket.destroy()}
+}
+
+async function overTls(): Promise<Pair> {
+  return overSockets(await makeCertificates(await temporaryDirectory()))
 }
 
 async function inProcess(): Promise<Pair> {
@@ -81,26 +85,31 @@ async function inProcess(): Promise<Pair> {
   return {link, cut: () => link.close('cut')}
 }
 
-async function listen(): Promise<{server: Server; url: string; accepted: Promise<{link: ServerLink; socket: Socket}>}> {
-  const server = createServer()
+async function listen(
+  certificates?: Certificates,
+): Promise<{server: Server; url: string; accepted: Promise<{link: ServerLink; socket: Socket}>}> {
+  const server = certificates ? createTlsServer(certificates.server) : createServer()
   const accepted = new Promise<{link: ServerLink; socket: Socket}>(resolve => {
     server.on('upgrade', (request, socket, head) => {
       if (request.headers.authorization !== 'Bearer right') {
         return void socket.end('HTTP/1.1 401 Unauthorized\r\ncontent-length: 9\r\nconnection: close\r\n\r\nNo entry.')
       }
-      const link = acceptLink(socket, head)
-      cleanUp.push(() => link.close())
-      resolve({link, socket: socket as Socket})
+      void acceptLink(socket, head).then(link => {
+        cleanUp.push(() => link.close())
+        resolve({link, socket: socket as Socket})
+      })
     })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   cleanUp.push(() => server.close())
-  return {server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/gpuctl/v1/link`, accepted}
+  const scheme = certificates ? 'https' : 'http'
+  return {server, url: `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}/gpuctl/v1/link`, accepted}
 }
 
 describe.each([
-  ['over sockets', overSockets],
+  ['over sockets', () => overSockets()],
+  ['over TLS', overTls],
   ['in one process', inProcess],
 ])('a link %s', (_, connect) => {
   test('carries a call with parameters and query', async () => {
@@ -314,8 +323,10 @@ test('a peer that went silent without a word is noticed by both ends', async () 
   const {server, url} = await listen()
   server.removeAllListeners('upgrade')
   const accepted = new Promise<{link: ServerLink; socket: Socket}>(resolve => {
-    server.on('upgrade', (_, socket, head) =>
-      resolve({link: acceptLink(socket, head, {clock}), socket: socket as Socket}),
+    server.on(
+      'upgrade',
+      (_, socket, head) =>
+        void acceptLink(socket, head, {clock}).then(link => resolve({link, socket: socket as Socket})),
     )
   })
   const relayed = await relay(url)
