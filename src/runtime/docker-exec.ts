@@ -13,6 +13,7 @@ const marker = 'GPUCTL_EXEC'
 const endOfTransmission = '\x04'
 /** How long after the end of its output a process may stay. */
 const exitWaitMs = 10_000
+const killWaitMs = 2_000
 
 /** Runs a process in a container, connected to the caller. */
 export async function openExec(engine: DockerEngine, containerId: string, spec: ExecSpec): Promise<ExecSession> {
@@ -48,11 +49,7 @@ export async function openExec(engine: DockerEngine, containerId: string, spec: 
   if (tty && size) await resize(size.rows, size.columns)
   const stdout = new PassThrough()
   const stderr = new PassThrough()
-  const exited = (async () => {
-    await pump(socket, tty, stdout, stderr)
-    const code = await exitCode(engine, exec.id)
-    return code
-  })()
+  const exited = pump(socket, tty, stdout, stderr).then(() => exitCode(engine, exec.id))
   exited.catch(error => {
     stdout.destroy(error)
     stderr.destroy(error)
@@ -68,6 +65,8 @@ export async function openExec(engine: DockerEngine, containerId: string, spec: 
     exited,
     async kill() {
       await endProcess(engine, containerId, exec.id, mark, user)
+      // It ends by itself when the process could be ended; an image without a shell may keep it.
+      await Promise.race([exited.catch(() => undefined), delay(killWaitMs, undefined, {ref: false})])
       socket.destroy()
     },
   }

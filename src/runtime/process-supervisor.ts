@@ -8,6 +8,7 @@ import {readFileSync, renameSync, writeFileSync} from 'node:fs'
 import {constants} from 'node:os'
 import {basename, dirname} from 'node:path'
 import {identify, type ProcessRun, type ProcessSpec, processPaths} from './process-files.ts'
+import {processesOfInstance, signalQuietly} from './process-group.ts'
 import {ProcessLogWriter} from './process-log-writer.ts'
 
 /** What a command left behind may hold the pipes open for ever. */
@@ -21,7 +22,7 @@ supervise(folder)
 
 function supervise(at: string): void {
   const paths = processPaths(dirname(at), basename(at))
-  const {spec} = JSON.parse(readFileSync(paths.spec, 'utf8')) as ProcessSpec
+  const {spec, containerId} = JSON.parse(readFileSync(paths.spec, 'utf8')) as ProcessSpec
   // Without a command it stays up, as a shell image does.
   const [file = 'tail', ...args] = spec.command?.length ? spec.command : ['tail', '-f', '/dev/null']
   const log = new ProcessLogWriter(paths.log)
@@ -55,6 +56,8 @@ function supervise(at: string): void {
   let code = 0
   child.on('exit', (exitCode, signal) => {
     code = exitCode ?? 128 + constants.signals[signal ?? 'SIGKILL']
+    // As in a container: when the first process ends, the others do.
+    for (const pid of processesOfInstance(containerId)) if (pid !== process.pid) signalQuietly(pid, 'SIGKILL')
     setTimeout(() => finish(code), pipeGraceMs)
   })
   child.on('close', () => finish(code))

@@ -1,0 +1,298 @@
+import {execFile} from 'node:child_process'
+import {connect as connectTo, createServer, type Socket} from 'node:net'
+import {join} from 'node:path'
+import {promisify} from 'node:util'
+import {beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest'
+import {DockerDriver} from '../../src/runtime/docker.ts'
+import type {DockerAddress} from '../../src/runtime/docker-engine.ts'
+import type {ContainerGpu} from '../../src/runtime/driver.ts'
+import {makeCertificates} from '../support/certs.ts'
+import {dockerdMissing, dockerMissing, fakeGpuHookPath, sharedDocker, testDockerd} from '../support/docker.ts'
+import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
+import {containerSpec, readOutput, startContainer, untilExited} from '../support/runtimes.ts'
+import {unmet} from '../support/skips.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
+
+const exec = promisify(execFile)
+const serverId = 'docker-suite'
+
+function openDriver(address: DockerAddress): DockerDriver {
+  const driver = new DockerDriver({...address, serverId})
+  onTestFinished(() => driver.close())
+  return driver
+}
+
+describe('docker on an engine that answers', () => {
+  let reason: string | undefined
+  let socketPath = ''
+  beforeAll(async () => {
+    reason = unmet('busybox') ?? (await dockerMissing())
+    if (reason) return
+    socketPath = (await sharedDocker()).socketPath
+    await ensureBusyboxImage({socketPath})
+  })
+  beforeEach(context => {
+    if (reason) context.skip(reason)
+  })
+
+  test('T19 a tenant has few capabilities, no new privileges, seccomp and limits', async () => {
+    const driver = openDriver({socketPath})
+    const script = 'grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/1/status; ulimit -n; echo up'
+    const more = {
+      command: ['/bin/sh', '-c', script],
+      memoryMiB: 64,
+      cpus: 0.5,
+      env: {GPUCTL_CLAIM: 'forged', NVIDIA_VISIBLE_DEVICES: 'all'},
+    }
+    const spec = containerSpec(busyboxImage, {}, more)
+    const containerId = await startContainer(driver, spec)
+    await untilExited(driver, containerId)
+
+    const {stdout} = await readOutput(driver, containerId)
+    const {HostConfig, Config} = await dockerClient({socketPath}).getContainer(containerId).inspect()
+
+    // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SETGID 6, SETUID 7, NET_BIND_SERVICE 10
+    expect(stdout).toMatch(/CapEff:\s+00000000000004eb\n/)
+    expect(stdout).toMatch(/NoNewPrivs:\s+1\nSeccomp:\s+2\n/)
+    expect(HostConfig).toMatchObject({
+      Privileged: false,
+      PidsLimit: 4096,
+      Memory: 64 * 1024 * 1024,
+      MemorySwap: 64 * 1024 * 1024,
+      NanoCpus: 5e8,
+      Init: true,
+      NetworkMode: 'default',
+      PidMode: '',
+      IpcMode: 'private',
+      RestartPolicy: {Name: 'no'},
+      LogConfig: {Type: 'json-file', Config: {'max-size': '10m', 'max-file': '3'}},
+    })
+    expect(HostConfig.Binds ?? []).toEqual([])
+    expect(Config.Env).toContain('NVIDIA_VISIBLE_DEVICES=void')
+    expect(Config.Env).not.toContain('GPUCTL_CLAIM=forged')
+  })
+
+  test('T19 a process that takes more than its memory is killed, and that is seen', async () => {
+    const driver = openDriver({socketPath})
+    const spec = containerSpec(busyboxImage, {}, {command: ['tail', '/dev/zero'], memoryMiB: 16})
+    const containerId = await startContainer(driver, spec)
+
+    expect(await untilExited(driver, containerId)).toMatchObject({exitCode: 137, oomKilled: true})
+  })
+
+  test('without a command the image runs its own, with a terminal that keeps a shell up', async () => {
+    const driver = openDriver({socketPath})
+    const containerId = await startContainer(driver, containerSpec(busyboxImage, {}, {command: undefined}))
+
+    const {Config} = await dockerClient({socketPath}).getContainer(containerId).inspect()
+
+    expect(Config).toMatchObject({Tty: true, OpenStdin: true})
+    expect(await driver.inspect(containerId)).toMatchObject({state: 'running'})
+  })
+
+  test('a terminal has a size that can change, and ends at end of input with its code', async () => {
+    const driver = openDriver({socketPath})
+    const containerId = await startContainer(driver, containerSpec(busyboxImage))
+    const spec = {command: ['/bin/sh'], tty: true, stdin: true, size: {rows: 31, columns: 99}}
+
+    const session = await driver.exec(containerId, spec)
+    let seen = ''
+    session.stdout.on('data', piece => {
+      seen += piece
+    })
+    session.stdin.write('stty size\n')
+    await eventually(() => seen.includes('31 99'))
+    await session.resize(0, 0)
+    await session.resize(44, 122)
+    session.stdin.write('stty size; (exit 9)\n')
+    await eventually(() => seen.includes('44 122'))
+    session.stdin.end()
+
+    expect(await session.exited).toBe(9)
+  })
+
+  test('P11 the log file, the engine and the command line of Docker give the same bytes', async () => {
+    const here = openDriver({socketPath})
+    const overApi = openDriver({host: '127.0.0.1', port: await forward(socketPath)})
+    const long = `head -c 50000 /dev/zero | tr '\\0' x; echo`
+    const script = `i=0; while [ $i -lt 3000 ]; do echo "line $i ü \\"q\\" \\\\"; [ $((i % 7)) = 0 ] && echo "oops $i" >&2; i=$((i+1)); done; ${long}; printf 'no end'`
+    const containerId = await startContainer(
+      here,
+      containerSpec(busyboxImage, {}, {command: ['/bin/sh', '-c', script]}),
+    )
+    await untilExited(here, containerId)
+    const ofDocker = async (...flags: string[]) =>
+      (await exec('docker', ['-H', `unix://${socketPath}`, 'logs', ...flags, containerId], {maxBuffer: 1e9})).stdout
+
+    for (const driver of [here, overApi]) {
+      const {stdout, stderr} = await readOutput(driver, containerId)
+      expect(stdout === (await ofDocker())).toBe(true)
+      expect(stderr.split('\n').length).toBe(430)
+    }
+    const file = await readOutput(here, containerId, {timestamps: true})
+    expect(file).toEqual(await readOutput(overApi, containerId, {timestamps: true}))
+    const shortLines = (text: string) =>
+      text
+        .split('\n')
+        .filter(line => line.includes('line'))
+        .join('\n')
+    expect(shortLines(file.stdout)).toBe(shortLines(await ofDocker('--timestamps')))
+    const sinceNs = BigInt(Date.parse(`${file.stderr.slice(0, 19)}Z`)) * 1_000_000n + BigInt(file.stderr.slice(20, 29))
+    expect(await readOutput(here, containerId, {sinceNs})).toEqual(await readOutput(overApi, containerId, {sinceNs}))
+  })
+
+  test('M7 F5 creates whose answer is lost leave one container, which the next create adopts', async () => {
+    const driver = openDriver({socketPath})
+    const spec = containerSpec(busyboxImage)
+    let fired = 0
+    const cutting = openDriver({
+      host: '127.0.0.1',
+      port: await forward(socketPath, {cutAnswerTo: 'POST /containers/create', onCut: () => fired++}),
+    })
+
+    const lost = await Promise.allSettled(Array.from({length: 10}, () => cutting.create(spec)))
+    const {containerId} = await driver.create(spec)
+    onTestFinished(() => driver.remove(containerId))
+
+    expect(fired).toBeGreaterThan(0)
+    expect(lost.map(one => one.status)).toContain('rejected')
+    expect((await driver.list()).filter(one => one.name === spec.name).map(one => one.containerId)).toEqual([
+      containerId,
+    ])
+  })
+
+  test('a GPU that cannot be had fails the start, and leaves no container', async () => {
+    const driver = openDriver({socketPath})
+    const spec = containerSpec(busyboxImage, {stays: true}, {gpus: [nvidia(0)]})
+    const {containerId} = await driver.create(spec)
+    onTestFinished(() => driver.remove(containerId))
+
+    await expect(driver.start(containerId)).rejects.toMatchObject({code: 'gpu_unavailable'})
+    expect(await driver.inspect(containerId)).toBeUndefined()
+  })
+
+  test('T21 an engine elsewhere without TLS is refused', () => {
+    expect(() => openDriver({host: '192.0.2.1', port: 2375})).toThrow(/without TLS/)
+    expect(() => openDriver({host: '192.0.2.1', port: 2376, ca: 'x'})).toThrow(/all three/)
+  })
+})
+
+describe('docker on an engine of its own', () => {
+  beforeEach(async context => {
+    const reason = unmet('busybox', 'openssl') ?? (await dockerdMissing())
+    if (reason) context.skip(reason)
+  })
+
+  test('a container gets the GPUs it was given by uuid, and no other', async () => {
+    const engine = await testDockerd({name: 'gpus', extraPath: fakeGpuHookPath})
+    await ensureBusyboxImage(engine)
+    const driver = openDriver({socketPath: engine.socketPath})
+    const command = ['/bin/sh', '-c', 'ls /dev | grep nvidia; echo $NVIDIA_VISIBLE_DEVICES; echo $GPUCTL_GPUS']
+    const containerId = await startContainer(
+      driver,
+      containerSpec(busyboxImage, {}, {command, gpus: [nvidia(1), nvidia(3)]}),
+    )
+    await untilExited(driver, containerId)
+
+    expect((await readOutput(driver, containerId)).stdout).toBe('nvidia1\nnvidia3\nGPU-fake-1,GPU-fake-3\n1,3\n')
+
+    const unknown = containerSpec(busyboxImage, {}, {gpus: [{...nvidia(0), uuid: 'GPU-gone'}]})
+    const {containerId: failing} = await driver.create(unknown)
+    await expect(driver.start(failing)).rejects.toMatchObject({
+      code: 'gpu_unavailable',
+      message: expect.stringContaining('unknown device'),
+    })
+    expect(await driver.inspect(failing)).toBeUndefined()
+  })
+
+  test('F4 a hung engine times out; F3 a killed one is unreachable, ends the watch, and comes back with its containers', async () => {
+    const engine = await testDockerd({name: 'faults', liveRestore: true})
+    await ensureBusyboxImage(engine)
+    const driver = openDriver({socketPath: engine.socketPath})
+    const containerId = await startContainer(driver, containerSpec(busyboxImage))
+    const watching = (async () => {
+      for await (const _ of driver.watch(new AbortController().signal));
+    })()
+    const watchEnd = watching.then(
+      () => undefined,
+      error => error,
+    )
+
+    engine.pause()
+    const startMs = performance.now()
+    await expect(driver.ping()).rejects.toMatchObject({code: 'timeout'})
+    expect(performance.now() - startMs).toBeLessThan(4_000)
+    engine.resume()
+    await engine.kill9()
+
+    await expect(driver.ping()).rejects.toMatchObject({name: 'RuntimeError', code: 'unreachable'})
+    await expect(driver.list()).rejects.toMatchObject({code: 'unreachable'})
+    expect(await watchEnd).toMatchObject({name: 'RuntimeError', code: 'unreachable'})
+    await engine.restart()
+    expect(await driver.inspect(containerId)).toMatchObject({state: 'running'})
+  })
+
+  test('T21 mutual TLS works with the right certificate, and says whose is wrong', async () => {
+    const [right, other] = [
+      await makeCertificates(await temporaryDirectory()),
+      await makeCertificates(join(await temporaryDirectory(), 'b')),
+    ]
+    const {host = '', port = 0} = await testDockerd({name: 'tls', tls: right})
+    const at = (ca: string, {cert, key}: {cert: string; key: string}) => openDriver({host, port, ca, cert, key})
+
+    await at(right.ca, right.client).ping()
+
+    const wrongClient = at(right.ca, other.client).ping()
+    await expect(wrongClient).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining('refuses our client certificate'),
+    })
+    const wrongCa = at(other.ca, right.client).ping()
+    await expect(wrongCa).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining('not signed by the given CA'),
+    })
+    const none = openDriver({host, port}).ping()
+    await expect(none).rejects.toMatchObject({code: 'unreachable', message: expect.stringContaining('wants TLS')})
+  })
+})
+
+function nvidia(index: number): ContainerGpu {
+  return {index, uuid: `GPU-fake-${index}`, vendor: 'nvidia', devicePaths: []}
+}
+
+/** A TCP door to the engine's socket. With `cutAnswerTo` it hangs up as soon as such a request has gone through. */
+async function forward(
+  socketPath: string,
+  {cutAnswerTo, onCut}: {cutAnswerTo?: string; onCut?: () => void} = {},
+): Promise<number> {
+  const sockets = new Set<Socket>()
+  const server = createServer(client => {
+    const engine = connectTo(socketPath)
+    for (const socket of [client, engine]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => sockets.delete(socket))
+    }
+    let isCut = false
+    client.on('data', piece => {
+      engine.write(piece)
+      isCut ||= cutAnswerTo !== undefined && piece.toString('latin1').startsWith(cutAnswerTo)
+    })
+    engine.on('data', piece => {
+      if (!isCut) return client.write(piece)
+      onCut?.()
+      return client.destroy()
+    })
+    client.on('end', () => engine.end())
+    engine.on('end', () => client.end())
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const address = server.address()
+  return typeof address === 'object' && address ? address.port : 0
+}
