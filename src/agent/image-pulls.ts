@@ -55,6 +55,9 @@ export class ImagePulls {
 
   #begin(id: string, image: string): void {
     let toldPercent = 0
+    // There before the pull begins: a driver may tell progress before it returns.
+    const pull: Pull = {percent: null, promise: Promise.resolve()}
+    this.#pulls.set(id, pull)
     const pulling = this.#driver.pull(image, percent => {
       pull.percent = percent ?? null
       if (percent === undefined || percent - toldPercent < 5) return
@@ -65,8 +68,7 @@ export class ImagePulls {
       pull.ended = {error}
       if (this.#pulls.get(id) === pull) this.#onEnd(id)
     }
-    const pull: Pull = {percent: null, promise: pulling.then(() => end(), end)}
-    this.#pulls.set(id, pull)
+    pull.promise = pulling.then(() => end(), end)
     this.#onProgress(id)
   }
 }

@@ -50,7 +50,7 @@ export interface RunningServer {
 }
 
 /** Audience of the login tokens: a token of a node is none of them. */
-const audience = 'gpuctl-api'
+const audience = 'gpuctl'
 
 /** Puts the control server together and lets it listen. */
 export async function startControlServer(options: ControlServerOptions): Promise<RunningServer> {
