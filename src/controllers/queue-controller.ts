@@ -172,7 +172,7 @@ export class QueueController {
     const claim = await this.#deps.store.claims.find(claimId)
     if (claim?.status.phase !== 'Pending') {
       this.#planner.remove(claimId)
-      if (!claim || claim.status.phase !== 'Scheduled') this.#retries.delete(claimId)
+      if (claim?.status.phase !== 'Scheduled') this.#retries.delete(claimId)
       return
     }
     const retry = this.#retries.get(claimId)
@@ -231,7 +231,11 @@ export class QueueController {
   }
 
   /** Claim, instance and GPUs in one transaction; false when the claim does not wait any more. */
-  async #bindOne(tx: Tables, record: Recorder, {claim: {id}, nodeId, nodeName, gpus}: Placement): Promise<boolean> {
+  async #bindOne(
+    tx: Tables,
+    record: Recorder,
+    {claim: {id}, nodeId, nodeName, runtime, gpus}: Placement,
+  ): Promise<boolean> {
     const claim = await tx.claims.find(id)
     const instance = claim && (await tx.instances.find(claim.instanceId))
     if (claim?.status.phase !== 'Pending' || !instance) return false
@@ -254,7 +258,7 @@ export class QueueController {
     })
     await tx.claims.save(move(claim, 'Scheduled', at, {nodeId, nodeName, gpus: held, epoch, reason: ''}))
     const name = containerName(id, epoch)
-    const placed = {node: nodeName, nodeId, gpus: held, epoch, containerName: name, reason: '', updatedAt: at}
+    const placed = {node: nodeName, nodeId, runtime, gpus: held, epoch, containerName: name, reason: '', updatedAt: at}
     await tx.instances.save({...instance, ...placed, status: 'creating'})
     await record.event('claim', claim, 'Scheduled', `${claim.name} goes to ${nodeName}.`)
     return true

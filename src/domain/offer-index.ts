@@ -1,6 +1,6 @@
 import {
   chooseGpus,
-  fit,
+  fitOn,
   freeGpus,
   gpuSuits,
   impossible,
@@ -73,7 +73,7 @@ export class OfferIndex {
       }
     }
     if (best?.allSuit) return {offer: best.offer, gpus: chooseGpus(best.offer.gpus, count)}
-    const found = best && fit(needs, best.offer)
+    const found = best && fitOn(needs, best.offer)
     return best && found && 'gpus' in found ? {offer: best.offer, gpus: found.gpus} : undefined
   }
 
@@ -124,7 +124,7 @@ export class OfferIndex {
     for (const nodeId of bucket) {
       if (excluded(nodeId)) continue
       const offer = this.#offers.get(nodeId)!
-      if (allSuit ? !fitsBesidesGpus(needs, offer) : 'reason' in fit(needs, offer)) continue
+      if (allSuit ? !fitsBesidesGpus(needs, offer) : 'reason' in fitOn(needs, offer)) continue
       if (!best || isLeaner(offer, best)) best = offer
       if (++fitting >= compared) break
     }
@@ -136,7 +136,7 @@ export class OfferIndex {
     const offers = direct ? [direct] : [...this.#offers.values()].filter(({name}) => name === node)
     for (const offer of offers) {
       if (excluded(offer.nodeId)) continue
-      const found = fit(needs, offer)
+      const found = fitOn(needs, offer)
       if ('gpus' in found) return {offer, gpus: found.gpus}
     }
     return undefined

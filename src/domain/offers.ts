@@ -15,6 +15,7 @@ export function offerOf(
     nodeId: node.id,
     name: node.name,
     refusal: refusalOf(node, memory, connected),
+    runtime: node.inventory?.runtime,
     images: node.inventory?.images ?? true,
     labels: node.labels,
     cpus,

@@ -6,6 +6,7 @@ export interface Offer {
   name: string
   /** Why it takes no work at all now (`cordoned`, `offline`, `Docker is not answering`, …), or ''. */
   refusal: string
+  runtime?: string
   /** Any image can be run; without it only `host`. */
   images: boolean
   labels: Record<string, string>
@@ -65,7 +66,7 @@ export function gpuSuits(gpu: Pick<OfferedGpu, 'model' | 'memoryMiB'>, needs: Ne
 }
 
 /** The node's GPUs that the claim would get, or the first need that the node does not meet. */
-export function fit(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reason: string} {
+export function fitOn(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reason: string} {
   const never = impossible(needs, offer)
   if (offer.refusal !== '') return {reason: offer.refusal}
   if (never !== '') return {reason: never}
@@ -128,7 +129,7 @@ export function place(
   let best: {offer: Offer; gpus: OfferedGpu[]} | undefined
   const verdicts: Verdict[] = []
   for (const offer of offers) {
-    const found = fit(needs, offer)
+    const found = fitOn(needs, offer)
     if ('reason' in found) verdicts.push({nodeId: offer.nodeId, node: offer.name, fits: false, reason: found.reason})
     else if (!best || isTighter(offer, best.offer)) best = {offer, gpus: found.gpus}
   }
@@ -138,7 +139,7 @@ export function place(
 /** What each node says to it. */
 export function explain(needs: Needs, offers: readonly Offer[]): Verdict[] {
   return offers.map(offer => {
-    const found = fit(needs, offer)
+    const found = fitOn(needs, offer)
     const reason = 'reason' in found ? found.reason : ''
     return {nodeId: offer.nodeId, node: offer.name, fits: reason === '', reason}
   })

@@ -18,6 +18,7 @@ export interface Placement {
   claim: Waiting
   nodeId: string
   nodeName: string
+  runtime: string
   gpus: OfferedGpu[]
 }
 
@@ -108,7 +109,13 @@ export class Planner {
       }
       this.#take(line, line.from, true)
       if (this.#reservation?.claim.id === claim.id) this.#endReservation()
-      placements.push({claim, nodeId: found.offer.nodeId, nodeName: found.offer.name, gpus: found.gpus})
+      placements.push({
+        claim,
+        nodeId: found.offer.nodeId,
+        nodeName: found.offer.name,
+        runtime: found.offer.runtime ?? '',
+        gpus: found.gpus,
+      })
       if (this.#heads === undefined) break // a reservation ended: the others may fit now
       if (line.from >= line.claims.length) popTop(heads)
       else siftDown(heads, 0)

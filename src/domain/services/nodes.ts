@@ -223,7 +223,7 @@ export class NodeService {
     const known = this.#keys.get(keyHash)
     if (known) return known
     const node = nodeKey.startsWith('gpn_') ? await store.nodes.findByKeyHash(keyHash) : undefined
-    if (!node || node.admission !== 'active') throw problem('token_invalid', {})
+    if (node?.admission !== 'active') throw problem('token_invalid', {})
     if (node.suspendedReason) throw problem('node_suspended', {reason: node.suspendedReason})
     if (node.keyUsedAt === null) {
       const isOurs = await journal.change(async tx => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {describe, expect, test} from 'vitest'
-import {explain, fit, type Offer, place} from '../../../src/domain/placement.ts'
+import {explain, fitOn, type Offer, place} from '../../../src/domain/placement.ts'
 import {Planner, precedes, reserveAfterMs, schedule, type Waiting} from '../../../src/domain/planner.ts'
 
 function offer(
@@ -26,7 +26,7 @@ function waiting(number: number, count: number, rest: Partial<Waiting['spec']> =
 }
 
 describe('placement', () => {
-  test.each<[string, Parameters<typeof fit>[0], Offer]>([
+  test.each<[string, Parameters<typeof fitOn>[0], Offer]>([
     ['cordoned', {image: 'a'}, offer('n', 1, {refusal: 'cordoned'})],
     ['offline', {image: 'a'}, offer('n', 1, {refusal: 'offline'})],
     ['runs only the image host', {image: 'a'}, offer('n', 1, {images: false})],
@@ -86,7 +86,7 @@ describe('placement', () => {
         const left = new Map(offers.map(one => [one.nodeId, structuredClone(one) as Offer]))
         for (const {claim, nodeId, gpus} of placed) {
           const node = left.get(nodeId)!
-          const found = fit(claim.spec, node)
+          const found = fitOn(claim.spec, node)
           expect(found).toHaveProperty('gpus')
           expect(gpus).toHaveLength(claim.spec.gpus!.count)
           for (const {index} of gpus) {
