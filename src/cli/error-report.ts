@@ -44,7 +44,7 @@ export function describeError(error: unknown): ErrorReport {
       exitCode: exitCode.usage,
     }
   }
-  return {...plain, code: 'failed', message, exitCode: oclif?.exit ?? exitCode.failure}
+  return {...plain, code: 'failed', message, hint: hint ?? '', exitCode: oclif?.exit ?? exitCode.failure}
 }
 
 interface OclifError {

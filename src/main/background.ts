@@ -4,18 +4,7 @@ import {readFile} from 'node:fs/promises'
 import {setTimeout as pause} from 'node:timers/promises'
 import {ensurePrivateDirectory} from '../platform/files.ts'
 import {isRunning, type RunFile, readRunFile} from './run-file.ts'
-
-/** It did not come up; `log` is what it said last. */
-export class StartFailed extends Error {
-  override name = 'StartFailed'
-
-  constructor(
-    message: string,
-    readonly log: string,
-  ) {
-    super(message)
-  }
-}
+import {CannotStart} from './settings.ts'
 
 /**
  * Starts this program in the background as its own session, with its output in the log file, and waits until `ready`
@@ -51,14 +40,11 @@ export async function startInBackground<T>(options: {
     const run = await readRunFile(options.directory)
     const answer = run?.pid === child.pid ? await options.ready(run as RunFile) : undefined
     if (answer !== undefined) return answer
-    if (exit) throw new StartFailed(`It did not start (${exit}).`, await lastLines(options.logPath))
+    if (exit) throw await startFailed(`It did not start (${exit}).`, options.logPath)
     await pause(20)
   }
   child.kill('SIGTERM')
-  throw new StartFailed(
-    `It was not ready after ${options.withinMs / 1000} s and was ended.`,
-    await lastLines(options.logPath),
-  )
+  throw await startFailed(`It was not ready after ${options.withinMs / 1000} s and was ended.`, options.logPath)
 }
 
 /** TERM, and KILL after the grace. False: nothing was running. */
@@ -75,6 +61,13 @@ export async function stopInBackground(directory: string, graceMs: number): Prom
     await pause(20)
   }
   return true
+}
+
+/** With what the program said of it last: its own error, if it has one. */
+async function startFailed(what: string, logPath: string): Promise<CannotStart> {
+  const lines = await lastLines(logPath)
+  const said = lines.split('\n').filter(line => /^(Error|Try this): /.test(line))
+  return new CannotStart([what, ...(said.length ? said : [lines])].join('\n'), `Its log is ${logPath}.`)
 }
 
 async function lastLines(path: string, count = 15): Promise<string> {

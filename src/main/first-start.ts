@@ -7,17 +7,13 @@ import {readSecretFile, writeSecretFile} from '../platform/files.ts'
 import {randomSecret, sha256Hex} from '../platform/ids.ts'
 import type {Passwords} from '../platform/passwords.ts'
 import {firstPasswordFile, localTokenFile} from './local-fleet.ts'
+import {CannotStart} from './settings.ts'
 
 const adminName = 'admin'
 /** For an administrator whom others on the network can reach (security T12). */
 const leastAdminLength = 12
 const weakSetting = 'admin_password_weakness'
 const localTokenName = 'local'
-
-/** The server does not listen beyond this machine with a password that everybody tries first. */
-export class WeakAdmin extends Error {
-  override name = 'WeakAdmin'
-}
 
 export interface FirstStart {
   store: Store
@@ -40,8 +36,9 @@ export async function prepareFirstStart(parts: FirstStart): Promise<{password?: 
   const made = users.length === 0 ? await makeAdmin(parts) : {}
   const weakness = await store.settings.get(weakSetting)
   if (exposed && weakness) {
-    throw new WeakAdmin(
-      `The administrator's password is too weak for an address that others can reach: ${weakness} Change it first, or listen on 127.0.0.1.`,
+    throw new CannotStart(
+      `The administrator's password is too weak for an address that others can reach: ${weakness}`,
+      'Change it first, or listen on 127.0.0.1.',
     )
   }
   const admin = (await store.users.list()).find(user => user.role === 'super_admin' && user.enabled)
@@ -54,7 +51,10 @@ async function makeAdmin({store, passwords, directory, env, exposed}: FirstStart
   const password = given ? (await readSecretFile(given)).trim() : randomSecret(15)
   const weakness = weaknessOf(password, adminName, leastAdminLength)
   if (exposed && weakness)
-    throw new WeakAdmin(`The password in ${given} is too weak for an address that others can reach: ${weakness}`)
+    throw new CannotStart(
+      `The password in ${given} is too weak for an address that others can reach: ${weakness}`,
+      'Write another one into the file: 12 characters or more.',
+    )
   const at = new Date().toISOString()
   const passwordHash = await passwords.hash(password)
   await store.transaction(async tx => {

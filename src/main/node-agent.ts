@@ -19,6 +19,7 @@ import type {Logger} from '../platform/logger.ts'
 import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
 import {joinTransport} from './join-transport.ts'
 import {handlerForEachLink} from './link-handlers.ts'
+import {CannotStart} from './settings.ts'
 
 export interface NodeAgentOptions {
   /** Base URL of the control server. */
@@ -46,11 +47,6 @@ export interface RunningAgent {
   stop(): Promise<void>
 }
 
-/** This machine already belongs to another server; joining a second one would leave its containers without an owner. */
-export class ForeignServer extends Error {
-  override name = 'ForeignServer'
-}
-
 /** Joins where that is still to do, then keeps the link open. Resolves once the machine belongs to the server. */
 export async function startNodeAgent(options: NodeAgentOptions): Promise<RunningAgent> {
   const {directory, server, logger, version, signal} = options
@@ -71,8 +67,9 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     const {body} = await transport('GET', '/version', {}).catch(() => ({body: undefined}))
     const found = (body as {serverId?: string} | undefined)?.serverId
     if (found && found !== identity.serverId) {
-      throw new ForeignServer(
-        `This machine belongs to another server (${identity.server}). To join ${server} instead, remove ${identityPath}.`,
+      throw new CannotStart(
+        `This machine belongs to another server (${identity.server}).`,
+        `To join ${server} instead, remove ${identityPath}.`,
       )
     }
   } else {

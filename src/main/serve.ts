@@ -1,7 +1,16 @@
+import {DirectoryLocked} from '../platform/lock.ts'
 import {createLogger} from '../platform/logger.ts'
-import {type RunningServer, startControlServer} from './control-server.ts'
+import {type ControlServerOptions, type RunningServer, startControlServer} from './control-server.ts'
 import {serverDirectory} from './local-fleet.ts'
 import {readServerFlags, type ServerFlags} from './server-options.ts'
+import {CannotStart} from './settings.ts'
+
+/** What Node says of an address that cannot be listened at, in words. */
+const addressTrouble: Record<string, string> = {
+  EADDRINUSE: 'is taken by another program',
+  EACCES: 'may not be used by this user',
+  EADDRNOTAVAIL: 'is not an address of this machine',
+}
 
 /** sysexits.h EX_SOFTWARE: for the supervisor, after a write whose outcome is unknown (reliability F12). */
 const brokenStoreExit = 70
@@ -19,7 +28,7 @@ export async function serve(
   process.umask(0o077)
   const logger = createLogger({level: flags.verbose ? 'debug' : 'info'})
   const {addresses, tls, exposed} = await readServerFlags(flags)
-  const server = await startControlServer({
+  const server = await startOrExplain({
     ...{addresses, tls, exposed, version, logger},
     directory: serverDirectory(flags.data),
     database: flags.database,
@@ -39,4 +48,23 @@ export async function serve(
     }
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
   })
+}
+
+async function startOrExplain(options: ControlServerOptions): Promise<RunningServer> {
+  try {
+    return await startControlServer(options)
+  } catch (error) {
+    const {code = '', address, port} = error as {code?: string; address?: string; port?: number}
+    const trouble = addressTrouble[code]
+    if (trouble)
+      throw new CannotStart(`${address}:${port} ${trouble}.`, 'Choose another one with --listen HOST:PORT.', {
+        cause: error,
+      })
+    if (error instanceof DirectoryLocked) {
+      throw new CannotStart(error.message, 'A control server runs there already: see `gpuctl server status`.', {
+        cause: error,
+      })
+    }
+    throw error
+  }
 }

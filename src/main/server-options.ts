@@ -1,5 +1,5 @@
 import {readFile} from 'node:fs/promises'
-import {isLoopback, readAddress} from './settings.ts'
+import {FlagError, isLoopback, readAddress} from './settings.ts'
 
 export interface ServerFlags {
   listen?: string
@@ -21,14 +21,13 @@ export interface ServerOptions {
 
 export const defaultListen = '127.0.0.1:8888'
 
-/** Flags as the server needs them. Throws RangeError that names the flag and what would be right. */
+/** Flags as the server needs them. Throws FlagError that names the flag and what would be right. */
 export async function readServerFlags(flags: ServerFlags): Promise<ServerOptions> {
   const addresses = [
     readAddress(flags.listen ?? defaultListen),
     ...(flags.alsoListen ?? []).map(text => readAddress(text, '--also-listen')),
   ]
-  if (Boolean(flags.tlsCert) !== Boolean(flags.tlsKey))
-    throw new RangeError('--tls-cert and --tls-key belong together.')
+  if (Boolean(flags.tlsCert) !== Boolean(flags.tlsKey)) throw new FlagError('--tls-cert and --tls-key belong together.')
   const tls =
     flags.tlsCert && flags.tlsKey
       ? {cert: await readPem(flags.tlsCert, '--tls-cert'), key: await readPem(flags.tlsKey, '--tls-key')}
@@ -38,8 +37,8 @@ export async function readServerFlags(flags: ServerFlags): Promise<ServerOptions
 
 async function readPem(path: string, flag: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch(error => {
-    throw new RangeError(`${flag}: ${path} cannot be read (${error.code ?? error.message}).`)
+    throw new FlagError(`${flag}: ${path} cannot be read (${error.code ?? error.message}).`)
   })
-  if (!text.includes('-----BEGIN ')) throw new RangeError(`${flag}: ${path} is not a PEM file.`)
+  if (!text.includes('-----BEGIN ')) throw new FlagError(`${flag}: ${path} is not a PEM file.`)
   return text
 }

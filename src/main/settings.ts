@@ -18,12 +18,31 @@ export function findDirectories(env: NodeJS.ProcessEnv = process.env): Directori
   }
 }
 
-/** `HOST:PORT`, `[::1]:PORT`, `:PORT` or `PORT`; port 0 = a free one. Throws RangeError with words for the person. */
+/** A flag's value cannot be meant so: exit 2. */
+export class FlagError extends RangeError {
+  override name = 'FlagError'
+  readonly oclif = {exit: 2}
+}
+
+/** The program cannot start here; `hint` says what to do. */
+export class CannotStart extends Error {
+  override name = 'CannotStart'
+
+  constructor(
+    message: string,
+    readonly hint: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}
+
+/** `HOST:PORT`, `[::1]:PORT`, `:PORT` or `PORT`; port 0 = a free one. Throws FlagError. */
 export function readAddress(text: string, field = '--listen'): {host: string; port: number} {
   const match = /^(?:(\[[0-9a-fA-F:.]+\]|[^:[\]]*):)?(\d{1,5})$/.exec(text.trim())
   const port = Number(match?.[2])
   if (!match || port > 65_535)
-    throw new RangeError(`${field} must be HOST:PORT, as 127.0.0.1:8888 (port 0 = a free one); got ${text}`)
+    throw new FlagError(`${field} must be HOST:PORT, as 127.0.0.1:8888 (port 0 = a free one); got ${text}`)
   const host = (match[1] ?? '').replace(/^\[|\]$/g, '')
   return {host: host || '127.0.0.1', port}
 }

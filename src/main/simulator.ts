@@ -1,4 +1,5 @@
 import {randomBytes} from 'node:crypto'
+import {setMaxListeners} from 'node:events'
 import {Agent} from '../agent/agent.ts'
 import {JoinRefused, type JoinTransport, join} from '../agent/join.ts'
 import {stateInMemory} from '../agent/state-file.ts'
@@ -46,7 +47,9 @@ const joinsAtOnce = 50
 
 /** Runs so many nodes in this process, each with a real link and a simulated engine, until the signal fires. Throws JoinRefused when none was admitted. */
 export async function simulate(options: SimulationOptions): Promise<SimulationProgress> {
-  const {signal, nodes, gpus, namePrefix = `sim-${randomBytes(2).toString('hex')}`} = options
+  const {nodes, gpus, namePrefix = `sim-${randomBytes(2).toString('hex')}`} = options
+  const signal = AbortSignal.any([options.signal])
+  setMaxListeners(0, signal) // each node that joins listens to it
   const transport = await joinTransport(options.server, signal)
   const cards = gpus === 0 ? [] : parseFakeGpus(String(gpus))
   const progress: SimulationProgress = {joined: 0, up: 0, refused: 0, detail: ''}
@@ -56,7 +59,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationPr
   const joinNext = async () => {
     for (let name = names.shift(); name && !signal.aborted; name = names.shift()) {
       try {
-        running.push(await startNode(name, {...options, transport, cards, progress}))
+        running.push(await startNode(name, {...options, signal, transport, cards, progress}))
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof JoinRefused)) throw error
