@@ -21,6 +21,11 @@ const stopWithinMs = 5_000
 /** Trouble of the engine itself, not of the request: the instance waits for the engine. */
 const engineTrouble = new Set(['unreachable', 'timeout'])
 
+/** Trouble of the agent's own disk: no fault of the instance, which waits. */
+class StateNotSaved extends Error {
+  override readonly name = 'StateNotSaved'
+}
+
 export interface ReconcilerDependencies {
   nodeId: string
   driver: RuntimeDriver
@@ -200,8 +205,8 @@ export class Reconciler {
       if (step === 'create' || step === 'start') this.#beginnings.add(work)
       await work.finally(() => this.#beginnings.delete(work))
     } catch (error) {
-      if (!(error instanceof RuntimeError)) throw error
-      const {code, message} = error
+      if (error instanceof StateNotSaved) throw error
+      const {code, message} = error instanceof RuntimeError ? error : {code: 'failed', message: String(error)}
       if (engineTrouble.has(code)) this.#engine.lost(error)
       if (engineTrouble.has(code) || step === 'stop' || step === 'remove') throw error
       this.#deps.logger.warn({allocation: wanted.allocationId, step, code, message}, 'instance failed')
@@ -295,7 +300,12 @@ export class Reconciler {
   #save(): Promise<void> {
     const records = structuredClone([...this.#records.values()])
     const state = {desired: this.#desired, records, epochs: this.#fence.save()}
-    this.#saving = this.#saving.catch(() => {}).then(() => this.#deps.stateStore.save(state))
+    this.#saving = this.#saving
+      .catch(() => {})
+      .then(() => this.#deps.stateStore.save(state))
+      .catch(error => {
+        throw new StateNotSaved("The agent's state could not be saved.", {cause: error})
+      })
     return this.#saving
   }
 }

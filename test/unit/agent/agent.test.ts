@@ -102,6 +102,30 @@ describe('an agent makes the host run what is wanted', () => {
     await node.until(() => tries === 2)
   })
 
+  test('a disk that is full for a while makes an instance wait, and not fail', async () => {
+    const node = new TestNode()
+    let isFull = false
+    const disk: AgentStateStore = {
+      load: () => node.disk.load(),
+      save: async state => {
+        if (isFull) throw new Error('ENOSPC')
+        await node.disk.save(state)
+      },
+    }
+    const before = (name: string) => {
+      if (name === 'create') isFull = true
+    }
+    const {agent, told} = await node.boot({disk, doubts: {before}})
+    await agent.setDesired(desired(1, wanted()))
+    await node.until(() => isFull)
+    await agent.idle()
+    expect(told()?.state).toBe('created')
+    await expect(agent.setDesired(desired(2, wanted()))).rejects.toThrow('could not be saved')
+
+    isFull = false
+    await node.until(() => told()?.state === 'running')
+  })
+
   test('a card that is not in the machine is not replaced by another one at its index', async () => {
     const node = new TestNode()
     const {agent, told} = await node.boot()
@@ -185,10 +209,13 @@ describe('what an agent tells', () => {
     const before = () => {
       if (isAway) throw new RuntimeError('unreachable', 'no engine')
     }
-    const {agent, reports, told} = await node.boot({doubts: {before}})
+    const {agent, reports, told} = await node.boot({doubts: {before}, disk: stateInMemory()})
     await agent.setDesired(desired(2, wanted({state: 'removed'})))
     await node.until(() => agent.runtime.state === 'degraded')
-    node.clock.advance(60_000)
+    await agent.idle()
+    const beats = () => reports.filter(one => one.type === 'beat').length
+    const beatsBefore = beats()
+    await node.until(() => beats() > beatsBefore + 3)
     expect(told()).toBeUndefined()
 
     isAway = false
