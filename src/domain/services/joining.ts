@@ -12,7 +12,7 @@ import {findersAmong, resolve} from './references.ts'
 import type {Peer} from './services.ts'
 import {newSecret} from './tokens.ts'
 
-const pollAfterMs = 2_000
+const pollAfterMs = 1_000
 
 /** What the other half of the node service does for this one. */
 export interface JoiningLinks {
