@@ -23,6 +23,7 @@ import {
   type RuntimeFacts,
   type RuntimeInfo,
 } from './driver.ts'
+import {padTime} from './json-log.ts'
 import {label} from './labels.ts'
 
 export type DockerOptions = DockerAddress & {
@@ -247,6 +248,10 @@ function hasLabels({Config}: ContainerInspectInfo, labels: Record<string, string
 
 function describe({Id, Name, Config, State}: ContainerInspectInfo): FoundContainer {
   const time = (text: string) => (text.startsWith('0001-') ? '' : text)
+  const startedAt = time(State.StartedAt)
+  // A quick process can be over before the engine has noted its start, with milliseconds turned round.
+  const ended = time(State.FinishedAt)
+  const finishedAt = ended && startedAt && padTime(ended) < padTime(startedAt) ? startedAt : ended
   const state = State.Status === 'created' ? 'created' : State.Running || State.Restarting ? 'running' : 'exited'
   return {
     containerId: Id,
@@ -256,7 +261,7 @@ function describe({Id, Name, Config, State}: ContainerInspectInfo): FoundContain
     state,
     exitCode: state === 'exited' ? State.ExitCode : null,
     oomKilled: State.OOMKilled,
-    startedAt: time(State.StartedAt),
-    finishedAt: state === 'exited' ? time(State.FinishedAt) : '',
+    startedAt,
+    finishedAt: state === 'exited' ? finishedAt : '',
   }
 }

@@ -1,10 +1,13 @@
 import {type FSWatcher, watch} from 'node:fs'
 import {type FileHandle, open, stat} from 'node:fs/promises'
 import type {LogChunk, LogOptions} from './driver.ts'
-import {type JsonLogRecord, parseJsonLogLine, timeOfNs} from './json-log.ts'
+import {backslashFinder, type JsonLogRecord, parseJsonLogLine, timeOfNs} from './json-log.ts'
 
 const readBytes = 256 * 1024
 const chunkBytes = 64 * 1024
+/** `2026-11-21T07:00:00.123456789Z ` */
+const stampBytes = 31
+const newline = 0x0a
 /** A record that is longer is damaged: writers cut lines at 16 KiB. */
 const longestRecordBytes = 1024 * 1024
 /** A watch can miss a change. */
@@ -49,17 +52,13 @@ export async function* readJsonLog(
 }
 
 function selector({sinceNs, untilNs, stdout, stderr}: LogOptions): (record: JsonLogRecord) => 'take' | 'skip' | 'end' {
-  const since = sinceNs === undefined ? '' : timeOfNs(sinceNs)
+  const since = sinceNs === undefined ? undefined : timeOfNs(sinceNs)
   const until = untilNs === undefined ? undefined : timeOfNs(untilNs)
   return ({stream, time}) => {
-    if (until !== undefined && time > until) return 'end'
-    if (time < since) return 'skip'
+    if (until !== undefined && time() > until) return 'end'
+    if (since !== undefined && time() < since) return 'skip'
     return (stream === 'stdout' ? stdout : stderr) ? 'take' : 'skip'
   }
-}
-
-function endsLine(text: Buffer): boolean {
-  return text[text.length - 1] === 0x0a
 }
 
 /** Tells lines from their later pieces, of two streams that are mixed. */
@@ -68,9 +67,9 @@ class LineCounter {
   readonly #open: Record<LogChunk['stream'], number | undefined> = {stdout: undefined, stderr: undefined}
 
   /** The number of the line, from 0, that this record begins or goes on with. */
-  lineOf({stream, text}: JsonLogRecord): number {
+  lineOf({stream, endsLine}: JsonLogRecord): number {
     const line = this.#open[stream] ?? this.lines++
-    this.#open[stream] = endsLine(text) ? undefined : line
+    this.#open[stream] = endsLine ? undefined : line
     return line
   }
 }
@@ -79,7 +78,7 @@ class LineCounter {
 class ChunkPacker {
   readonly #timestamps: boolean
   #stream: LogChunk['stream'] = 'stdout'
-  #parts: Buffer[] = []
+  #buffer = Buffer.allocUnsafeSlow(chunkBytes)
   #bytes = 0
   readonly #inLine = {stdout: false, stderr: false}
 
@@ -87,27 +86,26 @@ class ChunkPacker {
     this.#timestamps = timestamps
   }
 
-  add({stream, time, text}: JsonLogRecord): LogChunk | undefined {
-    const full =
-      this.#bytes > 0 && (stream !== this.#stream || this.#bytes + text.length > chunkBytes) ? this.take() : undefined
+  /** Returns what was gathered before, when this record does not fit to it. */
+  add({stream, source, from, to, endsLine, time}: JsonLogRecord): LogChunk | undefined {
+    const needed = to - from + 1 + (this.#timestamps ? stampBytes : 0)
+    const full = stream !== this.#stream || this.#bytes + needed > this.#buffer.length ? this.take() : undefined
+    if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(needed)
     this.#stream = stream
-    if (this.#timestamps && !this.#inLine[stream]) this.#push(Buffer.from(`${time} `, 'latin1'))
-    this.#push(text)
-    this.#inLine[stream] = !endsLine(text)
+    if (this.#timestamps && !this.#inLine[stream])
+      this.#bytes += this.#buffer.write(`${time()} `, this.#bytes, 'latin1')
+    this.#bytes += source.copy(this.#buffer, this.#bytes, from, to)
+    if (endsLine) this.#buffer[this.#bytes++] = newline
+    this.#inLine[stream] = !endsLine
     return full
   }
 
   take(): LogChunk | undefined {
     if (this.#bytes === 0) return undefined
-    const data = Buffer.concat(this.#parts, this.#bytes)
-    this.#parts = []
+    const data = this.#buffer.subarray(0, this.#bytes)
+    this.#buffer = Buffer.allocUnsafeSlow(chunkBytes)
     this.#bytes = 0
     return {stream: this.#stream, data}
-  }
-
-  #push(part: Buffer): void {
-    this.#parts.push(part)
-    this.#bytes += part.length
   }
 }
 
@@ -148,32 +146,27 @@ async function* readOn(file: FileHandle, lines: LineSplitter, signal: AbortSigna
     const buffer = Buffer.allocUnsafeSlow(readBytes) // a new one each time, since records point into it
     const {bytesRead} = await file.read(buffer, 0, readBytes, null)
     if (bytesRead === 0) return
-    const batch: JsonLogRecord[] = []
-    for (const line of lines.split(buffer.subarray(0, bytesRead))) {
-      const record = parseJsonLogLine(line)
-      if (record) batch.push(record)
-    }
-    yield batch
+    yield lines.split(buffer.subarray(0, bytesRead))
   }
 }
 
 class LineSplitter {
   #rest: Buffer = Buffer.alloc(0)
 
-  /** Whole lines; the last one that is cut is kept for the next piece. */
-  split(piece: Buffer): Buffer[] {
-    const lines: Buffer[] = []
+  /** The records of all whole lines; the last line, which is cut, is kept for the next piece. */
+  split(read: Buffer): JsonLogRecord[] {
+    const piece = this.#rest.length > 0 ? Buffer.concat([this.#rest, read]) : read
+    const firstBackslash = backslashFinder(piece)
+    const records: JsonLogRecord[] = []
     let from = 0
-    for (let at = piece.indexOf(0x0a); at !== -1; at = piece.indexOf(0x0a, from)) {
-      const end = piece.subarray(from, at)
-      lines.push(this.#rest.length > 0 ? Buffer.concat([this.#rest, end]) : end)
-      this.#rest = Buffer.alloc(0)
-      from = at + 1
+    for (let end = piece.indexOf(newline); end !== -1; end = piece.indexOf(newline, from)) {
+      const record = parseJsonLogLine(piece, from, end, firstBackslash)
+      if (record) records.push(record)
+      from = end + 1
     }
     const left = piece.subarray(from)
-    const isDamaged = this.#rest.length + left.length > longestRecordBytes
-    this.#rest = isDamaged ? Buffer.alloc(0) : Buffer.concat([this.#rest, left])
-    return lines
+    this.#rest = left.length > longestRecordBytes ? Buffer.alloc(0) : Buffer.from(left)
+    return records
   }
 }
 

@@ -1,38 +1,76 @@
 import type {LogChunk} from './driver.ts'
 
-/** One record of a log file as Docker's json-file driver writes it: `{"log":"text\n","stream":"stdout","time":"…Z"}`. */
+/**
+ * One record of a log file as Docker's json-file driver writes it: `{"log":"text\n","stream":"stdout","time":"…Z"}`.
+ * Points into the bytes that were read, since copying millions of lines one by one is what makes reading slow.
+ */
 export interface JsonLogRecord {
   stream: LogChunk['stream']
+  /** The text without a newline at its end lies here. */
+  source: Buffer
+  from: number
+  to: number
+  /** False for a piece of a long line: more follows. */
+  endsLine: boolean
   /** RFC 3339, always nine digits of a second, so that two compare as text. */
-  time: string
-  /** The text as it was printed. Without a newline at its end it is a piece of a long line. */
-  text: Buffer
+  time(): string
 }
 
-const beforeText = Buffer.from('{"log":"')
-const afterText = Buffer.from('","stream":"')
-const newlineEscape = Buffer.from('\\n')
 const quote = 0x22
 const backslash = 0x5c
-const newline = Buffer.from('\n')
+/** Of `{"log":"`. */
+const textAt = 8
+/** From the end of the text to the begin of the time: `","stream":"stdout","time":"`. */
+const textToTime = 28
+const streamToTime = 16
 
 /**
- * Reads one line of the file (without its newline). Almost every record is plain text, whose bytes are taken as they
- * are; only one with escapes is parsed as JSON. Undefined for a line that is cut or damaged.
+ * Reads the line from `from` up to its newline at `end`. Almost every record is plain text, whose bytes are taken as they
+ * are; only one with escapes is parsed as JSON. `firstBackslash` tells where the next one in `piece` is, from a place on.
+ * Undefined for a line that is cut or damaged.
  */
-export function parseJsonLogLine(line: Buffer): JsonLogRecord | undefined {
-  const end = line.lastIndexOf(afterText)
-  if (end < beforeText.length || !line.subarray(0, beforeText.length).equals(beforeText)) return parseSlowly(line)
-  const streamAt = end + afterText.length
-  const streamEnd = line.indexOf(quote, streamAt)
-  const timeAt = line.indexOf('"time":"', streamEnd, 'latin1') + 8
-  const timeEnd = line.indexOf(quote, timeAt)
-  if (streamEnd === -1 || timeAt === 7 || timeEnd !== line.length - 2) return parseSlowly(line)
-  const raw = line.subarray(beforeText.length, end)
-  const text = plainText(raw)
-  if (!text) return parseSlowly(line)
-  const stream = line[streamAt + 3] === 0x65 ? 'stderr' : 'stdout' // std-e-rr, std-o-ut
-  return {stream, time: padTime(line.toString('latin1', timeAt, timeEnd)), text}
+export function parseJsonLogLine(
+  piece: Buffer,
+  from: number,
+  end: number,
+  firstBackslash: (from: number) => number,
+): JsonLogRecord | undefined {
+  let timeAt = end - 3
+  for (const stop = Math.max(from, timeAt - 32); timeAt > stop && piece[timeAt] !== quote; timeAt--);
+  timeAt++
+  const textEnd = timeAt - textToTime
+  const textFrom = from + textAt
+  const isUsual =
+    textEnd >= textFrom &&
+    piece[textEnd] === quote &&
+    piece[textEnd + 1] === 0x2c && // ,
+    piece[timeAt - 2] === 0x3a && // :
+    piece[textEnd + 3] === 0x73 && // s of stream
+    piece[from + 5] === quote &&
+    piece[from + 6] === 0x3a
+  if (!isUsual) return parseSlowly(piece.toString('utf8', from, end))
+  const escapeAt = firstBackslash(textFrom)
+  const endsLine = escapeAt === textEnd - 2 && piece[escapeAt + 1] === 0x6e // \n
+  if (escapeAt < textEnd && !endsLine) return parseSlowly(piece.toString('utf8', from, end))
+  return {
+    stream: piece[timeAt - streamToTime + 3] === 0x65 ? 'stderr' : 'stdout', // std-e-rr, std-o-ut
+    source: piece,
+    from: textFrom,
+    to: endsLine ? escapeAt : textEnd,
+    endsLine,
+    time: () => padTime(piece.toString('latin1', timeAt, end - 2)),
+  }
+}
+
+/** A search that remembers its last find, for places that only go forward. */
+export function backslashFinder(piece: Buffer): (from: number) => number {
+  let found = -1
+  return from => {
+    if (found >= from) return found
+    const at = piece.indexOf(backslash, from)
+    found = at === -1 ? piece.length : at
+    return found
+  }
 }
 
 /** `…:05.12Z` → `…:05.120000000Z` */
@@ -50,18 +88,13 @@ export function timeOfNs(ns: bigint): string {
   return `${seconds}.${String(ns % 1_000_000_000n).padStart(9, '0')}Z`
 }
 
-/** The text when its only escape is the newline at its end, or there is none. */
-function plainText(raw: Buffer): Buffer | undefined {
-  const first = raw.indexOf(backslash)
-  if (first === -1) return raw
-  if (first !== raw.length - 2 || !raw.subarray(first).equals(newlineEscape)) return undefined
-  return Buffer.concat([raw.subarray(0, first), newline])
-}
-
-function parseSlowly(line: Buffer): JsonLogRecord | undefined {
+function parseSlowly(line: string): JsonLogRecord | undefined {
   try {
-    const {log = '', stream, time} = JSON.parse(line.toString()) as {log?: string; stream: string; time: string}
-    return {stream: stream === 'stderr' ? 'stderr' : 'stdout', time: padTime(time), text: Buffer.from(log)}
+    const {log = '', stream, time} = JSON.parse(line) as {log?: string; stream: string; time: string}
+    const endsLine = log.endsWith('\n')
+    const source = Buffer.from(endsLine ? log.slice(0, -1) : log)
+    const which = stream === 'stderr' ? 'stderr' : 'stdout'
+    return {stream: which, source, from: 0, to: source.length, endsLine, time: () => padTime(time)}
   } catch {
     return undefined
   }

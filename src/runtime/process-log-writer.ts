@@ -17,6 +17,8 @@ export class ProcessLogWriter {
   #file: number
   #bytes: number
   #lastNs = 0n
+  #second = -1n
+  #secondText = ''
   readonly #rest: Record<Stream, Buffer> = {stdout: Buffer.alloc(0), stderr: Buffer.alloc(0)}
 
   constructor(path: string) {
@@ -55,7 +57,12 @@ export class ProcessLogWriter {
   #time(): string {
     const now = BigInt(Math.floor((performance.timeOrigin + performance.now()) * 1000)) * 1000n
     this.#lastNs = now > this.#lastNs ? now : this.#lastNs + 1n
-    return timeOfNs(this.#lastNs)
+    const second = this.#lastNs / 1_000_000_000n
+    if (second !== this.#second) {
+      this.#second = second
+      this.#secondText = timeOfNs(this.#lastNs).slice(0, 20)
+    }
+    return `${this.#secondText}${String(this.#lastNs % 1_000_000_000n).padStart(9, '0')}Z`
   }
 
   #append(text: string): void {
