@@ -50,7 +50,7 @@ export async function join(
     } catch (error) {
       if (error instanceof JoinRefused || signal.aborted) throw error
       failures += 1
-      progress.waiting(error instanceof Error ? error.message : String(error))
+      progress.waiting(reasonOf(error))
     }
     await sleep(clock, retryMs(failures), signal)
   }
@@ -63,6 +63,13 @@ async function ask(transport: JoinTransport, request: JoinRequest): Promise<Join
   const words = [error?.message, error?.hint].filter(Boolean).join(' ') || `The server answered ${status}.`
   if (status === 400 || status === 401 || status === 403 || status === 422) throw new JoinRefused(words)
   throw new Error(words)
+}
+
+/** `fetch failed` says nothing; its cause does. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const {cause} = error as {cause?: NodeJS.ErrnoException}
+  return cause?.message || cause?.code || error.message
 }
 
 /** Jitter, but never at once: some thousand agents may wait for the same server. */
@@ -95,7 +102,7 @@ async function poll(
     } catch (error) {
       if (signal.aborted) throw error
       failures += 1
-      progress.waiting(error instanceof Error ? error.message : String(error))
+      progress.waiting(reasonOf(error))
     }
   }
 }

@@ -132,6 +132,7 @@ test('a server that is away is waited for', async () => {
   await new Promise(resolve => blocker.close(resolve))
   const {joined, waits} = await start(`http://127.0.0.1:${port}`)
   await eventually(() => waits.length >= 2)
+  expect(waits[0]).toContain('ECONNREFUSED')
 
   await scene(({method}) => (method === 'POST' ? reply('ABCDE') : admitted), {port})
   expect(await joined).toMatchObject({nodeKey: 'key'})
