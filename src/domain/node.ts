@@ -63,6 +63,7 @@ export function describeNode(node: NodeRecord, memory: FleetMemory, view: NodeVi
     address: node.address,
     claimedAddress: node.claimedAddress,
     fingerprint: node.fingerprint,
+    gpuSummary: node.gpuSummary,
     nameTaken: view.nameTaken,
     kind: node.kind,
     runtime: node.inventory?.runtime ?? 'docker',

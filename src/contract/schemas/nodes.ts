@@ -52,6 +52,8 @@ export const Node = Type.Object({
   claimedAddress: Type.String(),
   /** SHA-256 of the agent's own key, base64, so that both sides can compare. */
   fingerprint: Type.String(),
+  /** What the machine said of its GPUs when it asked to join: `2 × RTX 4090 (simulated)`. */
+  gpuSummary: Type.String(),
   /** The name is already that of an active node: look twice. */
   nameTaken: Type.Boolean(),
   /** `agent`: the machine dialled in; `docker`: the server works on its Docker over TLS. */
