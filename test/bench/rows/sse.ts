@@ -35,8 +35,9 @@ async function manyReaders(context: RowContext, readers: Readers): Promise<Measu
   const server = await serverWithNodes(context, `${count}-readers`, nodes)
   const tokens = await tokensFor(server, count)
   context.progress(`${count} readers of ${nodes} nodes`)
-  const job = {port: server.port, path, tokens, readers: count, forMs: context.quick ? 3_000 : 15_000}
-  const {result, percent} = await cpuWhile(server.pid, () => readers.run(job))
+  await readers.run({do: 'open', port: server.port, path, tokens, readers: count})
+  const forMs = context.quick ? 3_000 : 15_000
+  const {result, percent} = await cpuWhile(server.pid, () => readers.run({do: 'read', forMs}))
   await server.stop()
   if (result.cut > 0) throw new Error(`${result.cut} of ${count} streams were cut.`)
   const {p50, p99, max} = result.latencyMs
@@ -58,10 +59,13 @@ async function againstSerialising(context: RowContext, readers: Readers): Promis
   const raw = new WorkerProcess<SerialisingJob, {port: number}>('serialising-stream-server')
   context.atEnd(() => raw.stop())
   const {port} = await raw.run({sample: await firstEvent(server), tickMs: 1_000})
-  const job = {path, tokens, readers: count, forMs: context.quick ? 3_000 : 10_000}
+  const measured = async (pid: number, at: number) => {
+    await readers.run({do: 'open', port: at, path, tokens, readers: count})
+    return cpuWhile(pid, () => readers.run({do: 'read', forMs: context.quick ? 3_000 : 10_000}))
+  }
   context.progress(`${count} readers of ${nodes} nodes, ours and the plain way`)
-  const ours = await cpuWhile(server.pid, () => readers.run({...job, port: server.port}))
-  const bare = await cpuWhile(raw.pid, () => readers.run({...job, port}))
+  const ours = await measured(server.pid, server.port)
+  const bare = await measured(raw.pid, port)
   if (ours.result.cut > 0) throw new Error(`${ours.result.cut} of ${count} streams were cut.`)
   // CPU for each event, because a server that cannot keep up sends fewer.
   const cost = ({cpuMs, result}: typeof ours) => (cpuMs * 1000) / result.events

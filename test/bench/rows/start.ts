@@ -1,15 +1,12 @@
 import {spawn} from 'node:child_process'
-import {randomUUID} from 'node:crypto'
 import {join} from 'node:path'
-import type {Claim} from '../../../src/contract/schemas/claims.ts'
-import type {New} from '../../../src/domain/ports.ts'
 import {openStore} from '../../../src/store/open.ts'
 import {median, percentile, round} from '../figures.ts'
+import {placementSpec} from '../placement-fleet.ts'
 import {type Measurement, type Row, type RowContext, verdict} from '../row.ts'
 import {ServerProcess} from '../server-process.ts'
 import {storeFile} from '../store-check.ts'
-
-const perTransaction = 1_000
+import {writeWaitingClaims} from '../waiting-claims.ts'
 
 /** P14: from the start of the process to listening, against the start of Node alone. */
 export const start: Row = {
@@ -57,7 +54,6 @@ function startNode(): Promise<number> {
   })
 }
 
-/** Waiting claims as a submit leaves them, without the detour over HTTP. */
 async function writeClaims(file: string, count: number): Promise<void> {
   const store = await openStore({
     at: file,
@@ -67,43 +63,8 @@ async function writeClaims(file: string, count: number): Promise<void> {
   })
   try {
     const [owner] = await store.users.list()
-    for (let from = 0; from < count; from += perTransaction) {
-      await store.transaction(async tx => {
-        for (let index = from; index < Math.min(count, from + perTransaction); index++) {
-          await tx.claims.insert(waitingClaim(index, owner!))
-        }
-      })
-    }
+    await writeWaitingClaims(store, owner!, count, placementSpec)
   } finally {
     await store.close()
-  }
-}
-
-function waitingClaim(index: number, owner: {id: string; username: string}): New<Claim> {
-  const at = new Date(Date.now() + index).toISOString()
-  return {
-    id: randomUUID(),
-    createdAt: at,
-    updatedAt: at,
-    name: `bench-${index}`,
-    owner: owner.username,
-    ownerId: owner.id,
-    instanceId: randomUUID(),
-    spec: {image: 'bench/none:1', gpus: {count: 1 + (index % 8)}, priority: index % 10, cpus: 4, memoryMiB: 8_192},
-    status: {
-      phase: 'Pending',
-      reason: '',
-      nodeName: '',
-      nodeId: '',
-      containerId: '',
-      exitCode: null,
-      epoch: 0,
-      attempts: 0,
-      position: null,
-      gpus: [],
-      startedAt: null,
-      finishedAt: null,
-    },
-    version: 0,
   }
 }

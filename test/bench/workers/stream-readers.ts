@@ -2,15 +2,10 @@ import {connect, type Socket} from 'node:net'
 import {type Spread, spreadOf} from '../figures.ts'
 import {serveJobs} from '../worker-process.ts'
 
-export interface ReadersJob {
-  port: number
-  path: string
-  /** Streams are opened with these in turn. */
-  tokens: string[]
-  readers: number
-  /** Time after the last one is connected in which events count. */
-  forMs: number
-}
+/** First `open`, answered when all streams are open; then `read`, which lets events count for that time and ends. */
+export type ReadersJob =
+  | {do: 'open'; port: number; path: string; tokens: string[]; readers: number}
+  | {do: 'read'; forMs: number}
 
 export interface ReadersResult {
   events: number
@@ -22,24 +17,37 @@ export interface ReadersResult {
 }
 
 const openAtOnce = 50
+const opened: Reader[] = []
 
 /** Readers of one event stream that do as little as possible: they find each event's time and its end. */
 serveJobs<ReadersJob, ReadersResult>(async job => {
-  const readers: Reader[] = []
-  for (let from = 0; from < job.readers; from += openAtOnce) {
-    const group = Array.from({length: Math.min(openAtOnce, job.readers - from)}, (_, index) =>
-      Reader.open(job, job.tokens[(from + index) % job.tokens.length]!),
-    )
-    readers.push(...(await Promise.all(group)))
+  if (job.do === 'open') {
+    for (let from = 0; from < job.readers; from += openAtOnce) {
+      const group = Array.from({length: Math.min(openAtOnce, job.readers - from)}, (_, index) =>
+        Reader.open(job, job.tokens[(from + index) % job.tokens.length]!),
+      )
+      opened.push(...(await Promise.all(group)))
+    }
+    return resultOf([])
   }
-  for (const reader of readers) reader.begin()
+  for (const reader of opened) reader.begin()
   await new Promise(resolve => setTimeout(resolve, job.forMs))
+  const readers = opened.splice(0)
+  const result = resultOf(readers)
+  for (const reader of readers) reader.close()
+  return result
+})
+
+function resultOf(readers: readonly Reader[]): ReadersResult {
   const latencies = readers.flatMap(reader => reader.latenciesMs)
   const bytes = readers.reduce((sum, reader) => sum + reader.bytes, 0)
-  const cut = readers.filter(reader => reader.isCut).length
-  for (const reader of readers) reader.close()
-  return {events: latencies.length, bytes, latencyMs: spreadOf(latencies), cut}
-})
+  return {
+    events: latencies.length,
+    bytes,
+    latencyMs: spreadOf(latencies),
+    cut: readers.filter(({isCut}) => isCut).length,
+  }
+}
 
 /** Reads a body in chunks; the server writes each event as one chunk, and a ping is one without a time. */
 class Reader {
@@ -63,7 +71,7 @@ class Reader {
     if (rest.length > 0) this.#take(rest)
   }
 
-  static open({port, path}: ReadersJob, token: string): Promise<Reader> {
+  static open({port, path}: {port: number; path: string}, token: string): Promise<Reader> {
     return new Promise((resolve, reject) => {
       const socket = connect({host: '127.0.0.1', port})
       let head = Buffer.alloc(0)
@@ -87,6 +95,7 @@ class Reader {
 
   begin(): void {
     this.#counts = true
+    this.bytes = 0
   }
 
   close(): void {
