@@ -69,7 +69,7 @@ export abstract class BaseCommand extends Command {
       target: async () => {
         const choice = this.choose(flags)
         const found = await this.findToken(choice)
-        return {server: choice.server, token: found?.token, ca: await readCa(choice)}
+        return {server: choice.server, token: found?.token, ca: await this.readCa(choice.caCert)}
       },
     })
   }
@@ -85,6 +85,14 @@ export abstract class BaseCommand extends Command {
   protected credentials(): Credentials {
     const notice = (line: string) => this.notice(line)
     return new Credentials({env: process.env, directory: configDirectory(), notice})
+  }
+
+  /** PEM of the authority that the chosen server must have. */
+  protected async readCa(path: string | undefined): Promise<string | undefined> {
+    if (path === undefined) return undefined
+    return readFile(path, 'utf8').catch((error: Error) => {
+      throw usageError(`The certificate ${path} cannot be read: ${error.message}`, 'Give another --ca-cert.')
+    })
   }
 
   /** Address of the chosen server. */
@@ -191,13 +199,4 @@ function nameOf(row: object): string {
 /** `this.exit(…)` and the parser's --help are thrown as errors too. */
 function isExit(error: Error): boolean {
   return (error as {code?: string}).code === 'EEXIT'
-}
-
-async function readCa({caCert}: Choice): Promise<string | undefined> {
-  if (caCert === undefined) return undefined
-  try {
-    return await readFile(caCert, 'utf8')
-  } catch (error) {
-    throw usageError(`The certificate ${caCert} cannot be read: ${(error as Error).message}`, 'Give another --ca-cert.')
-  }
 }

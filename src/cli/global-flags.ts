@@ -72,8 +72,8 @@ export function readOutputMode(
 ): OutputMode {
   const end = argv.indexOf('--')
   const words = end < 0 ? argv : argv.slice(0, end)
-  const given = [valueOf(words, '--output', '-o'), env.GPUCTL_OUTPUT, defaults.output].find(Boolean)
-  const fields = valueOf(words, '--json-fields')?.split(',').filter(Boolean)
+  const given = [lastValue(words, '--output', '-o'), env.GPUCTL_OUTPUT, defaults.output].find(Boolean)
+  const fields = lastValue(words, '--json-fields')?.split(',').filter(Boolean)
   const isJson = fields !== undefined || words.some(word => word === '--json' || word.startsWith('--json='))
   const format = isJson ? 'json' : outputFormats.find(one => one === given)
   return {
@@ -85,7 +85,7 @@ export function readOutputMode(
   }
 }
 
-function valueOf(words: readonly string[], long: string, short?: string): string | undefined {
+function lastValue(words: readonly string[], long: string, short?: string): string | undefined {
   for (let at = words.length - 1; at >= 0; at--) {
     const word = words[at] as string
     if (word === long || word === short) return words[at + 1]

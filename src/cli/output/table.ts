@@ -30,7 +30,7 @@ export async function encodeTable<T>(
   const natural = heads.map((head, at) =>
     cells.reduce((most, line) => Math.max(most, stringWidth(line[at] ?? '')), stringWidth(head)),
   )
-  const widths = fit(natural, width)
+  const widths = narrow(natural, width)
   const cut = cells.map(line => line.map((cell, at) => cutTo(cell, widths[at] ?? 0, stringWidth)))
   const styled = (line: string[]) => line.map((cell, at) => paintWord(cell, columns[at]?.name ?? '', paint))
   if (rows.length <= rowsForTheLibrary) return drawWithLibrary(heads.map(paint.faint), cut.map(styled), widths)
@@ -69,7 +69,7 @@ async function drawWithLibrary(heads: string[], rows: string[][], widths: number
 }
 
 /** Takes from the widest columns until all fit. */
-export function fit(natural: readonly number[], width: number | undefined): number[] {
+export function narrow(natural: readonly number[], width: number | undefined): number[] {
   const widths = [...natural]
   if (width === undefined) return widths
   const room = width - gap * (widths.length - 1)

@@ -1,0 +1,162 @@
+import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
+import type {Image, Spec} from '../contract/schemas/catalogue.ts'
+import type {Claim} from '../contract/schemas/claims.ts'
+import type {Instance} from '../contract/schemas/instances.ts'
+import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
+import type {Event} from '../contract/schemas/server.ts'
+import type {Column} from './output/column.ts'
+import {ago, gpuSummary, memory, percent} from './output/figures.ts'
+
+// What each kind of thing shows of itself in a list, in order of interest: additions go to the end, because scripts count tabs.
+
+export const nodeColumns: Column<Node>[] = [
+  {name: 'name', value: ({name, hostname}) => name || hostname},
+  {name: 'status', value: node => (node.schedulable || node.status !== 'online' ? node.status : 'online, cordoned')},
+  {name: 'code', value: ({code}) => code},
+  {name: 'gpus', value: ({gpus}) => gpuSummary(gpus)},
+  {name: 'free', value: ({gpusFree}) => gpusFree},
+  {
+    name: 'runtime',
+    value: node => (node.runtimeState === 'ok' ? node.runtime : `${node.runtime} ${node.runtimeState}`),
+  },
+  {name: 'last seen', value: ({lastSeenAt}) => lastSeenAt, shown: ({lastSeenAt}) => ago(lastSeenAt)},
+  {name: 'id', value: ({id}) => id, wide: true},
+  {name: 'address', value: ({address}) => address, wide: true},
+  {name: 'cpus', value: ({cpus}) => cpus, wide: true},
+  {name: 'memory', value: ({memoryMiB}) => memoryMiB, shown: ({memoryMiB}) => memory(memoryMiB), wide: true},
+  {name: 'kind', value: ({kind}) => kind, wide: true},
+  {name: 'agent', value: ({agentVersion}) => agentVersion, wide: true},
+]
+
+export const pendingColumns: Column<Node>[] = [
+  {name: 'code', value: ({code}) => code},
+  {name: 'hostname', value: node => (node.nameTaken ? `${node.hostname} (name already taken!)` : node.hostname)},
+  {name: 'address', value: ({address}) => address},
+  {name: 'gpus', value: node => gpuSummary(node.gpus) || node.gpuSummary},
+  {name: 'expires', value: node => node.codeExpiresAt, shown: node => timeLeft(node.codeExpiresAt)},
+  {name: 'fingerprint', value: ({fingerprint}) => fingerprint},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const gpuColumns: Column<FleetGpu>[] = [
+  {name: 'node', value: ({node}) => node},
+  {name: 'index', value: ({index}) => index},
+  {name: 'model', value: gpu => gpuSummary([gpu]).replace('1 × ', '')},
+  {name: 'memory', value: ({memoryMiB}) => memoryMiB, shown: ({memoryMiB}) => memory(memoryMiB)},
+  {name: 'use', value: gpu => gpu.utilizationPercent, shown: gpu => percent(gpu.utilizationPercent)},
+  {
+    name: 'temp',
+    value: ({temperatureC}) => temperatureC,
+    shown: gpu => (gpu.temperatureC === null ? '' : `${gpu.temperatureC} °C`),
+  },
+  {name: 'state', value: ({state}) => state},
+  {name: 'claim', value: ({claim}) => claim},
+  {name: 'owner', value: ({owner}) => owner},
+  {name: 'uuid', value: ({uuid}) => uuid, wide: true},
+]
+
+export const claimColumns: Column<Claim>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'phase', value: ({status}) => status.phase},
+  {name: 'gpus', value: ({spec}) => wantedGpus(spec)},
+  {name: 'node', value: ({status}) => status.nodeName},
+  {name: 'position', value: ({status}) => status.position},
+  {name: 'age', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
+  {name: 'reason', value: ({status}) => reasonOf(status)},
+  {name: 'owner', value: ({owner}) => owner, wide: true},
+  {name: 'image', value: ({spec}) => spec.image, wide: true},
+  {name: 'priority', value: ({spec}) => spec.priority ?? 0, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const instanceColumns: Column<Instance>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'status', value: one => (one.exitCode === null ? one.status : `${one.status} (${one.exitCode})`)},
+  {name: 'node', value: ({node}) => node},
+  {name: 'gpus', value: ({gpus}) => gpuSummary(gpus)},
+  {name: 'image', value: ({image}) => image},
+  {name: 'age', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
+  {name: 'reason', value: ({reason}) => reason},
+  {name: 'owner', value: ({owner}) => owner, wide: true},
+  {name: 'claim', value: ({claim}) => claim, wide: true},
+  {name: 'restarts', value: ({restarts}) => restarts, wide: true},
+  {name: 'container', value: ({containerName}) => containerName, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const imageColumns: Column<Image>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'address', value: ({address}) => address},
+  {name: 'description', value: ({description}) => description},
+  {name: 'listed', value: ({listed}) => listed, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const specColumns: Column<Spec>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'gpu', value: ({gpuModel}) => gpuModel},
+  {name: 'gpus', value: ({gpuCount}) => gpuCount},
+  {name: 'gpu gib', value: ({gpuMemoryGiB}) => gpuMemoryGiB},
+  {name: 'cpus', value: ({cpus}) => cpus},
+  {name: 'memory gib', value: ({memoryGiB}) => memoryGiB},
+  {name: 'price/h', value: ({pricePerHour}) => pricePerHour},
+  {name: 'listed', value: ({listed}) => listed, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const userColumns: Column<User>[] = [
+  {name: 'username', value: ({username}) => username},
+  {name: 'role', value: ({role}) => role},
+  {
+    name: 'gpus',
+    value: ({gpuQuota}) => gpuQuota,
+    shown: ({gpuQuota}) => (gpuQuota === null ? 'unlimited' : String(gpuQuota)),
+  },
+  {name: 'enabled', value: ({enabled}) => enabled},
+  {name: 'priority', value: ({maxPriority}) => maxPriority, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const tokenColumns: Column<ApiToken>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'scopes', value: ({scopes}) => scopes.join(',')},
+  {name: 'expires', value: ({expiresAt}) => expiresAt, shown: token => timeLeft(token.expiresAt) || 'never'},
+  {name: 'last used', value: ({lastUsedAt}) => lastUsedAt, shown: ({lastUsedAt}) => ago(lastUsedAt) || 'never'},
+  {name: 'begins', value: ({hint}) => hint},
+  {name: 'owner', value: ({owner}) => owner, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const joinTokenColumns: Column<JoinToken>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'uses left', value: ({usesLeft}) => usesLeft},
+  {name: 'approves', value: ({autoApprove}) => autoApprove},
+  {name: 'expires', value: ({expiresAt}) => expiresAt, shown: ({expiresAt}) => timeLeft(expiresAt)},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const eventColumns: Column<Event>[] = [
+  {name: 'time', value: ({at}) => at, shown: ({at}) => ago(at)},
+  {name: 'what', value: ({kind, objectName}) => `${kind}/${objectName}`},
+  {name: 'type', value: ({type}) => type},
+  {name: 'message', value: ({message}) => message},
+  {name: 'actor', value: ({actor}) => actor, wide: true},
+  {name: 'number', value: ({number}) => number, wide: true},
+]
+
+/** `2 × RTX 4090`, `1`, or nothing. */
+export function wantedGpus({gpus}: Claim['spec']): string {
+  if (!gpus || gpus.count === 0) return '0'
+  return gpus.model ? `${gpus.count} × ${gpus.model}` : String(gpus.count)
+}
+
+function reasonOf({reason, exitCode, phase}: Claim['status']): string {
+  const isOver = phase === 'Completed' || phase === 'Failed'
+  return isOver && exitCode !== null ? [`exit ${exitCode}`, reason].filter(Boolean).join(': ') : reason
+}
+
+function timeLeft(time: string | null): string {
+  if (time === null) return ''
+  const leftMs = Date.parse(time) - Date.now()
+  return leftMs <= 0 ? 'expired' : ago(new Date(Date.now() - leftMs).toISOString()).replace(' ago', ' left')
+}

@@ -1,0 +1,38 @@
+import {readFile} from 'node:fs/promises'
+import {Flags} from '@oclif/core'
+import {usageError} from './failure.ts'
+import {ask, readStdin} from './prompt.ts'
+
+/** How a password gets in. There is no --password: arguments stand in process lists and shell histories. */
+export const secretFlags = {
+  'password-stdin': Flags.boolean({description: 'read the password from standard input', exclusive: ['password-file']}),
+  'password-file': Flags.string({description: 'read the password from a file', helpValue: '<file>'}),
+  password: Flags.string({
+    hidden: true,
+    parse: async () => {
+      throw usageError(
+        'A password in a flag can be read by every user of this machine.',
+        'Use --password-stdin or --password-file.',
+      )
+    },
+  }),
+}
+
+/** The password from where the flags say, or asked for. */
+export async function readSecret(
+  flags: {'password-stdin'?: boolean; 'password-file'?: string},
+  message: string,
+  mayAsk: boolean,
+): Promise<string> {
+  if (flags['password-stdin']) return readStdin()
+  if (flags['password-file'] !== undefined) return readSecretFile(flags['password-file'])
+  return ask({kind: 'password', message, instead: '--password-stdin or --password-file', mayAsk})
+}
+
+/** Without the newline at its end. */
+async function readSecretFile(path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((error: Error) => {
+    throw usageError(`${path} cannot be read: ${error.message}`)
+  })
+  return text.replace(/\r?\n$/, '')
+}

@@ -1,0 +1,15 @@
+import {BaseCommand} from '../../cli/base-command.ts'
+import {imageColumns} from '../../cli/listings.ts'
+import type {Image} from '../../contract/schemas/catalogue.ts'
+
+export default class ImageList extends BaseCommand {
+  static override summary = 'List the images of the catalogue.'
+
+  static override examples = ['<%= config.bin %> image list', '<%= config.bin %> image list -o json']
+
+  async run(): Promise<Image[]> {
+    const {flags} = await this.parse(ImageList)
+    const found = await this.client(flags).call('images.list', {})
+    return this.list(found, imageColumns, 'The catalogue has no images.')
+  }
+}

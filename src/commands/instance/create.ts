@@ -1,0 +1,37 @@
+import {Flags} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {claimFlags, commandOf, readClaim} from '../../cli/claim-input.ts'
+import {followClaim} from '../../cli/claim-progress.ts'
+import type {Instance} from '../../contract/schemas/instances.ts'
+
+const {name, node, env, label, restart} = claimFlags
+
+export default class InstanceCreate extends BaseCommand {
+  static override summary = 'Create an instance from an image and a spec of the catalogue.'
+  static override examples = [
+    '<%= config.bin %> instance create --image cuda --spec small --name dev',
+    '<%= config.bin %> instance create --image cuda --spec small --wait -- sleep infinity',
+  ]
+  static override strict = false
+  static override flags = {
+    ...{name, node, env, label, restart, 'env-file': claimFlags['env-file']},
+    image: Flags.string({description: 'image of the catalogue, or an address', required: true}),
+    spec: Flags.string({description: 'spec of the catalogue', required: true}),
+    remark: Flags.string({description: 'a note to yourself'}),
+    wait: Flags.boolean({description: 'until it runs', allowNo: true}),
+  }
+
+  async run(): Promise<Instance> {
+    const {flags, argv} = await this.parse(InstanceCreate)
+    const {image, spec, remark} = flags
+    const wanted = await readClaim(flags, commandOf(argv as string[], this.argv))
+    const client = this.client(flags)
+    const created = await client.call('instances.create', {...wanted, image, spec, remark})
+    if (flags.wait)
+      await followClaim(client, created.claimId, {until: 'running', timeoutMs: flags.timeout, quiet: this.mode.quiet})
+    const instance = flags.wait ? await client.call('instances.get', {id: created.id}) : created
+    this.say(`${instance.name} is ${instance.status}.`, instance)
+    this.hint(`Next: gpuctl logs -f ${instance.name}`)
+    return instance
+  }
+}

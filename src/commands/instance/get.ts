@@ -1,0 +1,41 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {gpuSummary} from '../../cli/output/figures.ts'
+import type {Instance} from '../../contract/schemas/instances.ts'
+
+export default class InstanceGet extends BaseCommand {
+  static override summary = 'Show one instance.'
+  static override examples = ['<%= config.bin %> instance get train', '<%= config.bin %> instance get train -o json']
+  static override args = {instance: Args.string({description: 'id or name', required: true})}
+
+  async run(): Promise<Instance> {
+    const {args, flags} = await this.parse(InstanceGet)
+    const instance = await this.client(flags).call('instances.get', {id: args.instance})
+    return this.show(instance, [
+      ['Name', instance.name],
+      ['Status', instance.status],
+      ['Reason', instance.reason],
+      ['Exit code', instance.exitCode],
+      ['Node', instance.node],
+      ['GPUs', gpuSummary(instance.gpus)],
+      ['Image', instance.image],
+      ['Runtime', instance.runtime],
+      ['Container', instance.containerName],
+      ['Claim', instance.claim],
+      ['Restarts', instance.restarts],
+      ['Warnings', instance.warnings.join('; ')],
+      ['Remark', instance.remark],
+      [
+        'Labels',
+        Object.entries(instance.labels)
+          .map(pair => pair.join('='))
+          .join(', '),
+      ],
+      ['Owner', instance.owner],
+      ['Created', instance.createdAt],
+      ['Started', instance.startedAt],
+      ['Finished', instance.finishedAt],
+      ['Id', instance.id],
+    ])
+  }
+}

@@ -1,0 +1,30 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {instanceState} from '../../cli/instance-state.ts'
+import {durationFlag} from '../../cli/units.ts'
+import type {Instance} from '../../contract/schemas/instances.ts'
+
+export default class InstanceRestart extends BaseCommand {
+  static override summary = 'Stop and start an instance.'
+  static override examples = [
+    '<%= config.bin %> instance restart train',
+    '<%= config.bin %> instance restart train --no-wait --grace 30s',
+  ]
+  static override args = {instance: Args.string({description: 'id or name', required: true})}
+  static override flags = {
+    wait: Flags.boolean({description: 'until it is done', default: true, allowNo: true}),
+    grace: durationFlag({description: 'time for the workload to end by itself'}),
+  }
+
+  async run(): Promise<Instance> {
+    const {args, flags} = await this.parse(InstanceRestart)
+    const client = this.client(flags)
+    const graceSeconds = flags.grace === undefined ? undefined : Math.round(flags.grace / 1000)
+    const asked = await client.call('instances.restart', {id: args.instance, graceSeconds})
+    const instance = flags.wait
+      ? await instanceState(client, asked, 'running', {timeoutMs: flags.timeout, quiet: this.mode.quiet, since: asked})
+      : asked
+    this.say(`${instance.name} is ${instance.status}.`, instance)
+    return instance
+  }
+}

@@ -1,0 +1,44 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {gpuSummary, memory} from '../../cli/output/figures.ts'
+import type {Node} from '../../contract/schemas/nodes.ts'
+
+export default class NodeGet extends BaseCommand {
+  static override summary = 'Show one node.'
+  static override examples = ['<%= config.bin %> node get gpu-03', '<%= config.bin %> node get gpu-03 -o json']
+  static override args = {node: Args.string({description: 'id or name', required: true})}
+
+  async run(): Promise<Node> {
+    const {args, flags} = await this.parse(NodeGet)
+    const node = await this.client(flags).call('nodes.get', {id: args.node})
+    return this.show(node, [
+      ['Name', node.name || node.hostname],
+      ['Status', `${node.status}${node.connected ? ', connected' : ''}`],
+      ['Code', node.code],
+      ['New work', node.schedulable ? 'yes' : `no${node.cordonReason ? `: ${node.cordonReason}` : ''}`],
+      ['GPUs', gpuSummary(node.gpus) || 'none'],
+      ['Free GPUs', node.gpusFree],
+      ['GPU state', node.gpuState === 'lost' ? `lost: ${node.gpuReason}` : node.gpuState],
+      ['Runtime', `${node.runtime}, ${node.runtimeState}${node.runtimeReason ? `: ${node.runtimeReason}` : ''}`],
+      ['CPUs', node.cpus],
+      ['Memory', memory(node.memoryMiB)],
+      ['System', `${node.os} ${node.architecture}`.trim()],
+      ['Agent', node.agentVersion],
+      [
+        'Address',
+        node.claimedAddress && node.claimedAddress !== node.address
+          ? `${node.address} (says ${node.claimedAddress})`
+          : node.address,
+      ],
+      ['Fingerprint', node.fingerprint],
+      [
+        'Labels',
+        Object.entries(node.labels)
+          .map(pair => pair.join('='))
+          .join(', '),
+      ],
+      ['Last seen', node.lastSeenAt],
+      ['Id', node.id],
+    ])
+  }
+}

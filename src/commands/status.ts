@@ -1,0 +1,32 @@
+import {BaseCommand} from '../cli/base-command.ts'
+import {exitCode} from '../cli/exit-codes.ts'
+import type {FleetStatus} from '../contract/schemas/server.ts'
+
+export default class Status extends BaseCommand {
+  static override summary = 'Show the fleet on one screen. Ends with 1 when something needs a look.'
+  static override examples = ['<%= config.bin %> status', '<%= config.bin %> status -o json']
+
+  async run(): Promise<FleetStatus> {
+    const {flags} = await this.parse(Status)
+    const {server, context} = this.choose(flags)
+    const status = await this.client(flags).call('server.status', {})
+    const {nodes, gpus, claims, problems} = status
+    await this.show(status, [
+      [
+        'Server',
+        `${server}${context ? ` (${context.name})` : ''}, version ${status.version}, since ${status.startedAt}`,
+      ],
+      ['Nodes', counts({...nodes})],
+      ['GPUs', `${gpus.total}: ${counts({free: gpus.free, used: gpus.used, unavailable: gpus.unavailable})}`],
+      ['Claims', counts({...claims})],
+    ])
+    for (const problem of problems) this.log(`Problem  ${problem}`)
+    if (problems.length > 0) process.exitCode = exitCode.failure
+    return status
+  }
+}
+
+function counts(figures: Record<string, number>): string {
+  const some = Object.entries(figures).filter(([, count]) => count > 0)
+  return some.map(([word, count]) => `${count} ${word}`).join(', ') || 'none'
+}

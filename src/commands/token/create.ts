@@ -1,0 +1,36 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {durationFlag} from '../../cli/units.ts'
+import type {OutputOf} from '../../contract/contract.ts'
+
+export default class TokenCreate extends BaseCommand {
+  static override summary = 'Create an API token for a script or CI. It is shown this once.'
+  static override examples = [
+    '<%= config.bin %> token create ci --ttl 90d',
+    '<%= config.bin %> token create dashboard --scope read -o json',
+  ]
+  static override args = {name: Args.string({description: 'name of the token', required: true})}
+  static override flags = {
+    scope: Flags.option({
+      description: 'what it may do; both unless given',
+      options: ['read', 'write'] as const,
+      multiple: true,
+    })(),
+    ttl: durationFlag({description: 'how long it is good; without end unless given'}),
+  }
+
+  async run(): Promise<OutputOf<'tokens.create'>> {
+    const {args, flags} = await this.parse(TokenCreate)
+    const token = await this.client(flags).call('tokens.create', {
+      name: args.name,
+      scopes: flags.scope,
+      ttlSeconds: flags.ttl === undefined ? undefined : Math.round(flags.ttl / 1000),
+    })
+    this.notice(
+      `Token ${token.name} may ${token.scopes.join(' and ')}${token.expiresAt ? `, until ${token.expiresAt}` : ''}. It is not shown again.`,
+    )
+    this.log(token.secret)
+    this.hint('Use it as GPUCTL_TOKEN, or in a file that GPUCTL_TOKEN_FILE names.')
+    return token
+  }
+}

@@ -1,0 +1,36 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {readSecret, secretFlags} from '../../cli/secret-input.ts'
+import type {User} from '../../contract/schemas/auth.ts'
+
+export default class UserCreate extends BaseCommand {
+  static override summary = 'Create a user account.'
+  static override description = 'The password is asked for, or comes from standard input or a file; never from a flag.'
+  static override examples = [
+    '<%= config.bin %> user create ada --gpus 4',
+    '<%= config.bin %> user create ops --role node_admin --password-file /run/secrets/ops',
+  ]
+  static override args = {username: Args.string({description: 'user name', required: true})}
+  static override flags = {
+    ...secretFlags,
+    role: Flags.option({
+      description: 'what the user may do; user unless given',
+      options: ['super_admin', 'node_admin', 'user', 'viewer'] as const,
+    })(),
+    gpus: Flags.integer({description: 'GPUs that the user may hold; 0 unless given', min: 0}),
+    'max-priority': Flags.integer({description: 'highest priority of the claims', min: -100, max: 100}),
+  }
+
+  async run(): Promise<User> {
+    const {args, flags} = await this.parse(UserCreate)
+    const user = await this.client(flags).call('users.create', {
+      username: args.username,
+      password: await readSecret(flags, `Password of ${args.username}`, this.mode.mayAsk),
+      role: flags.role,
+      gpuQuota: flags.gpus,
+      maxPriority: flags['max-priority'],
+    })
+    this.say(`Created ${user.username} as ${user.role}.`, user)
+    return user
+  }
+}
