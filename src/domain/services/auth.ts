@@ -2,6 +2,7 @@ import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
+import type {Recorder} from '../journal.ts'
 import {LoginGuard} from '../login-guard.ts'
 import type {UserRecord} from '../ports.ts'
 import type {SessionClaims} from '../security-ports.ts'
@@ -24,7 +25,7 @@ export const audience = 'gpuctl'
 export class AuthService {
   readonly #deps: ServiceDependencies
   readonly #guard: LoginGuard
-  readonly #tickets = new Map<string, {path: string; identity: Identity; untilMs: number}>()
+  readonly #tickets = new Map<string, {path: string; identity: Identity; tokenVersion: number; untilMs: number}>()
   readonly #touched = new Map<string, number>()
   /** jti → when its token would have expired, seconds. */
   #revoked: Promise<Map<string, number>> | undefined
@@ -41,7 +42,7 @@ export class AuthService {
       redeemTicket: async (ticket, path) => this.#redeemTicket(ticket, path),
       logout: (input, caller) => this.#logout(input, caller),
       whoami: (_, caller) => this.#whoami(caller),
-      streamTicket: async ({path}, caller) => this.#streamTicket(path, caller),
+      streamTicket: ({path}, caller) => this.#streamTicket(path, caller),
     }
   }
 
@@ -134,7 +135,7 @@ export class AuthService {
       await journal.change(async (tx, record) => {
         if (all) await endLogins(tx.users, caller.id)
         else await tx.tokens.delete(caller.credentialId)
-        await record.audit(caller, 'auth.logout', caller.id, {all: all === true})
+        await noteLogout(record, caller, all === true)
       })
       return {done: true}
     }
@@ -149,7 +150,7 @@ export class AuthService {
       await journal.change(async (tx, record) => {
         if (endsAll) await endLogins(tx.users, caller.id)
         else await tx.settings.set(revokedSetting, text)
-        await record.audit(caller, 'auth.logout', caller.id, {all: endsAll})
+        await noteLogout(record, caller, endsAll)
       })
     } catch (error) {
       this.#revoked = undefined
@@ -176,26 +177,35 @@ export class AuthService {
     }
   }
 
-  #streamTicket(path: string, caller: Caller): OutputOf<'auth.streamTicket'> {
-    const {clock, secrets} = this.#deps
+  async #streamTicket(path: string, caller: Caller): Promise<OutputOf<'auth.streamTicket'>> {
+    const {clock, secrets, store} = this.#deps
+    const user = await store.users.find(caller.id)
+    if (!user) throw problem('token_invalid', {})
     const untilMs = clock.now() + ticketMs
     for (const [known, {untilMs: end}] of this.#tickets) if (end <= clock.now()) this.#tickets.delete(known)
     if (this.#tickets.size >= mostTickets) throw problem('too_many', {what: 'open tickets', seconds: 60})
     const ticket = `gps_${Buffer.from(secrets.random(32)).toString('base64url')}`
     const {id, username, role, scopes, credential, credentialId, expiresAt} = caller
     const identity = {id, username, role, scopes, credential, credentialId, expiresAt}
-    this.#tickets.set(secrets.sha256(ticket), {path, identity, untilMs})
+    this.#tickets.set(secrets.sha256(ticket), {path, identity, tokenVersion: user.tokenVersion, untilMs})
     return {ticket, expiresAt: new Date(untilMs).toISOString()}
   }
 
+  /** A ticket is worth what the token behind it is worth now: nothing after a logout, a new password, a revocation. */
   async #redeemTicket(ticket: string, path: string): Promise<Identity> {
     const {clock, secrets, store} = this.#deps
     const key = secrets.sha256(ticket)
     const known = this.#tickets.get(key)
     this.#tickets.delete(key)
     if (!known || known.path !== path || known.untilMs <= clock.now()) throw problem('token_invalid', {})
-    const user = await store.users.find(known.identity.id)
+    const {id, credential, credentialId} = known.identity
+    const user = await store.users.find(id)
     if (!user?.enabled) throw problem('token_invalid', {})
+    const isLive =
+      credential === 'token'
+        ? (await store.tokens.find(credentialId)) !== undefined
+        : user.tokenVersion === known.tokenVersion && !(await this.#revocations()).has(credentialId)
+    if (!isLive) throw problem('token_invalid', {})
     return {...known.identity, role: user.role}
   }
 
@@ -209,6 +219,14 @@ export class AuthService {
     )
     return this.#revoked
   }
+}
+
+/** The event lets the server end the streams that were opened with what is worth nothing now. */
+async function noteLogout(record: Recorder, caller: Caller, all: boolean): Promise<void> {
+  const named = {id: caller.id, name: caller.username}
+  const words = `${caller.username} logged out${all ? ' everywhere' : ''}.`
+  await record.event('user', named, 'LoggedOut', words, caller.username)
+  await record.audit(caller, 'auth.logout', caller.id, {all})
 }
 
 /** Every login token of the user carries the former version, and is worth nothing from now on. */

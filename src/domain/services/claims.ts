@@ -17,9 +17,9 @@ type Submission = InputOf<'claims.submit'>
 
 export class ClaimService {
   readonly #deps: ServiceDependencies
-  readonly #nodeName: (reference: string) => Promise<string>
+  readonly #nodeName: (reference: string, caller: Caller) => Promise<string>
 
-  constructor(deps: ServiceDependencies, nodeName: (reference: string) => Promise<string>) {
+  constructor(deps: ServiceDependencies, nodeName: (reference: string, caller: Caller) => Promise<string>) {
     this.#deps = deps
     this.#nodeName = nodeName
   }
@@ -30,7 +30,7 @@ export class ClaimService {
       list: (input, caller) => this.#list(input, caller),
       get: async ({id}, caller) => this.#shown(await this.find(id, caller)),
       explain: async ({id}, caller) => this.#explain(await this.find(id, caller)),
-      explainSpec: input => this.#explainSpec(input),
+      explainSpec: (input, caller) => this.#explainSpec(input, caller),
       cancel: async ({id, graceSeconds}, caller) => this.#shown(await this.cancel(id, caller, {graceSeconds})),
     }
   }
@@ -42,7 +42,8 @@ export class ClaimService {
     extra: {remark?: string} = {},
   ): Promise<{claim: Claim; instance: Instance}> {
     const {store, journal, secrets, wake} = this.#deps
-    const spec: ClaimSpec = asked.node === undefined ? asked : {...asked, node: await this.#nodeName(asked.node)}
+    const spec: ClaimSpec =
+      asked.node === undefined ? asked : {...asked, node: await this.#nodeName(asked.node, caller)}
     const bodyHash = secrets.sha256(stableText({spec: asked, noQueue, dryRun, extra}))
     const repeated = await this.#repeated(store, caller, bodyHash)
     if (repeated) return repeated
@@ -167,9 +168,9 @@ export class ClaimService {
     return this.#explained(claim.spec, position, (position ?? 1) - 1, phase)
   }
 
-  async #explainSpec(input: ClaimSpec): Promise<Explanation> {
+  async #explainSpec(input: ClaimSpec, caller: Caller): Promise<Explanation> {
     const {queue, clock} = this.#deps
-    const spec = input.node === undefined ? input : {...input, node: await this.#nodeName(input.node)}
+    const spec = input.node === undefined ? input : {...input, node: await this.#nodeName(input.node, caller)}
     const ahead = queue.countAhead({number: Number.MAX_SAFE_INTEGER, createdAtMs: clock.now(), spec})
     return this.#explained(spec, null, ahead, 'Pending')
   }

@@ -1,3 +1,4 @@
+import type {Caller} from '../caller.ts'
 import {AuthService} from './auth.ts'
 import {imageMethods, specMethods} from './catalogue.ts'
 import {ClaimService} from './claims.ts'
@@ -18,7 +19,8 @@ const pruneEveryMs = 10 * 60_000
 export function createServices(deps: ServiceDependencies): Services {
   const {store, clock} = deps
   const nodes = new NodeService(deps)
-  const claims = new ClaimService(deps, async reference => (await nodes.find(reference)).name || reference)
+  const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
+  const claims = new ClaimService(deps, nodeName)
   let prunedAtMs = clock.now()
 
   async function maintain(): Promise<void> {

@@ -51,9 +51,10 @@ export class EventService {
 
   /** Administrators see all; others their own, and what happens to nodes and the catalogue (T18). */
   async #isVisible(event: Event, caller: Caller): Promise<boolean> {
-    if (seesAll(caller) || event.actor === caller.username) return true
+    if (seesAll(caller)) return true
     if (event.kind === 'user') return event.objectId === caller.id
-    if (event.kind === 'token') return false
+    // Elsewhere the actor may be a node or `system`, and a user of that name must not see what is theirs.
+    if (event.kind === 'token') return event.actor === caller.username
     if (event.kind === 'node') return hasRole(caller, 'node_admin') || !event.type.startsWith('Join')
     if (event.kind !== 'claim' && event.kind !== 'instance') return !event.type.startsWith('security.')
     return (await this.#ownerOf(event.kind, event.objectId)) === caller.id
