@@ -93,7 +93,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
   services.events.subscribe(event => {
-    if (event.kind !== 'node') return
+    if (event.kind !== 'node' || (event.type !== 'Added' && event.type !== 'Deleted')) return
     void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
     if (event.type === 'Deleted') sessions.drop(event.objectId, 'the node was removed')
   })
