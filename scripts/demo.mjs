@@ -1,14 +1,6 @@
 // The main job from nothing to nothing: `npm run demo`. Every step is the real command line and its real output.
 import {execFileSync, spawn} from 'node:child_process'
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import {copyFileSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync} from 'node:fs'
 import {request} from 'node:http'
 import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
@@ -25,9 +17,10 @@ const env = {
   GPUCTL_CACHE_DIR: join(home, 'cache'),
   GPUCTL_KEYRING: 'file',
   GPUCTL_NO_INPUT: '1',
+  // As on a terminal, wherever the tour is shown.
+  GPUCTL_OUTPUT: 'table',
 }
-for (const name of ['GPUCTL_SERVER', 'GPUCTL_TOKEN', 'GPUCTL_TOKEN_FILE', 'GPUCTL_CONTEXT', 'GPUCTL_OUTPUT'])
-  delete env[name]
+for (const name of ['GPUCTL_SERVER', 'GPUCTL_TOKEN', 'GPUCTL_TOKEN_FILE', 'GPUCTL_CONTEXT']) delete env[name]
 
 const bold = text => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text)
 const dim = text => (process.stdout.isTTY ? `\u001b[2m${text}\u001b[0m` : text)
@@ -156,7 +149,17 @@ async function tour() {
   await step('10. The second one runs at once, to its end', ['instance', 'logs', '-f', 'second'])
   await step('', ['claim', 'list'])
   await step('11. What happened', ['event', 'list', '--limit', '12'])
-  await step('12. All down', ['down'])
+  await step('12. All down', ['instance', 'delete', 'second', '--yes'])
+  await step('', ['down'])
+}
+
+/** What the tour may have left in the engine: exited containers are kept for their logs. */
+async function clearDocker() {
+  const filters = encodeURIComponent(JSON.stringify({ancestor: [imageName]}))
+  const found = await docker('GET', `/containers/json?all=true&filters=${filters}`)
+  if (found?.status !== 200) return
+  for (const {Id} of JSON.parse(found.text)) await docker('DELETE', `/containers/${Id}?force=true&v=true`)
+  await docker('DELETE', `/images/${encodeURIComponent(imageName)}?force=true`)
 }
 
 let failure
