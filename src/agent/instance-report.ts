@@ -16,7 +16,7 @@ export function describeInstance(
     instanceId: wanted.instanceId,
     claimId: wanted.claimId,
     epoch: wanted.epoch,
-    generation: record.begun?.generation ?? wanted.generation,
+    generation: generationOf(wanted, found, record),
     state: stateOf(wanted, found, record, pulling !== undefined, failed !== undefined),
     containerId: found?.containerId ?? record.containerId,
     exitCode: found?.state === 'exited' ? found.exitCode : null,
@@ -28,6 +28,12 @@ export function describeInstance(
     progress: pulling?.percent ?? null,
     warnings: record.warnings,
   }
+}
+
+/** Whose start the state is of. One that was begun and has not happened yet leaves the end of the one before to be seen. */
+function generationOf(wanted: DesiredInstance, found: FoundContainer | undefined, {begun}: InstanceRecord): number {
+  if (!begun) return wanted.generation
+  return found && found.startedAt === begun.startedAtBefore ? begun.generation - 1 : begun.generation
 }
 
 function stateOf(
