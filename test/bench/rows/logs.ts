@@ -65,11 +65,13 @@ async function compare(context: RowContext, megabytes: number, socketPath: strin
     'json',
   ]
   await gpuctl(...submit, '--', 'sh', '-c', script)
-  const [instance] = JSON.parse((await gpuctl('instance', 'list', '-a', '-o', 'json')).text) as {containerId: string}[]
+  const {status} = JSON.parse((await gpuctl('claim', 'get', 'logs', '-o', 'json')).text) as {
+    status: {containerId: string}
+  }
   const docker: Output[] = []
   const ours: Output[] = []
   for (let pair = 0; pair < (context.quick ? 1 : 3); pair++) {
-    docker.push(await capture('docker', ['logs', instance!.containerId], env, 'digest'))
+    docker.push(await capture('docker', ['logs', status.containerId], env, 'digest'))
     ours.push(await capture(process.execPath, [context.program, 'instance', 'logs', 'logs'], env, 'digest'))
   }
   const sums = new Set([...docker, ...ours].map(({md5}) => md5))
