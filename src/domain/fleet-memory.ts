@@ -1,6 +1,6 @@
 import type {InstanceReport} from '../contract/agent-protocol.ts'
 import type {Beat, Node} from '../contract/schemas/nodes.ts'
-import {type LivenessSettings, livenessDefaults, livenessOf} from './node.ts'
+import {type LivenessSettings, livenessDefaults, livenessOf} from './liveness.ts'
 import type {Clock} from './ports.ts'
 
 interface NodeMemory {

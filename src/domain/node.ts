@@ -2,20 +2,6 @@ import type {Node, NodeStats} from '../contract/schemas/nodes.ts'
 import type {FleetMemory} from './fleet-memory.ts'
 import type {NodeRecord} from './records.ts'
 
-export interface LivenessSettings {
-  /** Online until the last beat is so old. The documents' own figures (wire.md 6.4). */
-  onlineForMs: number
-  staleForMs: number
-}
-export const livenessDefaults: LivenessSettings = {onlineForMs: 60_000, staleForMs: 300_000}
-
-/** By the age of the last beat; undefined = there was none. */
-export function livenessOf(ageMs: number | undefined, settings: LivenessSettings = livenessDefaults): Node['liveness'] {
-  if (ageMs === undefined) return 'never'
-  if (ageMs <= settings.onlineForMs) return 'online'
-  return ageMs <= settings.staleForMs ? 'stale' : 'offline'
-}
-
 /** The admission until it is active, then the liveness. */
 export function statusWord(admission: Node['admission'], liveness: Node['liveness']): Node['status'] {
   if (admission !== 'active') return admission

@@ -96,9 +96,9 @@ const loads = [
     forbidden: '^src/main/',
   },
   {
-    name: 'the domain takes types from the contract; code only from its table of errors',
+    name: 'the domain takes types from the contract; code only from its tables of errors and its frames',
     from: '^src/domain/',
-    forbidden: '^src/contract/(?!error-kinds\\.ts$)',
+    forbidden: '^src/contract/(?!(error-kinds|frames)\\.ts$)',
     dynamicToo: true,
   },
   {

@@ -3,7 +3,7 @@ import {operation} from '../operation.ts'
 import {ById, Done, identity, Labels, Nullable, Reference, Time} from './common.ts'
 
 /** Five characters without 0, 1, I, L and O, so that an operator can read them over the phone. */
-export const RegistrationCode = Type.String({pattern: '^[A-HJKMNP-Z2-9]{5}$'})
+const RegistrationCode = Type.String({pattern: '^[A-HJKMNP-Z2-9]{5}$'})
 
 export const GpuVendor = Type.Enum(['nvidia', 'amd', 'fake'])
 
@@ -45,7 +45,7 @@ export const Node = Type.Object({
   schedulable: Type.Boolean(),
   cordonReason: Type.String(),
   /** Only while pending, only for those who may approve. */
-  code: Nullable(Type.String()),
+  code: Nullable(RegistrationCode),
   codeExpiresAt: Nullable(Type.String()),
   /** Where the agent's connection came from, and what it said of itself. */
   address: Type.String(),
@@ -138,7 +138,7 @@ export type JoinRequest = Static<typeof JoinRequest>
 export const JoinReply = Type.Object({
   requestId: Type.String(),
   number: Type.Integer(),
-  code: Type.String(),
+  code: RegistrationCode,
   /** 32 random bytes, base64url: only who shows it gets the node key (security.md 3.1). */
   pollSecret: Type.String(),
   expiresAt: Time,
