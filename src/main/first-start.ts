@@ -2,7 +2,7 @@ import {join} from 'node:path'
 import type {Caller} from '../domain/caller.ts'
 import type {Store, UserRecord} from '../domain/ports.ts'
 import type {Services} from '../domain/services/services.ts'
-import {weaknessOf} from '../domain/weak-passwords.ts'
+import {leastAdminLength, noteWeakness, weaknessOf, weaknessSetting} from '../domain/weak-passwords.ts'
 import {readSecretFile, writeSecretFile} from '../platform/files.ts'
 import {randomSecret, sha256Hex} from '../platform/ids.ts'
 import type {Passwords} from '../platform/passwords.ts'
@@ -10,9 +10,6 @@ import {firstPasswordFile, localTokenFile} from './local-fleet.ts'
 import {CannotStart} from './settings.ts'
 
 const adminName = 'admin'
-/** For an administrator whom others on the network can reach (security T12). */
-const leastAdminLength = 12
-const weakSetting = 'admin_password_weakness'
 const localTokenName = 'local'
 
 export interface FirstStart {
@@ -34,15 +31,16 @@ export async function prepareFirstStart(parts: FirstStart): Promise<{password?: 
   const {store, exposed} = parts
   const users = await store.users.list()
   const made = users.length === 0 ? await makeAdmin(parts) : {}
-  const weakness = await store.settings.get(weakSetting)
-  if (exposed && weakness) {
+  const admins = (await store.users.list()).filter(user => user.role === 'super_admin' && user.enabled)
+  for (const {id, username} of exposed ? admins : []) {
+    const weakness = await store.settings.get(weaknessSetting(id))
+    if (!weakness) continue
     throw new CannotStart(
-      `The administrator's password is too weak for an address that others can reach: ${weakness}`,
+      `The password of ${username} is too weak for an address that others can reach: ${weakness}`,
       'Change it first, or listen on 127.0.0.1.',
     )
   }
-  const admin = (await store.users.list()).find(user => user.role === 'super_admin' && user.enabled)
-  if (admin) await keepLocalToken(parts, admin)
+  if (admins[0]) await keepLocalToken(parts, admins[0])
   return made
 }
 
@@ -58,7 +56,7 @@ async function makeAdmin({store, passwords, directory, env, exposed}: FirstStart
   const at = new Date().toISOString()
   const passwordHash = await passwords.hash(password)
   await store.transaction(async tx => {
-    await tx.users.insert({
+    const {id} = await tx.users.insert({
       id: crypto.randomUUID(),
       createdAt: at,
       updatedAt: at,
@@ -70,7 +68,7 @@ async function makeAdmin({store, passwords, directory, env, exposed}: FirstStart
       passwordHash,
       tokenVersion: 1,
     })
-    await tx.settings.set(weakSetting, weakness ?? '')
+    await noteWeakness(tx.settings, id, adminName, password)
   })
   if (given) return {}
   await writeSecretFile(join(directory, firstPasswordFile), `${password}\n`)

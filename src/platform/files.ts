@@ -59,7 +59,7 @@ export async function readSecretFile(path: string): Promise<string> {
 
 /** Makes the directory with mode 0700, or throws `ExposedPath` when one is there that others can enter. */
 export async function ensurePrivateDirectory(path: string): Promise<void> {
-  await mkdir(dirname(path), {recursive: true})
+  await mkdir(dirname(path), {recursive: true, mode: 0o700})
   await mkdir(path, {mode: 0o700}).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })

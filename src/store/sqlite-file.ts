@@ -1,4 +1,4 @@
-import {closeSync, existsSync, fchmodSync, fstatSync, openSync, rmSync} from 'node:fs'
+import {closeSync, constants, existsSync, fchmodSync, fstatSync, openSync, rmSync} from 'node:fs'
 import type {Migration} from './migrations/migration.ts'
 import {freeBytes} from './reserve-file.ts'
 import {StoreUnusable} from './sql.ts'
@@ -17,7 +17,7 @@ const noRoomBytes = 1024 * 1024
 
 /** Secrets' hashes and names lie in it: nobody else may read it. The log and its index take over the file's mode. */
 export function makePrivate(file: string): void {
-  const descriptor = openSync(file, 'a', 0o600)
+  const descriptor = openItself(file)
   try {
     const {mode, size} = fstatSync(descriptor)
     if ((mode & 0o077) === 0) return
@@ -31,6 +31,17 @@ export function makePrivate(file: string): void {
     )
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** Makes it where there is none; what is a link was planted, or leads to a file whose folder nobody has looked at. */
+function openItself(file: string): number {
+  const {O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW} = constants
+  try {
+    return openSync(file, O_WRONLY | O_APPEND | O_CREAT | (O_NOFOLLOW ?? 0), 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ELOOP') throw error
+    throw new StoreUnusable(`${file} is a symbolic link.`, 'Remove it, or move the file that it leads to here.')
   }
 }
 

@@ -4,7 +4,7 @@ import type {Caller} from '../caller.ts'
 import {livePhases} from '../claim.ts'
 import {problem} from '../errors.ts'
 import type {Tables, UserRecord} from '../ports.ts'
-import {checkPassword} from '../weak-passwords.ts'
+import {checkPassword, noteWeakness} from '../weak-passwords.ts'
 import {publicUser} from './auth.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {findersAmong, resolve} from './references.ts'
@@ -49,6 +49,7 @@ export class UserService {
         passwordHash,
         tokenVersion: 1,
       })
+      await noteWeakness(tx.settings, made.id, username, password)
       await record.event(
         'user',
         {id: made.id, name: username},
@@ -87,6 +88,7 @@ export class UserService {
         updatedAt: new Date(clock.now()).toISOString(),
       }
       await tx.users.save(after)
+      if (password !== undefined) await noteWeakness(tx.settings, after.id, after.username, password)
       const changed = [...Object.keys(input), ...(password === undefined ? [] : ['password'])]
       const name = {id: after.id, name: after.username}
       await record.event(
