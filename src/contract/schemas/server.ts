@@ -32,9 +32,16 @@ export const FleetStatus = Type.Object({
     cordoned: Type.Integer(),
     degraded: Type.Integer(),
   }),
-  gpus: Type.Object({total: Type.Integer(), free: Type.Integer(), used: Type.Integer(), unavailable: Type.Integer()}),
+  gpus: Type.Object({
+    total: Type.Integer(),
+    free: Type.Integer(),
+    used: Type.Integer(),
+    unavailable: Type.Integer(),
+    /** So many of the total are simulated. */
+    simulated: Type.Integer(),
+  }),
   claims: Type.Object({pending: Type.Integer(), scheduled: Type.Integer(), running: Type.Integer()}),
-  /** What an operator should look at, in words. Empty when all is well. */
+  /** What is broken, in words. Empty when all is well. */
   problems: Type.Array(Type.String()),
 })
 export type FleetStatus = Static<typeof FleetStatus>

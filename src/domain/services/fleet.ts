@@ -82,22 +82,22 @@ async function countGpus({store, queue}: ServiceDependencies, active: readonly N
   const used = new Map<string, number>()
   for (const {nodeId, gpus} of await store.allocations.listLive())
     used.set(nodeId, (used.get(nodeId) ?? 0) + gpus.length)
-  const counts = {total: 0, free: 0, used: 0, unavailable: 0}
+  const counts = {total: 0, free: 0, used: 0, unavailable: 0, simulated: 0}
   for (const {id, inventory} of active) {
     const total = inventory?.gpus.length ?? 0
     const held = Math.min(total, used.get(id) ?? 0)
     counts.total += total
     counts.used += held
+    counts.simulated += inventory?.gpus.filter(gpu => gpu.simulated).length ?? 0
     if (usable.has(id)) counts.free += total - held
     else counts.unavailable += total - held
   }
   return counts
 }
 
-/** What an operator should look at; the first of each kind by name. */
+/** What is broken; the first of each kind by name. */
 function problemsOf({memory, queue, fleet}: ServiceDependencies, nodes: readonly NodeRecord[]): string[] {
   const active = nodes.filter(node => node.admission === 'active')
-  const pending = nodes.filter(node => node.admission === 'pending')
   const problems: string[] = []
   const tell = (found: readonly NodeRecord[], words: (names: string, count: number) => string) => {
     if (found.length === 0) return
@@ -106,7 +106,6 @@ function problemsOf({memory, queue, fleet}: ServiceDependencies, nodes: readonly
   }
   if (queue.isFrozen())
     problems.push('Most nodes fell silent at once: look at the server’s own network. No claim is given up meanwhile.')
-  tell(pending, names => `Waiting for approval: ${names}. See \`gpuctl node pending\`.`)
   tell(
     active.filter(({suspendedReason}) => suspendedReason !== ''),
     names => `Suspended: ${names}.`,
@@ -123,7 +122,5 @@ function problemsOf({memory, queue, fleet}: ServiceDependencies, nodes: readonly
     active.filter(({id}) => memory.beat(id)?.gpuState === 'lost'),
     names => `The GPU driver is lost on ${names}.`,
   )
-  const simulated = active.filter(({inventory}) => inventory?.gpus.some(gpu => gpu.simulated))
-  tell(simulated, names => `Simulated GPUs: ${names}.`)
   return problems
 }
