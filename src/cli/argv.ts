@@ -25,8 +25,13 @@ export function normalise(argv: readonly string[], commands: CommandShapes): str
     const isHelp = flags.some(flag => ['--help', '-h', '--version', '-V'].includes(flag))
     if (words.length === 0) return isHelp || flags.length === 0 ? flags : [...flags, '--help']
     const topic = canonical(words)
-    if (isTopic(topic, commands)) return [topic.join(':'), '--help']
-    throw notFound(words, commands)
+    if (!isTopic(topic, commands)) throw notFound(words, commands)
+    // A script that forgot the verb must not take the help for an answer.
+    if (isHelp || flags.length === 0) return [topic.join(':'), '--help']
+    throw usageError(
+      `What with \`gpuctl ${topic.join(' ')}\`?`,
+      `See its commands with \`gpuctl ${topic.join(' ')} --help\`.`,
+    )
   }
   const shape = commands.get(id) ?? {}
   const given = [...flags, ...words.slice(used), ...rest]

@@ -4,6 +4,7 @@ import type {ClaimSpec} from '../contract/schemas/claims.ts'
 import {usageError} from './failure.ts'
 import {readStdin} from './prompt.ts'
 import {durationFlag, labelFlag, memoryFlag, readPairs} from './units.ts'
+import {loadYaml} from './yaml.ts'
 
 /** What one may ask for: flags of `claim submit`, which change what a file says. */
 export const claimFlags = {
@@ -104,7 +105,7 @@ function readCpus(text: string | undefined): number | undefined {
 
 async function readClaimFile(path: string): Promise<Partial<ClaimSpec>> {
   const text = path === '-' ? await readStdin() : await readText(path)
-  const {parse} = await import('yaml')
+  const {parse} = await loadYaml()
   let tree: unknown
   try {
     tree = parse(text, {maxAliasCount: 10})

@@ -26,25 +26,32 @@ export function describeError(error: unknown): ErrorReport {
     return {...plain, code: error.code, message: error.message, hint: error.hint, exitCode: exitCode.unreachable}
   }
   if (error instanceof Failure) {
-    const {code, message, hint, details} = error
-    return {...plain, code, message, hint, details, exitCode: error.exitCode}
+    const {code, hint, details} = error
+    return {...plain, code, message: withoutParserWords(error.message), hint, details, exitCode: error.exitCode}
   }
   if (isPromptClosed(error)) {
     return {...plain, code: 'interrupted', message: 'Interrupted.', exitCode: exitCode.interrupted}
   }
   const {message = String(error), oclif, parse, hint} = error as OclifError
   if (parse !== undefined) {
-    const words = message.split('\n').map(line => line.trim())
-    const [first = message, ...more] = words.filter(line => line !== '' && !/^See more help/i.test(line))
     return {
       ...plain,
       code: 'usage',
-      message: [first, ...more].join(' '),
+      message: withoutParserWords(message),
       hint: hint ?? 'See it with --help.',
       exitCode: exitCode.usage,
     }
   }
   return {...plain, code: 'failed', message, hint: hint ?? '', exitCode: oclif?.exit ?? exitCode.failure}
+}
+
+/** What oclif's parser writes around a message: where it was parsing, and a pointer to the help. */
+function withoutParserWords(message: string): string {
+  const lines = message.replace(/^Parsing --\S+ \s*/, '').split('\n')
+  return lines
+    .map(line => line.trim())
+    .filter(line => line !== '' && !/^See more help/i.test(line))
+    .join(' ')
 }
 
 interface OclifError {

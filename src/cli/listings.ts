@@ -152,7 +152,7 @@ export function wantedGpus({gpus}: Claim['spec']): string {
 
 function reasonOf({reason, exitCode, phase}: Claim['status']): string {
   const isOver = phase === 'Completed' || phase === 'Failed'
-  return isOver && exitCode !== null ? [`exit ${exitCode}`, reason].filter(Boolean).join(': ') : reason
+  return isOver && exitCode !== null && reason === '' ? `exit ${exitCode}` : reason
 }
 
 function timeLeft(time: string | null): string {

@@ -1,3 +1,5 @@
+import {loadYaml} from './yaml.ts'
+
 /** What our own small YAML files hold: maps of maps of words. */
 export interface Tree {
   [key: string]: string | Tree
@@ -59,7 +61,7 @@ export function writePlainYaml(tree: Tree, indent = ''): string {
 export async function parseSettings(text: string): Promise<Tree> {
   const plain = readPlainYaml(text)
   if (plain) return plain
-  const {parse} = await import('yaml')
+  const {parse} = await loadYaml()
   const tree: unknown = parse(text, {maxAliasCount: 10, schema: 'failsafe'})
   if (tree === null || tree === '') return {}
   if (typeof tree !== 'object' || Array.isArray(tree)) throw new Error('it is not a map')

@@ -8,7 +8,8 @@ export function suggest(words: readonly string[], commands: CommandShapes): stri
   const turned = verbFirst(words, commands)
   if (turned) return [turned]
   const typed = words.slice(0, 2).map(word => topicWords[word] ?? word)
-  const scored = [...commands.keys()]
+  const topics = typed.length === 1 ? [...commands.keys()].map(id => id.slice(0, Math.max(0, id.indexOf(':')))) : []
+  const scored = [...new Set([...commands.keys(), ...topics.filter(Boolean)])]
     .map(id => ({id, score: distanceTo(id, typed)}))
     .filter(({id, score}) => score <= Math.max(2, Math.floor(id.length / 3)))
     .sort((a, b) => a.score - b.score || a.id.localeCompare(b.id))

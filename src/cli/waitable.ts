@@ -68,7 +68,10 @@ const look: Record<Kind, (client: Client, id: string, signal: AbortSignal) => Pr
   },
   instance: async (client, id, signal) => {
     const {id: uuid, name, status, desired} = await client.call('instances.get', {id}, {signal})
-    const isOver = (status === 'exited' || status === 'failed') && desired === 'running'
-    return {kind: 'instance', id: uuid, name, state: status, states: [status], isOver}
+    const hasEnded = status === 'exited' || status === 'failed'
+    const isDeleted = hasEnded && desired === 'deleted'
+    const states = [status, ...(isDeleted ? ['deleted'] : [])]
+    const isOver = hasEnded && desired !== 'stopped'
+    return {kind: 'instance', id: uuid, name, state: isDeleted ? 'deleted' : status, states, isOver}
   },
 }

@@ -49,7 +49,8 @@ function opened(socket: WebSocket, target: Target): Promise<void> {
   })
 }
 
-async function* readSocket(socket: WebSocket, target: Target): AsyncGenerator<Frame> {
+/** Listens from now on, since the first frame may come in the same packet as the answer to the handshake. */
+function readSocket(socket: WebSocket, target: Target): AsyncGenerator<Frame> {
   const waiting: Frame[] = []
   const reader = new FrameReader()
   let closed: {error?: Error} | undefined
@@ -73,16 +74,20 @@ async function* readSocket(socket: WebSocket, target: Target): AsyncGenerator<Fr
     const cut = Object.assign(new Error(reason.toString() || `closed with ${code}`), {code: 'ECONNRESET'})
     end(code === 1000 ? undefined : new UnreachableError(target.server, cut))
   })
-  for (;;) {
-    const frame = waiting.shift()
-    if (frame) yield frame
-    else if (closed?.error) throw closed.error
-    else if (closed) return
-    else {
-      socket.resume()
-      await new Promise<void>(resolve => {
-        wake = resolve
-      })
+  return take()
+
+  async function* take(): AsyncGenerator<Frame> {
+    for (;;) {
+      const frame = waiting.shift()
+      if (frame) yield frame
+      else if (closed?.error) throw closed.error
+      else if (closed) return
+      else {
+        if (socket.isPaused) socket.resume()
+        await new Promise<void>(resolve => {
+          wake = resolve
+        })
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 import type {Writable} from 'node:stream'
 import {usageError} from '../failure.ts'
+import {loadYaml} from '../yaml.ts'
 import {escapeJson, safe} from './safe.ts'
 
 export type MachineFormat = 'json' | 'ndjson' | 'yaml'
@@ -8,7 +9,7 @@ export type MachineFormat = 'json' | 'ndjson' | 'yaml'
 export async function encodeValue(value: unknown, format: MachineFormat): Promise<string> {
   if (format === 'json') return `${escapeJson(JSON.stringify(value, undefined, 2))}\n`
   if (format === 'ndjson') return [value].flat().map(encodeLine).join('')
-  const {stringify} = await import('yaml')
+  const {stringify} = await loadYaml()
   return stringify(withSafeTexts(value), {aliasDuplicateObjects: false, lineWidth: 0})
 }
 

@@ -33,7 +33,12 @@ export async function encodeTable<T>(
   const widths = narrow(natural, width)
   const cut = cells.map(line => line.map((cell, at) => cutTo(cell, widths[at] ?? 0, stringWidth)))
   const styled = (line: string[]) => line.map((cell, at) => paintWord(cell, columns[at]?.name ?? '', paint))
-  if (rows.length <= rowsForTheLibrary) return drawWithLibrary(heads.map(paint.faint), cut.map(styled), widths)
+  if (rows.length <= rowsForTheLibrary)
+    return drawWithLibrary(
+      heads.map(head => paint.faint(head)),
+      cut.map(styled),
+      widths,
+    )
   const pad = (line: string[], from: string[]) =>
     line
       .map((cell, at) =>
@@ -43,7 +48,13 @@ export async function encodeTable<T>(
       )
       .join('')
       .trimEnd()
-  return `${[pad(heads.map(paint.faint), heads), ...cut.map(line => pad(styled(line), line))].join('\n')}\n`
+  return `${[
+    pad(
+      heads.map(head => paint.faint(head)),
+      heads,
+    ),
+    ...cut.map(line => pad(styled(line), line)),
+  ].join('\n')}\n`
 }
 
 async function drawWithLibrary(heads: string[], rows: string[][], widths: number[]): Promise<string> {
