@@ -201,9 +201,8 @@ export class Reconciler {
   async #try(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {
     try {
       if (step === 'create' && !this.#pulls.isDone(wanted.allocationId, wanted.image)) return false
-      const work = this.#take(step, wanted, found, record)
-      if (step === 'create' || step === 'start') this.#beginnings.add(work)
-      await work.finally(() => this.#beginnings.delete(work))
+      if (step === 'create' || step === 'start') await this.#begin(step, wanted, found, record)
+      else await this.#take(step, wanted, found, record)
     } catch (error) {
       if (error instanceof StateNotSaved) throw error
       const {code, message} = error instanceof RuntimeError ? error : {code: 'failed', message: String(error)}
@@ -214,6 +213,13 @@ export class Reconciler {
       await this.#save()
     }
     return true
+  }
+
+  /** Over when what came of it has been seen: a report in between must not tell of what was there before. */
+  async #begin(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {
+    const work = this.#take(step, wanted, found, record).then(() => this.#look(wanted, record))
+    this.#beginnings.add(work)
+    await work.finally(() => this.#beginnings.delete(work))
   }
 
   async #take(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {

@@ -162,7 +162,8 @@ function endReason(report: InstanceReport, {nowMs, engineBackAtMs}: Facts): stri
   if (report.state === 'removed') return 'ContainerGone'
   if (report.state === 'failed') return `StartFailed: ${report.message || report.errorCode}`
   if (report.oomKilled) return 'OutOfMemory'
-  if (report.exitCode === 137 && nowMs - engineBackAtMs < engineRestartMs) return 'DockerRestarted'
+  const isKilled = report.exitCode === 137 || report.exitCode === 143 // an engine that starts ends what it finds: TERM, then KILL
+  if (isKilled && nowMs - engineBackAtMs < engineRestartMs) return 'DockerRestarted'
   return report.exitCode === null ? 'ExitUnknown' : `ExitCode ${report.exitCode}`
 }
 

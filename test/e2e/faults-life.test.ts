@@ -1,12 +1,11 @@
 import {describe, expect, test} from 'vitest'
-import {need} from '../support/skips.ts'
 import {eventually} from '../support/wait.ts'
-import {wholeFleet} from '../support/whole-fleet.ts'
+import {needEngine, wholeFleet} from '../support/whole-fleet.ts'
 
 const sh = (script: string) => ['sh', '-c', script]
 
 test('F16: what is stopped, started or removed behind our back is told within 2 s, and a freed GPU is sold again', async context => {
-  need(context, 'root', 'busybox')
+  await needEngine(context)
   const fleet = await wholeFleet({fakeGpus: '1xRTX4090'})
   const claim = await fleet.running({gpus: {count: 1}, restart: 'on-failure'})
   const next = await fleet.submit({gpus: {count: 1}})
@@ -41,7 +40,7 @@ test('F16: what is stopped, started or removed behind our back is told within 2 
 
 describe('how a workload ends', () => {
   test('out of memory is said so', async context => {
-    need(context, 'root', 'busybox')
+    await needEngine(context)
     const fleet = await wholeFleet()
     const {id} = await fleet.submit({memoryMiB: 16, command: sh('head -c 200000000 /dev/zero | tail')})
 
@@ -52,7 +51,7 @@ describe('how a workload ends', () => {
   })
 
   test('what runs longer than its time is stopped', async context => {
-    need(context, 'root', 'busybox')
+    await needEngine(context)
     const fleet = await wholeFleet()
     const {id} = await fleet.running({gpus: {count: 2}, maxTimeSeconds: 1})
 
@@ -65,7 +64,7 @@ describe('how a workload ends', () => {
   })
 
   test('on-failure starts it again until it succeeds, always also after success', async context => {
-    need(context, 'root', 'busybox')
+    await needEngine(context)
     const fleet = await wholeFleet()
     // The container stays the same, and with it its files.
     const twice = sh('echo turn; [ -e /tmp/was ] && exit 0; touch /tmp/was; exit 3')

@@ -16,9 +16,10 @@ import {createStreamLogger} from '../../src/platform/logger.ts'
 import {label} from '../../src/runtime/labels.ts'
 import {ServerProcess} from '../bench/server-process.ts'
 import {controlPlane} from './control-plane.ts'
-import {type Dockerd, sharedDocker} from './docker.ts'
+import {type Dockerd, dockerMissing, sharedDocker} from './docker.ts'
 import {program} from './gpuctl.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from './images.ts'
+import {unmet} from './skips.ts'
 import {temporaryDirectory} from './temporary-directory.ts'
 import {eventually} from './wait.ts'
 
@@ -38,6 +39,12 @@ type Submit = Partial<InputOf<'claims.submit'>>
 
 /** A workload that runs until it is ended, and ends at once when it is asked to. */
 export const sleeper = ['sh', '-c', 'trap "exit 0" TERM; echo begun; while :; do sleep 0.1; done']
+
+/** Skips the running test where `wholeFleet` has no engine to run on. */
+export async function needEngine(context: {skip(note?: string): never}): Promise<void> {
+  const missing = unmet('busybox') ?? (await dockerMissing())
+  if (missing) context.skip(missing)
+}
 
 /** A real control server, one admitted machine with its agent, and a real Docker Engine. All ends with the running test. */
 export async function wholeFleet(options: WholeFleetOptions = {}): Promise<WholeFleet> {
