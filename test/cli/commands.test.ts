@@ -1,0 +1,154 @@
+import {stat} from 'node:fs/promises'
+import {join} from 'node:path'
+import {expect, test} from 'vitest'
+import {operator} from '../support/gpuctl.ts'
+import {nativeServer, Refusal, sendEvents} from './native-server.ts'
+
+const node = {
+  ...{
+    id: 'n-1',
+    number: 1,
+    createdAt: new Date().toISOString(),
+    name: 'gpu\x1b[31m-1',
+    hostname: 'gpu-1',
+    status: 'online',
+  },
+  ...{admission: 'active', schedulable: true, code: null, gpus: [{model: 'RTX4090', simulated: true}], gpusFree: 1},
+  ...{
+    runtime: 'docker',
+    runtimeState: 'ok',
+    lastSeenAt: null,
+    address: '10.0.0.1',
+    claimedAddress: '',
+    fingerprint: 'SHA256:x',
+  },
+}
+const pending = {...node, id: 'n-2', name: 'new', status: 'pending', code: 'XK7M2'}
+const me = {
+  id: 'u',
+  username: 'ada',
+  role: 'user',
+  gpuQuota: 1,
+  gpusHeld: 0,
+  credential: 'token',
+  scopes: ['read'],
+  expiresAt: null,
+}
+
+async function person(answers: Record<string, unknown>, env: NodeJS.ProcessEnv = {}) {
+  const server = await nativeServer(answers)
+  return {...(await operator({GPUCTL_SERVER: server.url, GPUCTL_TOKEN: 'secret', ...env})), ...server}
+}
+
+test('a list: JSON is an array, waiting ones first, simulated cards say so; a pipe gets tabs without escapes', async () => {
+  const {run} = await person({'GET /nodes': [node, pending]})
+
+  const json = await run(['nodes', 'ls', '-o', 'json'])
+  expect(JSON.parse(json.stdout).map(({id}: {id: string}) => id)).toEqual(['n-2', 'n-1'])
+  expect((await run(['node', 'list'])).stdout.split('\n')[1]).toBe(
+    'gpu-1\tonline\t\t1 × RTX4090 (simulated)\t1\tdocker\t',
+  )
+  expect((await run(['node', 'list', '-q'])).stdout).toBe('n-2\nn-1\n')
+  expect((await run(['node', 'list', '-o', 'table'])).stdout).toMatch(/^NAME +STATUS +CODE/)
+})
+
+test('`node approve CODE` asks nothing and says whom it admitted; by name it needs consent', async () => {
+  const {run, asked} = await person({'POST /nodes/approve': pending})
+
+  const approved = await run(['nodes', 'approve', 'xk7-m2'])
+  expect(approved).toMatchObject({code: 0, stdout: expect.stringContaining('Approved new from 10.0.0.1')})
+  expect(approved.stdout).toContain('SHA256:x')
+  expect(asked[0]?.body).toEqual({node: 'xk7-m2'})
+  expect(await run(['node', 'approve', 'some-name'])).toMatchObject({code: 2, stderr: expect.stringContaining('--yes')})
+  expect(asked).toHaveLength(1)
+})
+
+test('a refusal is two lines on stderr, or one envelope on stdout, and its own exit code', async () => {
+  const {run} = await person({
+    'POST /nodes/approve': new Refusal(404, 'code_unknown', 'No node is waiting with code XK7M2.', 'List them.'),
+  })
+
+  expect(await run(['node', 'approve', 'XK7M2'])).toEqual({
+    code: 3,
+    stdout: '',
+    stderr: 'Error: No node is waiting with code XK7M2.\nTry this: List them.\n',
+  })
+  const {code, stdout, stderr} = await run(['--json', 'node', 'approve', 'XK7M2'])
+  expect({code, stderr, error: JSON.parse(stdout).error}).toMatchObject({
+    ...{code: 3, stderr: ''},
+    error: {
+      code: 'code_unknown',
+      message: 'No node is waiting with code XK7M2.',
+      hint: 'List them.',
+      details: {a: 1},
+      requestId: 'req-1',
+    },
+  })
+})
+
+test.each([
+  [['node', 'list', '--nope'], 2],
+  [['node', 'list', '-o', 'xml'], 2],
+  [['node', 'get'], 2],
+  [['nodez', 'list'], 2],
+  [['claim', 'submit'], 2],
+  [['claim', 'submit', '--image', 'x', 'stray'], 2],
+  [['login', '--password', 'x'], 2],
+  [['node', 'list', '--server', 'http://127.0.0.1:1'], 7],
+])('gpuctl %j ends with %i; as JSON the envelope is all of stdout', async (args, expected) => {
+  const {run} = await person({})
+  expect((await run(args)).code).toBe(expected)
+  const asJson = await run([...args, '--json'])
+  expect(asJson.code).toBe(expected)
+  if (!args.includes('xml')) expect(Object.keys(JSON.parse(asJson.stdout))).toEqual(['error'])
+})
+
+test('`logs -f` prints both streams apart and ends with the workload’s code', async () => {
+  const {run} = await person({
+    'GET /instances/x/logs/events': (_: unknown, response: import('node:http').ServerResponse) =>
+      sendEvents(response, [
+        {id: '1', event: 'log', data: {stream: 'stdout', text: 'out\n'}},
+        {id: '2', event: 'log', data: {stream: 'stderr', text: 'err\n'}},
+        {event: 'end', data: {status: 'failed', exitCode: 7, reason: ''}},
+      ]),
+  })
+  expect(await run(['logs', '-f', 'x'])).toEqual({code: 7, stdout: 'out\n', stderr: 'err\n'})
+})
+
+test('a claim carries what the flags say', async () => {
+  const claim = {id: 'c', name: 'train', spec: {}, status: {phase: 'Pending'}}
+  const {run, asked} = await person({'POST /claims': claim})
+  const flags =
+    '--image x --gpus 2 --gpu-model 4090 --vram 24GiB --memory 8G --cpus 0.5 -e A=1 -e B=x=y --label k=v'.split(' ')
+
+  await run(['claim', 'submit', ...flags, '--max-time', '2h', '--restart', 'always', '--', 'sh', '-c', 'a b'])
+
+  expect(asked[0]?.body).toEqual({
+    ...{image: 'x', gpus: {count: 2, model: '4090', minMemoryMiB: 24576}, memoryMiB: 8192, cpus: 0.5},
+    ...{
+      env: {A: '1', B: 'x=y'},
+      labels: {k: 'v'},
+      maxTimeSeconds: 7200,
+      restart: 'always',
+      command: ['sh', '-c', 'a b'],
+    },
+  })
+})
+
+test('without a keyring a login lies in a file of its owner, and says so (M25)', async () => {
+  const {run, home, url, asked} = await person(
+    {'GET /auth/whoami': me},
+    {
+      ...{GPUCTL_TOKEN: '', GPUCTL_SERVER: '', GPUCTL_KEYRING: '', DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nowhere'},
+    },
+  )
+
+  const login = await run(['login', url, '--token-stdin', '--context', 'ci'], {input: 'abc\n'})
+
+  expect(login).toMatchObject({code: 0, stderr: expect.stringContaining('No keyring here')})
+  expect((await stat(join(home, 'config', 'credentials.json'))).mode & 0o777).toBe(0o600)
+  const whoami = JSON.parse((await run(['whoami', '-o', 'json'])).stdout)
+  expect(whoami).toMatchObject({username: 'ada', context: 'ci', tokenFrom: 'file'})
+  expect(asked.at(-1)?.headers.authorization).toBe('Bearer abc')
+  expect(await run(['login', url])).toMatchObject({code: 2, stderr: expect.stringContaining('--token-stdin')})
+})
