@@ -10,7 +10,7 @@ import {apiPrefix} from '../contract/routes.ts'
 import {LinkKeeper, type LinkState} from '../link/link-keeper.ts'
 import {HostSampler} from '../metrics/host.ts'
 import {detectCollector} from '../metrics/registry.ts'
-import {systemClock} from '../platform/clock.ts'
+import {type Clock, systemClock} from '../platform/clock.ts'
 import {exec} from '../platform/exec.ts'
 import {ensurePrivateDirectory, readSecretFile, writeSecretFile} from '../platform/files.ts'
 import {randomSecret} from '../platform/ids.ts'
@@ -39,6 +39,8 @@ export interface NodeAgentOptions {
   onJoin: JoinProgress
   onLink: (state: LinkState, detail: string, name: string) => void
   signal: AbortSignal
+  /** Of its work; for tests. */
+  clock?: Clock
 }
 
 export interface RunningAgent {
@@ -49,7 +51,7 @@ export interface RunningAgent {
 
 /** Joins where that is still to do, then keeps the link open. Resolves once the machine belongs to the server. */
 export async function startNodeAgent(options: NodeAgentOptions): Promise<RunningAgent> {
-  const {directory, server, logger, version, signal} = options
+  const {directory, server, logger, version, signal, clock = systemClock} = options
   await ensurePrivateDirectory(directory)
   const lock = await lockDirectory(directory)
   const transport = await joinTransport(server, signal)
@@ -85,7 +87,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
         joinToken: options.joinToken,
         labels: options.labels,
       },
-      {transport, clock: systemClock, signal, progress: options.onJoin},
+      {transport, clock, signal, progress: options.onJoin},
     )
     await saveIdentity(identityPath, identity)
   }
@@ -96,7 +98,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     serverId,
     nodeId,
     stateDirectory: joinPath(directory, 'instances'),
-    clock: systemClock,
+    clock,
   })
   const agent = new Agent({
     nodeId,
@@ -104,7 +106,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     gpus,
     host: new HostSampler(),
     stateStore: stateFile(joinPath(directory, 'state.json')),
-    clock: systemClock,
+    clock,
     logger,
     version,
   })

@@ -11,6 +11,7 @@ import type {Claim} from '../../src/contract/schemas/claims.ts'
 import type {Instance} from '../../src/contract/schemas/instances.ts'
 import type {JoinStatus, Node} from '../../src/contract/schemas/nodes.ts'
 import {startNodeAgent} from '../../src/main/node-agent.ts'
+import type {Clock} from '../../src/platform/clock.ts'
 import {ensurePrivateDirectory} from '../../src/platform/files.ts'
 import {createStreamLogger} from '../../src/platform/logger.ts'
 import {label} from '../../src/runtime/labels.ts'
@@ -33,6 +34,8 @@ export interface WholeFleetOptions {
   /** `process`: as a program of its own, which can be killed. Default: in this process. */
   agent?: 'here' | 'process'
   server?: 'here' | 'process'
+  /** Of an agent that is here. */
+  agentClock?: Clock
 }
 
 type Submit = Partial<InputOf<'claims.submit'>>
@@ -284,6 +287,7 @@ export class WholeFleet {
         onJoin: {code: () => {}, waiting: () => {}},
         onLink: (state, detail) => void this.#agentLog.push(`link ${state} ${detail}\n`),
         signal: stopping.signal,
+        clock: this.#parts.agentClock,
       })
       return {stop: () => agent.stop()}
     } finally {
