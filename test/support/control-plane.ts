@@ -7,9 +7,11 @@ import type {JoinReply} from '../../src/contract/schemas/nodes.ts'
 import type {AuditEntry} from '../../src/domain/ports.ts'
 import {type ControlServerOptions, type RunningServer, startControlServer} from '../../src/main/control-server.ts'
 import {localTokenFile} from '../../src/main/local-fleet.ts'
-import {createStreamLogger} from '../../src/platform/logger.ts'
+import {simulate} from '../../src/main/simulator.ts'
+import {createLogger, createStreamLogger} from '../../src/platform/logger.ts'
 import {openStore} from '../../src/store/open.ts'
 import {temporaryDirectory} from './temporary-directory.ts'
+import {eventually} from './wait.ts'
 
 export interface Call {
   token?: string
@@ -178,6 +180,29 @@ export async function controlPlane(options: Partial<ControlServerOptions> = {}) 
       return (await inStore(directory, store => store.audit.list(100_000))).reverse()
     },
   }
+}
+
+/** So many simulated machines over real links, online, until the running test ends. */
+export async function simulatedFleet(plane: ControlPlane, {nodes = 1, gpus = 2} = {}): Promise<void> {
+  const stop = new AbortController()
+  const input = {uses: nodes, autoApprove: true, name: `fleet-${nodes}`}
+  const {secret: joinToken} = await plane.ok<{secret: string}>('joinTokens.create', input, {token: plane.adminToken})
+  let up = 0
+  const running = simulate({
+    server: plane.url,
+    ...{joinToken, nodes, gpus, beatMs: 500},
+    namePrefix: 'sim',
+    logger: createLogger({level: 'silent'}),
+    signal: stop.signal,
+    onProgress: progress => {
+      up = progress.up
+    },
+  })
+  onTestFinished(async () => {
+    stop.abort()
+    await running
+  })
+  await eventually(() => up === nodes, {withinMs: 10_000, what: 'the simulated fleet'})
 }
 
 async function inStore<T>(

@@ -30,15 +30,27 @@ export class InstanceStreams {
 
   /**
    * Waits for the start, follows over restarts of the workload, and ends with it. The id of an event is the time of its
-   * last line and how many lines of that very time were sent: what a client has is not sent again.
+   * last line and how many lines of that very time were sent: what a client has is not sent again. What can be refused
+   * is refused before the first item.
    */
-  async *followLogs(
+  async followLogs(
+    input: LogInput,
+    after: string | undefined,
+    caller: Caller,
+    signal: AbortSignal,
+  ): Promise<AsyncGenerator<LogItem>> {
+    const found = await this.#get(input.id, caller)
+    this.#query(input, true)
+    return this.#follow(found, input, after, caller, signal)
+  }
+
+  async *#follow(
+    found: Instance,
     input: LogInput,
     after: string | undefined,
     caller: Caller,
     signal: AbortSignal,
   ): AsyncGenerator<LogItem> {
-    const found = await this.#get(input.id, caller)
     const changes = new Changes(this.#deps, found, signal)
     try {
       const place = new Place(after)

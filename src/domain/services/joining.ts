@@ -85,7 +85,7 @@ export class Joining {
     const nothing = {nodeId: null, name: null, nodeKey: null, serverId: null}
     if (node.admission === 'pending') return {...nothing, status: 'pending'}
     if (!isRight) return {...nothing, status: 'active'}
-    const {nodeKey, name} = await this.#deliver(node.id, secretHash)
+    const {nodeKey, name} = await this.#deliver(node.id, secretHash, peer)
     return {status: 'active', nodeId: node.id, name, nodeKey, serverId: server.id}
   }
 
@@ -191,7 +191,7 @@ export class Joining {
     return admitted
   }
 
-  async #deliver(id: string, pollSecretHash: string): Promise<{nodeKey: string; name: string}> {
+  async #deliver(id: string, pollSecretHash: string, peer: Peer): Promise<{nodeKey: string; name: string}> {
     const {journal, secrets} = this.#deps
     const nodeKey = newSecret('gpn', secrets)
     const outcome = await journal.change(async (tx, record) => {
@@ -210,6 +210,7 @@ export class Joining {
           suspendedReason: reason,
         })
         await record.event('node', named, 'security.key_redeemed_twice', `${node.name} is suspended: ${reason}.`)
+        await record.audit(peer, 'nodes.joinStatus', id, {name: node.name, suspended: reason})
         return 'suspended'
       }
       const at = this.#now()
@@ -224,6 +225,7 @@ export class Joining {
         updatedAt: at,
       })
       await record.event('node', named, 'KeyDelivered', `${node.name} fetched its key.`)
+      await record.audit(peer, 'nodes.joinStatus', id, {name: node.name})
       return {name: node.name, until: first ? until : undefined}
     })
     this.#links.keyChanged(id)
