@@ -1,6 +1,6 @@
 import {simulate} from '../../src/main/simulator.ts'
 import {createLogger} from '../../src/platform/logger.ts'
-import {Api, inParallel} from './api.ts'
+import {Api} from './api.ts'
 
 /** A token with which that many machines join without being asked. */
 export async function createJoinToken(server: {url: string; token: string}, uses: number): Promise<string> {
@@ -39,28 +39,6 @@ export async function connectMachines(options: {
   })
   connected.catch(() => {}) // told by `ended` as well
   return {connected, ended: ended.then(() => {})}
-}
-
-/** Machines without a link: joined, and known by their keys alone. Each comes from an address of its own. */
-export async function joinNodes(server: {url: string; token: string}, count: number): Promise<string[]> {
-  const joinToken = await createJoinToken(server, count)
-  const api = new Api(server)
-  const keys: string[] = []
-  try {
-    await inParallel(count, 16, async index => {
-      const from = loopback(index)
-      const body = {hostname: `bench-${index}`, joinToken}
-      const join = {body, token: '', from}
-      const {code, pollSecret} = await api.ok<{code: string; pollSecret: string}>('POST', '/nodes/join', join)
-      const poll = {token: '', from, headers: {'x-join-secret': pollSecret}}
-      const {nodeKey} = await api.ok<{nodeKey: string | null}>('GET', `/nodes/join/${code}`, poll)
-      if (!nodeKey) throw new Error(`The join request ${code} was not approved by its token.`)
-      keys[index] = nodeKey
-    })
-  } finally {
-    api.close()
-  }
-  return keys
 }
 
 /** The n-th address of this machine beyond 127.0.0.1. */

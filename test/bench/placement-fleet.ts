@@ -1,4 +1,6 @@
+import type {Inventory} from '../../src/contract/agent-protocol.ts'
 import type {ClaimSpec} from '../../src/contract/schemas/claims.ts'
+import type {Gpu} from '../../src/contract/schemas/nodes.ts'
 import type {Offer} from '../../src/domain/placement.ts'
 
 /** The fleet and the queue of the placement rows: four models, two memory sizes asked, ten priorities, 1 to 4 GPUs. */
@@ -40,4 +42,15 @@ export function placementOffer(index: number): Offer {
       return {index: gpu, uuid, model, memoryMiB, free: true}
     }),
   }
+}
+
+export function placementInventory(index: number): Inventory {
+  const {model, memoryMiB} = models[index % models.length]!
+  const gpus = Array.from({length: gpusPerNode}, (_, gpu): Gpu => {
+    const unknown = {memoryUsedMiB: null, utilizationPercent: null, temperatureC: null, powerW: null}
+    const uuid = `GPU-${index}-${gpu}`
+    return {index: gpu, uuid, vendor: 'fake', model, memoryMiB, ...unknown, computeCapability: null, simulated: true}
+  })
+  const size = {cpus: 64, memoryMiB: 524_288, gpus, images: true}
+  return {runtime: 'fake', runtimeVersion: '0', os: 'linux', architecture: 'x64', agentVersion: 'bench', ...size}
 }

@@ -1,9 +1,8 @@
 import {readFileSync} from 'node:fs'
-import {join} from 'node:path'
 import {median, round} from '../figures.ts'
-import {joinNodes} from '../fleet.ts'
 import {type Measurement, type Row, type RowContext, unmeasured, verdict} from '../row.ts'
-import {ServerProcess} from '../server-process.ts'
+import type {ServerProcess} from '../server-process.ts'
+import {serverWithNodes} from '../stored-nodes.ts'
 import {cpuWhile, memoryMiB} from '../usage.ts'
 import {WorkerProcess} from '../worker-process.ts'
 import type {LoadJob, LoadResult} from '../workers/closed-loop-load.ts'
@@ -19,10 +18,7 @@ export const heartbeats: Row = {
   async measure(context) {
     const {quick} = context
     const nodes = quick ? 100 : 10_000
-    const server = await ServerProcess.start({program: context.program, data: join(context.folder, 'data')})
-    context.atEnd(() => server.stop())
-    context.progress(`${nodes} nodes join`)
-    const keys = await joinNodes(server, nodes)
+    const {server, keys} = await serverWithNodes(context, 'data', nodes)
     const load: Load = new WorkerProcess('closed-loop-load')
     context.atEnd(() => load.stop())
     return [await costOfOne(context, server, keys, load), await atTheirPace(context, server, keys, load)]

@@ -1,12 +1,12 @@
 import {randomUUID} from 'node:crypto'
 import {get} from 'node:http'
-import {join} from 'node:path'
 import {Api} from '../api.ts'
 import {round} from '../figures.ts'
-import {joinNodes, loopback} from '../fleet.ts'
+import {loopback} from '../fleet.ts'
 import {RawConnection, rawPost} from '../raw-connection.ts'
 import {type Measurement, type Row, type RowContext, verdict} from '../row.ts'
-import {ServerProcess} from '../server-process.ts'
+import type {ServerProcess} from '../server-process.ts'
+import {serverWithNodes} from '../stored-nodes.ts'
 import {cpuWhile} from '../usage.ts'
 import {WorkerProcess} from '../worker-process.ts'
 import type {SerialisingJob} from '../workers/serialising-stream-server.ts'
@@ -32,7 +32,7 @@ export const sse: Row = {
 async function manyReaders(context: RowContext, readers: Readers): Promise<Measurement> {
   const count = context.quick ? 50 : 1_000
   const nodes = context.quick ? 20 : 200
-  const server = await serverWithNodes(context, `${count}-readers`, nodes)
+  const server = await serverWithReadings(context, `${count}-readers`, nodes)
   const tokens = await tokensFor(server, count)
   context.progress(`${count} readers of ${nodes} nodes`)
   await readers.run({do: 'open', port: server.port, path, tokens, readers: count})
@@ -54,7 +54,7 @@ async function manyReaders(context: RowContext, readers: Readers): Promise<Measu
 async function againstSerialising(context: RowContext, readers: Readers): Promise<Measurement> {
   const count = context.quick ? 50 : 500
   const nodes = context.quick ? 50 : 1_000
-  const server = await serverWithNodes(context, `${nodes}-nodes`, nodes)
+  const server = await serverWithReadings(context, `${nodes}-nodes`, nodes)
   const tokens = await tokensFor(server, count)
   const raw = new WorkerProcess<SerialisingJob, {port: number}>('serialising-stream-server')
   context.atEnd(() => raw.stop())
@@ -80,10 +80,8 @@ async function againstSerialising(context: RowContext, readers: Readers): Promis
   }
 }
 
-async function serverWithNodes(context: RowContext, name: string, nodes: number): Promise<ServerProcess> {
-  const server = await ServerProcess.start({program: context.program, data: join(context.folder, name)})
-  context.atEnd(() => server.stop())
-  const keys = await joinNodes(server, nodes)
+async function serverWithReadings(context: RowContext, name: string, nodes: number): Promise<ServerProcess> {
+  const {server, keys} = await serverWithNodes(context, name, nodes)
   const connection = await RawConnection.open(server.port)
   for (const key of keys) {
     const load = {cpuPercent: 37.5, memoryTotalMiB: 257_840, memoryUsedMiB: 103_424, diskPercent: 41.2, load1: 3.14}

@@ -1,15 +1,13 @@
 import {randomUUID} from 'node:crypto'
 import {monitorEventLoopDelay} from 'node:perf_hooks'
-import type {Gpu} from '../../../src/contract/schemas/nodes.ts'
 import {QueueController} from '../../../src/controllers/queue-controller.ts'
 import {FleetMemory} from '../../../src/domain/fleet-memory.ts'
 import {Journal} from '../../../src/domain/journal.ts'
-import type {New, Store} from '../../../src/domain/ports.ts'
-import type {NodeRecord} from '../../../src/domain/records.ts'
 import {systemClock} from '../../../src/platform/clock.ts'
 import {sha256Hex} from '../../../src/platform/ids.ts'
 import {openStore} from '../../../src/store/open.ts'
-import {gpusPerNode, models, placementSpec} from '../placement-fleet.ts'
+import {placementInventory, placementSpec} from '../placement-fleet.ts'
+import {writeNodes} from '../stored-nodes.ts'
 import {writeWaitingClaims} from '../waiting-claims.ts'
 import {serveJobs} from '../worker-process.ts'
 
@@ -49,7 +47,7 @@ serveJobs<QueuePassJob, QueuePassResult>(async ({file, nodes, claims}) => {
     },
     {wakeNode: () => {}, isFrozen: () => false},
   )
-  const nodeIds = await writeNodes(store, nodes)
+  const nodeIds = (await writeNodes(store, nodes, placementInventory)).map(({id}) => id)
   await writeWaitingClaims(store, {id: randomUUID(), username: 'bench'}, claims, placementSpec)
   controller.tick()
   await controller.idle()
@@ -74,65 +72,3 @@ serveJobs<QueuePassJob, QueuePassResult>(async ({file, nodes, claims}) => {
   await store.close()
   return {placed, cpuMs: (user + system) / 1000, wallMs, longestBlockMs: delay.max / 1e6}
 })
-
-async function writeNodes(store: Store, count: number): Promise<string[]> {
-  const ids: string[] = []
-  for (let from = 0; from < count; from += 1_000) {
-    await store.transaction(async tx => {
-      for (let index = from; index < Math.min(count, from + 1_000); index++) {
-        ids.push((await tx.nodes.insert(nodeRecord(index))).id)
-      }
-    })
-  }
-  return ids
-}
-
-function nodeRecord(index: number): New<NodeRecord> {
-  const at = new Date().toISOString()
-  const {model, memoryMiB} = models[index % models.length]!
-  const gpus = Array.from({length: gpusPerNode}, (_, gpu): Gpu => {
-    const unknown = {memoryUsedMiB: null, utilizationPercent: null, temperatureC: null, powerW: null}
-    const uuid = `GPU-${index}-${gpu}`
-    return {index: gpu, uuid, vendor: 'fake', model, memoryMiB, ...unknown, computeCapability: null, simulated: true}
-  })
-  return {
-    id: randomUUID(),
-    createdAt: at,
-    updatedAt: at,
-    version: 0,
-    name: `node-${index}`,
-    hostname: `node-${index}`,
-    admission: 'active',
-    kind: 'agent',
-    schedulable: true,
-    cordonReason: '',
-    code: null,
-    codeExpiresAt: null,
-    pollSecretHash: null,
-    keyHash: null,
-    keyDeliveredAt: at,
-    keyUsedAt: at,
-    suspendedReason: '',
-    address: '127.0.0.1',
-    claimedAddress: '',
-    fingerprint: '',
-    gpuSummary: '',
-    os: 'linux',
-    agentVersion: 'bench',
-    labels: {},
-    ownerId: null,
-    docker: null,
-    declaredGpus: null,
-    inventory: {
-      runtime: 'fake',
-      runtimeVersion: '0',
-      cpus: 64,
-      memoryMiB: 524_288,
-      os: 'linux',
-      architecture: 'x64',
-      agentVersion: 'bench',
-      gpus,
-      images: true,
-    },
-  }
-}
