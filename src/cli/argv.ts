@@ -1,13 +1,6 @@
 import {usageError} from './failure.ts'
 import {suggest} from './suggest.ts'
-import {passThrough, shortcuts, topicWords, verbGroups} from './words.ts'
-
-export interface FlagShape {
-  type: string
-  char?: string
-}
-/** Command id (`node:join-token:create`) → its flags, the global ones among them. */
-export type CommandShapes = ReadonlyMap<string, Readonly<Record<string, FlagShape>>>
+import {type CommandShapes, type FlagShape, passThrough, shortcuts, topicWords, verbGroups} from './words.ts'
 
 /** Global flags that take a value; `-o json` may stand before the command as well as behind it. */
 const valued = new Set(['--server', '-s', '--context', '--output', '-o', '--timeout', '--ca-cert', '--json-fields'])

@@ -2,17 +2,18 @@ import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Command} from '@oclif/core'
 import {Client} from '../client/client.ts'
-import {type Choice, chooseServer, configDirectory, loadSettings, type Settings} from './context.ts'
+import {type Choice, chooseServer} from './context.ts'
 import {Credentials, type FoundToken} from './credentials.ts'
 import {describeError, errorAsJson, errorAsText} from './error-report.ts'
 import {usageError} from './failure.ts'
 import {type GlobalFlags, globalFlags, isMachine, type OutputMode, readOutputMode} from './global-flags.ts'
-import {type Column, cellText} from './output/column.ts'
-import {encodeCsv, encodeTsv} from './output/delimited.ts'
+import type {Column} from './output/column.ts'
+import {encodeList, encodeObject, type Line} from './output/listing.ts'
 import {encodeValue, pickFields, write} from './output/machine.ts'
 import {safe} from './output/safe.ts'
 import {confirm} from './prompt.ts'
-import {isOn, isTerminal, columns as terminalColumns, wantsColour} from './terminal.ts'
+import {configDirectory, loadSettings, type Settings} from './settings.ts'
+import {isOn, isTerminal} from './terminal.ts'
 
 /**
  * What every command is. `run()` parses, makes its call, prints for people and returns the same for machines: the return
@@ -136,47 +137,16 @@ export abstract class BaseCommand extends Command {
 
   /** Prints a list as the format wants it and returns it. */
   protected async list<T extends object>(rows: T[], columns: Column<T>[], empty: string): Promise<T[]> {
-    const {format, quiet} = this.mode
-    const stdout = process.stdout
-    if (isMachine(format)) return rows
-    if (quiet) await write(stdout, rows.map(row => `${safe(idOf(row))}\n`).join(''))
-    else if (format === 'name') await write(stdout, rows.map(row => `${safe(nameOf(row))}\n`).join(''))
-    else if (format === 'csv') await write(stdout, encodeCsv(rows, columns))
-    else if (format === 'tsv' || (format === undefined && !isTerminal(stdout))) {
-      await write(
-        stdout,
-        encodeTsv(
-          rows,
-          columns.filter(({wide}) => !wide),
-        ),
-      )
-    } else if (rows.length === 0) this.logToStderr(empty)
-    else {
-      const isWide = format === 'wide'
-      const {encodeTable} = await import('./output/table.ts')
-      const width = isWide || !isTerminal(stdout) ? undefined : terminalColumns()
-      const colour = this.mode.colour && wantsColour(stdout)
-      const chosen = columns.filter(({wide}) => isWide || !wide)
-      await write(stdout, await encodeTable(rows, chosen, {stream: stdout, width, colour}))
-    }
+    if (isMachine(this.mode.format)) return rows
+    const text = await encodeList(rows, columns, this.mode)
+    if (text === undefined) this.logToStderr(empty)
+    else await write(process.stdout, text)
     return rows
   }
 
   /** Prints one thing as label and value, line by line, and returns it. */
-  protected async show<T extends object>(
-    object: T,
-    lines: [label: string, value: string | number | null][],
-  ): Promise<T> {
-    const {format, quiet} = this.mode
-    if (format === 'csv' || format === 'tsv' || format === 'name' || quiet) {
-      const columns = lines.map(([name, value]): Column<T> => ({name: name.toLowerCase(), value: () => value}))
-      await this.list([object], columns, '')
-      return object
-    }
-    const widest = Math.max(...lines.map(([label]) => label.length))
-    for (const [label, value] of lines) {
-      if (value !== '' && value !== null) this.log(`${label.padEnd(widest)}  ${safe(cellText(value))}`)
-    }
+  protected async show<T extends object>(object: T, lines: Line[]): Promise<T> {
+    if (!isMachine(this.mode.format)) await write(process.stdout, await encodeObject(object, lines, this.mode))
     return object
   }
 
@@ -184,16 +154,6 @@ export abstract class BaseCommand extends Command {
   protected consent(message: string, flags: GlobalFlags): Promise<void> {
     return confirm(message, {yes: Boolean(flags.yes) || isOn(process.env.GPUCTL_YES), mayAsk: this.mode.mayAsk})
   }
-}
-
-function idOf(row: object): string {
-  const {id, number} = row as {id?: string; number?: number}
-  return id ?? String(number ?? nameOf(row))
-}
-
-function nameOf(row: object): string {
-  const {name, username, uuid, number} = row as {name?: string; username?: string; uuid?: string; number?: number}
-  return name ?? username ?? uuid ?? String(number ?? '')
 }
 
 /** `this.exit(…)` and the parser's --help are thrown as errors too. */

@@ -1,9 +1,10 @@
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {Config, run as runOclif} from '@oclif/core'
-import {type CommandShapes, type FlagShape, normalise} from './argv.ts'
+import {normalise} from './argv.ts'
 import {describeError, errorAsJson, errorAsText} from './error-report.ts'
 import {isMachine, readOutputMode} from './global-flags.ts'
+import type {CommandShapes, FlagShape} from './words.ts'
 
 /** Runs one command line (without node and script), sets process.exitCode, and leaves nothing open. */
 export async function run(argv: string[]): Promise<void> {

@@ -1,5 +1,4 @@
-import type {CommandShapes} from './argv.ts'
-import {topicWords, verbGroups} from './words.ts'
+import {type CommandShapes, topicWords, verbGroups} from './words.ts'
 
 const mostGuesses = 3
 

@@ -1,3 +1,10 @@
+export interface FlagShape {
+  type: string
+  char?: string
+}
+/** Command id (`node:join-token:create`) → its flags, the global ones among them. */
+export type CommandShapes = ReadonlyMap<string, Readonly<Record<string, FlagShape>>>
+
 /** Other names of a topic → its own. A closed list: nothing is guessed. */
 export const topicWords: Record<string, string> = names({
   node: ['nodes', 'no', 'computenode', 'computenodes'],

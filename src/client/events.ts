@@ -1,7 +1,7 @@
 import type {IncomingMessage} from 'node:http'
 import type {EventSourceFetchInit, FetchLikeResponse} from 'eventsource'
 import {ApiError, readFailure, UnreachableError} from './api-error.ts'
-import type {Client} from './client.ts'
+import type {Message, Target} from './transport.ts'
 
 export interface ServerEvent<T> {
   /** `message` unless the server named it. */
@@ -19,8 +19,14 @@ const awayMs = 30_000
 /** Events that may wait for the reader; then the connection is no longer read. */
 const maxWaiting = 256
 
+/** What this needs of a client. */
+interface Opener {
+  target: () => Promise<Target>
+  open: (message: Partial<Message> & {method: string; path: string}) => Promise<IncomingMessage>
+}
+
 interface Following {
-  client: Client
+  client: Opener
   path: string
   signal?: AbortSignal
   silenceMs?: number
@@ -110,7 +116,7 @@ export async function* followEvents<T>(following: Following): AsyncGenerator<Ser
   }
 }
 
-function connect(client: Client, path: string, {headers, signal}: EventSourceFetchInit): Promise<IncomingMessage> {
+function connect(client: Opener, path: string, {headers, signal}: EventSourceFetchInit): Promise<IncomingMessage> {
   const given = headers as Record<string, string>
   const wanted = Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value]))
   return client.open({method: 'GET', path, headers: wanted, isStream: true, signal: signal as AbortSignal})

@@ -1,9 +1,10 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {type Choice, readServerUrl, saveContext} from '../cli/context.ts'
+import {type Choice, saveContext} from '../cli/context.ts'
 import {usageError} from '../cli/failure.ts'
 import {ask, readStdin} from '../cli/prompt.ts'
 import {readSecret, secretFlags} from '../cli/secret-input.ts'
+import {readServerUrl} from '../cli/settings.ts'
 import {Client} from '../client/client.ts'
 
 interface LoginOutput {

@@ -1,6 +1,6 @@
 import {describe, expect, test} from 'vitest'
-import {type CommandShapes, type FlagShape, normalise} from '../../src/cli/argv.ts'
-import {shortcuts, topicWords, verbGroups} from '../../src/cli/words.ts'
+import {normalise} from '../../src/cli/argv.ts'
+import {type CommandShapes, type FlagShape, shortcuts, topicWords, verbGroups} from '../../src/cli/words.ts'
 
 const global: Record<string, FlagShape> = {
   output: {type: 'option', char: 'o'},

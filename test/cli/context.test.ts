@@ -1,9 +1,10 @@
 import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
-import {chooseServer, deleteContext, loadSettings, type SettingsPlaces, saveContext} from '../../src/cli/context.ts'
+import {chooseServer, deleteContext, saveContext} from '../../src/cli/context.ts'
 import {Credentials} from '../../src/cli/credentials.ts'
 import {readPlainYaml, writePlainYaml} from '../../src/cli/plain-yaml.ts'
+import {loadSettings, type SettingsPlaces} from '../../src/cli/settings.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 
 /** A machine with settings of the system, the user and the project. */

@@ -79,7 +79,7 @@ describe('formats', () => {
 
   test.each([1, 500])('a table of %i rows fits the terminal, without colour when there is none', async count => {
     const long = Array.from({length: count}, () => ({id: '1', name: 'n'.repeat(300), note: '漢字'.repeat(30)}))
-    const text = await encodeTable(long, columns, {stream: process.stdout, width: 60, colour: false})
+    const text = await encodeTable(long, columns, {width: 60, colour: false})
     const lines = text.trimEnd().split('\n')
     expect(lines).toHaveLength(count + 1)
     expect(lines[0]).toMatch(/^NAME +NOTE +ID$/)
@@ -90,7 +90,7 @@ describe('formats', () => {
   })
 
   test('the head of a coloured table says only its name', async () => {
-    const text = await encodeTable([{id: '1', name: 'n', note: ''}], columns, {stream: process.stdout, colour: true})
+    const text = await encodeTable([{id: '1', name: 'n', note: ''}], columns, {colour: true})
     expect(text.split('\n')[0]).toBe('\x1b[2mNAME\x1b[22m  \x1b[2mNOTE\x1b[22m  \x1b[2mID\x1b[22m')
   })
 

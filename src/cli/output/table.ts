@@ -1,4 +1,3 @@
-import type {Writable} from 'node:stream'
 import {type Column, cellText} from './column.ts'
 import {loadPaint, type Paint} from './paint.ts'
 import {safe} from './safe.ts'
@@ -9,7 +8,6 @@ const gap = 2
 const narrowest = 6
 
 export interface TableOptions {
-  stream: Writable & {isTTY?: boolean}
   /** Cells of a line; undefined = never cut. */
   width?: number
   colour: boolean

@@ -1,8 +1,9 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
-import {readServerUrl, saveContext} from '../../cli/context.ts'
+import {saveContext} from '../../cli/context.ts'
 import {exitCode} from '../../cli/exit-codes.ts'
 import {Failure, usageError} from '../../cli/failure.ts'
+import {readServerUrl} from '../../cli/settings.ts'
 
 export default class ContextAdd extends BaseCommand {
   static override summary = 'Remember a server by a name.'

@@ -1,0 +1,108 @@
+import {homedir} from 'node:os'
+import {join} from 'node:path'
+import {usageError} from './failure.ts'
+import {parseSettings, type Tree} from './plain-yaml.ts'
+import {readIfThere} from './private-file.ts'
+
+/** A server that the CLI knows by a name. */
+export interface Context {
+  name: string
+  server: string
+  /** Path of the PEM file of the only authority trusted for it. */
+  caCert?: string
+  user?: string
+}
+
+export interface Settings {
+  current?: string
+  contexts: Record<string, Context>
+  /** Values of global flags that need not be typed: `output`, `timeout`. */
+  defaults: Record<string, string>
+  /** From `./.gpuctl.yml`. */
+  project: {server?: string; context?: string}
+}
+
+export function configDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  return env.GPUCTL_CONFIG_DIR || join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'gpuctl')
+}
+
+export function configPath(env: NodeJS.ProcessEnv): string {
+  return join(configDirectory(env), 'config.yml')
+}
+
+export interface SettingsPlaces {
+  env?: NodeJS.ProcessEnv
+  folder?: string
+  system?: string
+}
+
+/** All settings files, the nearer before the farther: project, user, system. */
+export async function loadSettings(places: SettingsPlaces = {}): Promise<Settings> {
+  const {env = process.env, folder = process.cwd(), system = '/etc/gpuctl'} = places
+  const [project, user, wide] = await Promise.all([
+    readTree(join(folder, '.gpuctl.yml')),
+    readTree(configPath(env)),
+    readTree(join(system, 'config.yml')),
+  ])
+  if (project.token !== undefined) {
+    throw usageError(
+      '.gpuctl.yml holds a token.',
+      'Take it out: that file is shared. Use GPUCTL_TOKEN, or `gpuctl login`.',
+    )
+  }
+  return {
+    current: text(user.current) ?? text(wide.current),
+    contexts: {...contextsOf(wide), ...contextsOf(user)},
+    defaults: {...words(wide.defaults), ...words(user.defaults), ...words(project.defaults)},
+    project: {server: text(project.server), context: text(project.context)},
+  }
+}
+
+/** `host`, `host:port` or a URL, as `http(s)://host:port` without a path. Usage error for anything else. */
+export function readServerUrl(given: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(given) ? given : `http://${given}`
+  let url: URL
+  try {
+    url = new URL(withScheme)
+  } catch {
+    throw usageError(`${given} is not the address of a server.`, 'Write it as http://HOST:PORT.')
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw usageError(`${given}: a server is reached over http:// or https://.`)
+  }
+  if (url.username || url.password) {
+    throw usageError('An address holds no user name and no password.', 'Use `gpuctl login`, or GPUCTL_TOKEN.')
+  }
+  return url.origin
+}
+
+/** A settings file; usage error when it cannot be understood. */
+export async function readTree(path: string): Promise<Tree> {
+  const content = await readIfThere(path)
+  if (content === undefined) return {}
+  try {
+    return await parseSettings(content)
+  } catch (error) {
+    throw usageError(`${path} cannot be read: ${(error as Error).message.split('\n')[0]}`, 'Correct the file.')
+  }
+}
+
+function contextsOf({contexts}: Tree): Record<string, Context> {
+  if (typeof contexts !== 'object') return {}
+  const entries = Object.entries(contexts).flatMap(([name, one]): [string, Context][] => {
+    if (typeof one !== 'object' || typeof one.server !== 'string') return []
+    return [[name, {name, server: readServerUrl(one.server), caCert: text(one.caCert), user: text(one.user)}]]
+  })
+  return Object.fromEntries(entries)
+}
+
+function text(value: string | Tree | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function words(value: string | Tree | undefined): Record<string, string> {
+  if (typeof value !== 'object') return {}
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
+}
