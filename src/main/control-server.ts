@@ -92,10 +92,14 @@ export async function startControlServer(options: ControlServerOptions): Promise
     server: {id: serverId, version, startedAt},
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
-  services.events.subscribe(event => {
-    if (event.kind !== 'node' || (event.type !== 'Added' && event.type !== 'Deleted')) return
-    void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
-    if (event.type === 'Deleted') sessions.drop(event.objectId, 'the node was removed')
+  services.events.subscribe(({kind, type, objectId}) => {
+    if (kind !== 'node') return
+    if (type === 'Added' || type === 'Deleted') {
+      void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
+    }
+    if (type === 'Deleted') sessions.drop(objectId, 'the node was removed')
+    // Two have its key, and one of them holds the link.
+    if (type === 'security.key_redeemed_twice') sessions.drop(objectId, 'the node is suspended')
   })
 
   const {password} = await prepareFirstStart({store, services, passwords, directory, env, exposed: options.exposed})

@@ -195,9 +195,7 @@ describe('login tokens', () => {
 
     await end(plane, id, token)
 
-    const began = performance.now()
     expect((await plane.ask('auth.whoami', {}, {token})).status).toBe(401)
-    expect(performance.now() - began).toBeLessThan(50)
     await eventually(() => stream.ended(), {withinMs: 1_000, what: 'the end of the stream'})
     expect((await openStream(plane, `/events/stream?ticket=${ticket}`, {})).status).toBe(401)
   })

