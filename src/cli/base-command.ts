@@ -79,8 +79,20 @@ export abstract class BaseCommand extends Command {
     return chooseServer(this.settings, flags)
   }
 
-  protected findToken({server, context}: Choice): Promise<FoundToken | undefined> {
-    return this.credentials().find(server, context?.name)
+  /**
+   * A token of the environment goes to servers that this person named, not to one that a `.gpuctl.yml` names: that file
+   * comes with a checkout, and whoever wrote it would get the token.
+   */
+  protected async findToken({server, context, origin}: Choice): Promise<FoundToken | undefined> {
+    const found = await this.credentials().find(server, context?.name)
+    const isGiven = found?.from === 'GPUCTL_TOKEN' || found?.from === 'GPUCTL_TOKEN_FILE'
+    if (isGiven && origin === '.gpuctl.yml' && !context) {
+      throw usageError(
+        `${found.from} is not sent to ${server}: only ./.gpuctl.yml names that server.`,
+        'If you trust it, set GPUCTL_SERVER or use --server.',
+      )
+    }
+    return found
   }
 
   protected credentials(): Credentials {

@@ -242,7 +242,7 @@ export class QueueController {
     const {clock, secrets} = this.#deps
     const at = new Date(clock.now()).toISOString()
     const epoch = claim.status.epoch + 1
-    const held = gpus.map(({index, uuid, model}) => ({index, uuid, model}))
+    const held = gpus.map(({index, uuid, model, simulated}) => ({index, uuid, model, simulated}))
     const {cpus = 0, memoryMiB = 0} = claim.spec
     await tx.allocations.bind({
       id: allocationId(id, epoch, secrets),

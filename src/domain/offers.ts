@@ -22,11 +22,12 @@ export function offerOf(
     cpusFree: cpus - held.reduce((sum, one) => sum + one.cpus, 0),
     memoryMiB,
     memoryFreeMiB: memoryMiB - held.reduce((sum, one) => sum + one.memoryMiB, 0),
-    gpus: (node.inventory?.gpus ?? []).map(({index, uuid, model, memoryMiB}) => ({
+    gpus: (node.inventory?.gpus ?? []).map(({index, uuid, model, memoryMiB, simulated}) => ({
       index,
       uuid,
       model,
       memoryMiB,
+      simulated,
       free: !taken.has(index),
     })),
   }

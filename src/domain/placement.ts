@@ -22,6 +22,7 @@ export interface OfferedGpu {
   uuid: string
   model: string
   memoryMiB: number | null
+  simulated: boolean
   free: boolean
 }
 

@@ -1,4 +1,5 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
+import type {HeldGpu} from '../contract/schemas/nodes.ts'
 
 /** A machine as the store keeps it; liveness and load are derived from its beats. Times RFC 3339. */
 export interface NodeRecord {
@@ -49,7 +50,7 @@ export interface Allocation {
   instanceId: string
   nodeId: string
   epoch: number
-  gpus: {index: number; uuid: string; model: string}[]
+  gpus: HeldGpu[]
   cpus: number
   memoryMiB: number
   createdAt: string

@@ -39,7 +39,7 @@ export function placementOffer(index: number): Offer {
     memoryFreeMiB: 524_288,
     gpus: Array.from({length: gpusPerNode}, (_, gpu) => {
       const uuid = `GPU-${index}-${gpu}`
-      return {index: gpu, uuid, model, memoryMiB, free: true}
+      return {index: gpu, uuid, model, memoryMiB, simulated: true, free: true}
     }),
   }
 }

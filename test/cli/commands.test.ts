@@ -1,4 +1,4 @@
-import {stat} from 'node:fs/promises'
+import {stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {operator} from '../support/gpuctl.ts'
@@ -135,7 +135,7 @@ test('a claim carries what the flags say', async () => {
   })
 })
 
-test('without a keyring a login lies in a file of its owner, and says so (M25)', async () => {
+test('T30: without a keyring a login lies in a file of its owner, and says so (M25)', async () => {
   const {run, home, url, asked} = await person(
     {'GET /auth/whoami': me},
     {
@@ -151,4 +151,14 @@ test('without a keyring a login lies in a file of its owner, and says so (M25)',
   expect(whoami).toMatchObject({username: 'ada', context: 'ci', tokenFrom: 'file'})
   expect(asked.at(-1)?.headers.authorization).toBe('Bearer abc')
   expect(await run(['login', url])).toMatchObject({code: 2, stderr: expect.stringContaining('--token-stdin')})
+})
+
+test('a token of the environment does not go to a server that only a checkout names', async () => {
+  const {run, home, url, asked} = await person({'GET /nodes': []}, {GPUCTL_SERVER: ''})
+  await writeFile(join(home, '.gpuctl.yml'), `server: ${url}\n`)
+
+  const refused = await run(['node', 'list'], {cwd: home})
+  expect(refused).toMatchObject({code: 2, stderr: expect.stringContaining('GPUCTL_TOKEN is not sent')})
+  expect(asked).toEqual([])
+  expect(await run(['node', 'list', '--server', url], {cwd: home})).toMatchObject({code: 0})
 })

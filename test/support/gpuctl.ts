@@ -17,7 +17,7 @@ export interface Operator {
   home: string
   env: NodeJS.ProcessEnv
   /** Runs `gpuctl …args` without a terminal; at most 60 s unless said. */
-  run(args: string[], options?: {input?: string; withinMs?: number; signal?: AbortSignal}): Promise<Run>
+  run(args: string[], options?: {input?: string; withinMs?: number; signal?: AbortSignal; cwd?: string}): Promise<Run>
   /** As run, and fails unless it ends with 0. */
   ok(args: string[]): Promise<Run>
   /** As ok, with `-o json`; the parsed output. */
@@ -38,9 +38,9 @@ export async function operator(extra: NodeJS.ProcessEnv = {}): Promise<Operator>
     GPUCTL_KEYRING: 'file',
     ...extra,
   }
-  const run: Operator['run'] = (args, {input, withinMs = 60_000, signal} = {}) =>
+  const run: Operator['run'] = (args, {input, withinMs = 60_000, signal, cwd} = {}) =>
     new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [program, ...args], {env, stdio: ['pipe', 'pipe', 'pipe'], signal})
+      const child = spawn(process.execPath, [program, ...args], {env, cwd, stdio: ['pipe', 'pipe', 'pipe'], signal})
       const timer = setTimeout(() => child.kill('SIGKILL'), withinMs)
       const output = {stdout: '', stderr: ''}
       child.stdout.setEncoding('utf8').on('data', piece => {

@@ -1,6 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {ById, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
+import {HeldGpu} from './nodes.ts'
 
 export const ClaimPhase = Type.Enum(['Pending', 'Scheduled', 'Running', 'Completed', 'Failed', 'Released'])
 export type ClaimPhase = Static<typeof ClaimPhase>
@@ -64,7 +65,7 @@ export const ClaimStatus = Type.Object({
   attempts: Type.Integer({minimum: 0}),
   /** 1 = next; only while Pending. Derived. */
   position: Nullable(Type.Integer()),
-  gpus: Type.Array(Type.Object({index: Type.Integer(), uuid: Type.String(), model: Type.String()})),
+  gpus: Type.Array(HeldGpu),
   startedAt: Nullable(Time),
   finishedAt: Nullable(Time),
 })

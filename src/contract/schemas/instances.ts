@@ -2,6 +2,7 @@ import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {EnvironmentVariables, RestartPolicy} from './claims.ts'
 import {ById, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
+import {HeldGpu} from './nodes.ts'
 
 export const InstanceStatus = Type.Enum(['creating', 'running', 'stopping', 'exited', 'failed', 'deleting', 'unknown'])
 export type InstanceStatus = Static<typeof InstanceStatus>
@@ -26,7 +27,7 @@ export const Instance = Type.Object({
   containerId: Type.String(),
   containerName: Type.String(),
   epoch: Type.Integer(),
-  gpus: Type.Array(Type.Object({index: Type.Integer(), uuid: Type.String(), model: Type.String()})),
+  gpus: Type.Array(HeldGpu),
   exitCode: Nullable(Type.Integer()),
   restarts: Type.Integer(),
   /** What the runtime could not honour. */

@@ -23,6 +23,15 @@ export const Gpu = Type.Object({
 })
 export type Gpu = Static<typeof Gpu>
 
+/** A GPU that a claim holds. */
+export const HeldGpu = Type.Object({
+  index: Type.Integer(),
+  uuid: Type.String(),
+  model: Type.String(),
+  simulated: Type.Boolean(),
+})
+export type HeldGpu = Static<typeof HeldGpu>
+
 /** Trust: whether an administrator admitted the machine. */
 export const Admission = Type.Enum(['pending', 'active', 'blocked'])
 /** Liveness, derived from the age of the last beat: online ≤ 60 s, stale ≤ 5 min, then offline; never = none yet. */

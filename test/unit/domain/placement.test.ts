@@ -16,6 +16,7 @@ function offer(
     uuid: `${name}-${index}`,
     model,
     memoryMiB: cardMiB,
+    simulated: false,
     free: index >= gpus - free,
   }))
   return {...base, ...sizes, gpus: cards, ...over}

@@ -115,7 +115,7 @@ export function newAllocation(
   gpuIndexes: readonly number[],
   claimId: string = randomUUID(),
 ): New<Allocation> {
-  const gpus = gpuIndexes.map(index => ({index, uuid: `GPU-${index}`, model: 'Test'}))
+  const gpus = gpuIndexes.map(index => ({index, uuid: `GPU-${index}`, model: 'Test', simulated: false}))
   const {id, createdAt} = identity()
   const rest = {instanceId: randomUUID(), epoch: 1, cpus: 1, memoryMiB: 64, releasedAt: null}
   return {id, createdAt, claimId, nodeId, gpus, ...rest}
