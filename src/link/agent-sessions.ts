@@ -16,6 +16,7 @@ export interface SessionOwner {
 /** The open links, one a node: a newer one takes the place of the older. Implements the domain's port Fleet. */
 export class AgentSessions {
   readonly #links = new Map<string, ServerLink>()
+  readonly #serving = new Set<Promise<void>>()
   readonly #owner: SessionOwner
   readonly #logger: Logger
 
@@ -43,7 +44,8 @@ export class AgentSessions {
     const former = this.#links.get(nodeId)
     this.#links.set(nodeId, link)
     former?.close('the node opened a newer link')
-    void this.#serve(nodeId, link)
+    const serving = this.#serve(nodeId, link).finally(() => this.#serving.delete(serving))
+    this.#serving.add(serving)
   }
 
   /** Ends the node's link, if there is one. */
@@ -51,10 +53,11 @@ export class AgentSessions {
     this.#links.get(nodeId)?.close(reason)
   }
 
+  /** Resolves when the owner has been told of all: it may end what it needs for that only now. */
   async close(): Promise<void> {
     const links = [...this.#links.values()]
     for (const link of links) link.close('the server is stopping')
-    await Promise.all(links.map(link => link.closed))
+    await Promise.all(this.#serving)
   }
 
   async #serve(nodeId: string, link: ServerLink): Promise<void> {

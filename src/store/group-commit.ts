@@ -97,6 +97,8 @@ export class GroupCommit {
       this.#rollBack()
       const all = group.map(({waiting}) => waiting)
       if (current) all.push(current)
+      // Not even begun (closed, locked, full): those whose turn it was fail with it, else it would be tried for ever.
+      if (all.length === 0) all.push(...this.#queue.splice(0, largestGroup))
       this.#failGroup(all, error, wasFull)
       return
     }
