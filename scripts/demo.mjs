@@ -169,8 +169,7 @@ try {
   failure = error
 }
 await run(['down'], false)
-if ((await docker('GET', '/_ping'))?.status === 200)
-  await docker('DELETE', `/images/${encodeURIComponent(imageName)}?force=true`)
+await clearDocker()
 rmSync(home, {recursive: true, force: true})
 if (failure) {
   console.error(`\nThe demo failed: ${failure.message}`)

@@ -1,5 +1,5 @@
 import {DirectoryLocked} from '../platform/lock.ts'
-import {createLogger} from '../platform/logger.ts'
+import {createLogger, type Logger} from '../platform/logger.ts'
 import {type ControlServerOptions, type RunningServer, startControlServer} from './control-server.ts'
 import {serverDirectory} from './local-fleet.ts'
 import {readServerFlags, type ServerFlags} from './server-options.ts'
@@ -28,6 +28,8 @@ export async function serve(
   process.umask(0o077)
   const logger = createLogger({level: flags.verbose ? 'debug' : 'info'})
   const {addresses, tls, exposed} = await readServerFlags(flags)
+  // Before the start: whoever reads the run file may send a signal at once.
+  const signalled = firstSignal(logger)
   const server = await startOrExplain({
     ...{addresses, tls, exposed, version, logger},
     directory: serverDirectory(flags.data),
@@ -38,13 +40,19 @@ export async function serve(
     },
   })
   onReady(server)
-  await new Promise<void>(resolve => {
+  await signalled
+  await server.stop(graceMs)
+}
+
+/** Resolves at the first TERM or INT; the second one ends the process at once. */
+function firstSignal(logger: Logger): Promise<void> {
+  return new Promise(resolve => {
     let signals = 0
     const onSignal = (signal: string) => {
       signals += 1
       logger.info({signal}, signals === 1 ? 'stopping' : 'stopping at once')
       if (signals > 1) process.exit(130)
-      void server.stop(graceMs).then(resolve)
+      resolve()
     }
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
   })

@@ -160,7 +160,7 @@ describe.each([
 
     expect(bytes).toBe(256 * MIB)
     expect(roundTripsMs.length).toBeGreaterThanOrEqual(7)
-    expect(Math.max(...roundTripsMs)).toBeLessThan(100)
+    expect(Math.max(...roundTripsMs)).toBeLessThan(300) // a queue behind the bulk would be seconds; the machine may be busy
   })
 
   test('carries an upload stream', async () => {
