@@ -1,4 +1,4 @@
-import {type ChildProcess, spawn} from 'node:child_process'
+import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {join} from 'node:path'
 import type Docker from 'dockerode'
 import {onTestFinished} from 'vitest'
@@ -239,6 +239,21 @@ export class WholeFleet {
       text += new TextDecoder().decode(payload).replace(/^\{"(exit|last)".*/s, '')
     }
     return text
+  }
+
+  /** Runs `gpuctl …args` as its administrator. */
+  cli(args: string[]): Promise<{code: number | null; stdout: string; stderr: string}> {
+    const {directory, server} = this.#parts
+    const known = {GPUCTL_CONFIG_DIR: directory, GPUCTL_DATA_DIR: directory, GPUCTL_CACHE_DIR: directory}
+    const env = {PATH: process.env.PATH, HOME: directory, NO_COLOR: '1', ...known}
+    return new Promise(resolve => {
+      execFile(
+        process.execPath,
+        [program, ...args],
+        {env: {...env, GPUCTL_SERVER: server.server, GPUCTL_TOKEN: server.token}, timeout: 20_000},
+        (error, stdout, stderr) => resolve({code: error ? Number(error.code) : 0, stdout, stderr}),
+      )
+    })
   }
 
   /** Where the fleet at rest breaks a promise (reliability I1, I6, I7, I8): none is right. */
