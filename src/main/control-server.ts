@@ -120,9 +120,9 @@ export async function startControlServer(options: ControlServerOptions): Promise
   const urls = bound.map(
     ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   )
-  await agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
   await writeRunFile(directory, {version, startedAt, urls})
   logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
+  void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
 
   return {
     urls,
