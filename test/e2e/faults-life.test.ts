@@ -73,7 +73,8 @@ describe('how a workload ends', () => {
 
     const done = await fleet.untilClaim(failing.id, ({status}) => status.phase === 'Completed')
     expect(done.status).toMatchObject({exitCode: 0, epoch: 1})
-    expect(await fleet.instance(failing)).toMatchObject({restarts: 1})
+    // A busy engine may refuse a start, which is then asked for once more; the workload itself ran twice.
+    expect((await fleet.instance(failing)).restarts).toBeGreaterThanOrEqual(1)
     expect(await fleet.output(failing)).toBe('turn\nturn\n')
     expect(await fleet.containers(failing)).toHaveLength(1)
 

@@ -17,7 +17,7 @@ import {createDatabase} from './postgres.ts'
 import {SimulatedAgent, type SimulatedNode} from './simulated-agent.ts'
 import {temporaryDirectory} from './temporary-directory.ts'
 
-export interface WorldOptions {
+interface WorldOptions {
   nodes?: SimulatedNode[]
   store?: 'sqlite' | 'postgres'
   settings?: Partial<ControllerSettings>
