@@ -1,16 +1,13 @@
 import {join} from 'node:path'
-import {Agent} from '../agent/agent.ts'
-import {stateFile} from '../agent/state-file.ts'
+import type {Agent} from '../agent/agent.ts'
 import type {Store} from '../domain/ports.ts'
 import type {NodeRecord} from '../domain/records.ts'
 import type {AgentSessions} from '../link/agent-sessions.ts'
-import {linkPair} from '../link/in-process.ts'
 import type {GpuCollector, GpuReading, HostSample} from '../metrics/collector.ts'
 import {systemClock} from '../platform/clock.ts'
 import {ensurePrivateDirectory} from '../platform/files.ts'
 import type {Logger} from '../platform/logger.ts'
 import type {KeyVault} from '../platform/vault.ts'
-import {handlerForEachLink} from './link-handlers.ts'
 
 export interface AgentlessDependencies {
   store: Store
@@ -59,6 +56,7 @@ export class AgentlessNodes {
     const {directory, serverId, version, logger, sessions} = this.#deps
     const folder = join(directory, 'agentless')
     await ensurePrivateDirectory(folder)
+    const [{Agent}, {stateFile}, {linkPair}, {handlerForEachLink}] = await this.#loadAgent()
     const agent = new Agent({
       nodeId: node.id,
       driver: await this.#openDriver(node, serverId),
@@ -72,6 +70,16 @@ export class AgentlessNodes {
     await agent.start()
     this.#running.set(node.id, agent)
     sessions.adopt(node.id, linkPair(handlerForEachLink(agent)))
+  }
+
+  /** Most servers have no agentless node, and start sooner without an agent's code. */
+  #loadAgent() {
+    return Promise.all([
+      import('../agent/agent.ts'),
+      import('../agent/state-file.ts'),
+      import('../link/in-process.ts'),
+      import('./link-handlers.ts'),
+    ])
   }
 
   async #openDriver(node: NodeRecord, serverId: string) {

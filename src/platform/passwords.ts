@@ -1,5 +1,4 @@
 import {randomBytes} from 'node:crypto'
-import {hash, verify} from '@node-rs/argon2'
 
 /** Argon2id (the library's default variant), 19 MiB, two passes: OWASP's first choice. */
 const COST = {memoryCost: 19_456, timeCost: 2, parallelism: 1, outputLen: 32}
@@ -26,12 +25,12 @@ export class Passwords {
 
   /** A PHC string. Throws `TooBusy`. */
   hash(password: string): Promise<string> {
-    return this.#inTurn(() => hash(password, COST))
+    return this.#inTurn(async () => (await library()).hash(password, COST))
   }
 
   /** False also for a hash that cannot be read. Throws `TooBusy`. */
   verify(hashed: string, password: string): Promise<boolean> {
-    return this.#inTurn(() => verify(hashed, password).catch(() => false))
+    return this.#inTurn(async () => (await library()).verify(hashed, password).catch(() => false))
   }
 
   /** Takes as long as `verify` and is always false: for a user who does not exist. Throws `TooBusy`. */
@@ -53,6 +52,11 @@ export class Passwords {
       else this.#running--
     }
   }
+}
+
+/** Native code, loaded when the first password comes: a server starts sooner than somebody logs in. */
+function library(): Promise<typeof import('@node-rs/argon2')> {
+  return import('@node-rs/argon2')
 }
 
 /** Hashing shares libuv's pool with files and DNS: one thread stays theirs, whatever the attack. */

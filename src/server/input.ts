@@ -1,6 +1,5 @@
 import type {FastifyRequest} from 'fastify'
 import type {TSchema} from 'typebox'
-import {Compile} from 'typebox/schema'
 import {type DomainError, problem} from '../domain/errors.ts'
 
 /** The part of JSON Schema that the contract uses. */
@@ -23,6 +22,11 @@ interface InputPlace {
   schema: TSchema
 }
 
+interface Rules {
+  strict: JsonSchema
+  check: ReturnType<typeof import('typebox/schema').Compile>
+}
+
 interface Flaw {
   keyword: string
   instancePath: string
@@ -33,16 +37,16 @@ interface Flaw {
 
 /**
  * Makes the function that collects one operation's input from path, query (GET, DELETE) or body and checks it. The
- * check is compiled at first use, because a server that starts should not pay for routes that nobody calls. It throws
- * input_invalid, which names the field and says what would be right.
+ * check is compiled at first use, because a server that starts should not pay for routes that nobody calls; the
+ * compiler itself is loaded then. It throws input_invalid, which names the field and says what would be right.
  */
-export function inputReader({method, path, schema}: InputPlace): (request: FastifyRequest) => unknown {
+export function inputReader({method, path, schema}: InputPlace): (request: FastifyRequest) => Promise<unknown> {
   const bodyless = method === 'GET' || method === 'DELETE'
   const pathNames = [...path.matchAll(/:(\w+)/g)].map(match => match[1] as string)
-  let rules: {strict: JsonSchema; check: ReturnType<typeof Compile>} | undefined
+  let rules: Rules | undefined
 
-  return request => {
-    rules ??= compile(schema)
+  return async request => {
+    rules ??= await compile(schema)
     const {strict, check} = rules
     const query = request.query as Record<string, string | string[]>
     const given = bodyless ? fromQuery(query, strict) : fromBody(request.body)
@@ -59,7 +63,8 @@ export function inputReader({method, path, schema}: InputPlace): (request: Fasti
   }
 }
 
-function compile(schema: TSchema): {strict: JsonSchema; check: ReturnType<typeof Compile>} {
+async function compile(schema: TSchema): Promise<Rules> {
+  const {Compile} = await import('typebox/schema')
   const strict = withoutUnknownMembers(JSON.parse(JSON.stringify(schema)) as JsonSchema)
   return {strict, check: Compile(strict as TSchema)}
 }

@@ -54,7 +54,7 @@ function addOperation(scope: FastifyInstance, name: OperationName, parts: Native
     url: path,
     config: {access, transport},
     bodyLimit: name === 'nodes.join' ? parts.sources.settings.maxJoinBytes : undefined,
-    handler: (request, reply) => answer(readInput(request), request, reply),
+    handler: async (request, reply) => answer(await readInput(request), request, reply),
   })
 }
 

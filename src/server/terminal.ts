@@ -1,5 +1,5 @@
 import type {FastifyReply, FastifyRequest} from 'fastify'
-import {type RawData, type WebSocket, WebSocketServer} from 'ws'
+import type {RawData, WebSocket, WebSocketServer} from 'ws'
 import type {InputOf} from '../contract/contract.ts'
 import {encodeControl, FrameReader, frameKind} from '../contract/frames.ts'
 import type {Caller} from '../domain/caller.ts'
@@ -31,10 +31,16 @@ interface TerminalParts {
   upgrades: Upgrades
 }
 
+/** The library is loaded when the first terminal is opened. */
+async function openSockets(): Promise<WebSocketServer> {
+  const {WebSocketServer} = await import('ws')
+  return new WebSocketServer({noServer: true, maxPayload: 1024 * 1024, perMessageDeflate: false})
+}
+
 /** One end of `instances.exec` for each WebSocket: binary messages are frames (contract/frames.ts) both ways. */
 export class Terminals {
   readonly #parts: TerminalParts
-  readonly #sockets = new WebSocketServer({noServer: true, maxPayload: 1024 * 1024, perMessageDeflate: false})
+  #sockets: Promise<WebSocketServer> | undefined
 
   constructor(parts: TerminalParts) {
     this.#parts = parts
@@ -54,6 +60,8 @@ export class Terminals {
       end: why => end(why),
     })
     try {
+      this.#sockets ??= openSockets()
+      const sockets = await this.#sockets
       const exec = await services.instances.openExec(input, caller)
       const upgrade = upgrades.take(request.raw, 'websocket')
       if (!upgrade?.socket.readable || !upgrade.socket.writable) {
@@ -63,7 +71,7 @@ export class Terminals {
         return
       }
       reply.hijack()
-      this.#sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, socket => {
+      sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, socket => {
         end = why => socket.close(closeCode[why], why)
         socket.once('close', leave)
         this.#join(socket, exec, request)
