@@ -12,7 +12,7 @@ import type {Row, Sql} from './sql.ts'
 import {type Database, loadSqlite, Statements} from './sqlite-driver.ts'
 import {check, hasNoRoom, judge, keepCopyBeforeMigration, makePrivate, prepareWriter, unusable} from './sqlite-file.ts'
 import {words} from './sqlite-transaction.ts'
-import {tablesOver} from './tables.ts'
+import {tablesOver, tablesWhenUsed} from './tables.ts'
 
 const types: ColumnTypes = {
   number: 'INTEGER PRIMARY KEY AUTOINCREMENT',
@@ -68,7 +68,7 @@ export async function openSqlite({path, migrations, onFatal}: SqliteOptions): Pr
       ...tablesOver(outside),
       facts: {name: 'sqlite', manyWriters: false},
       counts: groups.counts,
-      transaction: <T>(work: (tx: Tables) => Promise<T>) => groups.run(sql => work(tablesOver(sql))),
+      transaction: <T>(work: (tx: Tables) => Promise<T>) => groups.run(sql => work(tablesWhenUsed(sql))),
       async close() {
         await groups.idle()
         await reserve.settled()

@@ -10,21 +10,30 @@ import type {Sql} from './sql.ts'
 import {joinTokenTable, tokenTable} from './tokens.ts'
 import {userTable} from './users.ts'
 
-/** All tables over one connection, or over one transaction. */
+const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
+  users: userTable,
+  tokens: tokenTable,
+  joinTokens: joinTokenTable,
+  nodes: nodeTable,
+  claims: claimTable,
+  instances: instanceTable,
+  allocations: allocationTable,
+  images: imageTable,
+  specs: specTable,
+  events: eventTable,
+  audit: auditTable,
+  idempotency: idempotencyTable,
+  settings: settingTable,
+}
+
+/** All tables over one connection. */
 export function tablesOver(sql: Sql): Tables {
-  return {
-    users: userTable(sql),
-    tokens: tokenTable(sql),
-    joinTokens: joinTokenTable(sql),
-    nodes: nodeTable(sql),
-    claims: claimTable(sql),
-    instances: instanceTable(sql),
-    allocations: allocationTable(sql),
-    images: imageTable(sql),
-    specs: specTable(sql),
-    events: eventTable(sql),
-    audit: auditTable(sql),
-    idempotency: idempotencyTable(sql),
-    settings: settingTable(sql),
-  }
+  return Object.fromEntries(Object.entries(makers).map(([name, make]) => [name, make(sql)])) as unknown as Tables
+}
+
+/** The same over one transaction, each made when it is first used: there are thousands of transactions a second. */
+export function tablesWhenUsed(sql: Sql): Tables {
+  const made: Record<string, unknown> = {}
+  const get = (_: Tables, name: string) => (made[name] ??= makers[name as keyof Tables]?.(sql))
+  return new Proxy({} as Tables, {get: get as ProxyHandler<Tables>['get']})
 }
