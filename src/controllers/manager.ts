@@ -13,7 +13,7 @@ export interface Controllers {
    */
   wake: Wake
   queue: QueueView
-  /** Loads what is unfinished and goes on with it. Resolves when the store has been read. */
+  /** Goes on with what is unfinished. Resolves when bindings and nodes have been read; the waiting claims follow. */
   start(): Promise<void>
   /** Resolves when no controller works any more. Nothing is undone: the next start goes on. */
   stop(): Promise<void>
@@ -94,8 +94,8 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       const unfinished = await store.allocations.listLive()
       for (const {claimId} of unfinished) claims.wake(claimId)
       for (const nodeId of new Set(unfinished.map(one => one.nodeId))) nodes.wake(nodeId)
+      await queue.load()
       queue.tick()
-      await queue.idle()
       plan()
     },
     async stop() {

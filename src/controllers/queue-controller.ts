@@ -10,11 +10,12 @@ import type {Allocation, NodeRecord} from '../domain/records.ts'
 import {type Requeue, WorkQueue} from '../platform/work-queue.ts'
 import type {ControllerDependencies} from './dependencies.ts'
 
-/** Placements that share a transaction, and the longest time that planning holds the event loop. */
-const mostPerTransaction = 250
+/** Placements that share a transaction; more of them would hold the event loop for too long. */
+const mostPerTransaction = 50
+/** The longest time that planning and reading hold the event loop. */
 const longestSliceMs = 10
 /** Waiting claims that are taken in at once when the server starts. */
-const claimsPerTurn = 5_000
+const claimsPerTurn = 1_000
 const pass = 'pass'
 
 interface Retry {
@@ -40,7 +41,8 @@ export class QueueController {
   readonly #changedClaims = new Set<string>()
   readonly #changedNodes = new Set<string>()
   readonly #retries = new Map<string, Retry>()
-  #isLoaded = false
+  #hasNodes = false
+  #hasClaims = false
   #looksAgain = false
 
   constructor(deps: ControllerDependencies, links: QueueControllerLinks) {
@@ -90,6 +92,19 @@ export class QueueController {
     this.#queue.add(pass)
   }
 
+  /** Reads the nodes. The waiting claims follow in the first pass: a long queue does not delay the start. */
+  async load(): Promise<void> {
+    const {store} = this.#deps
+    const held = new Map<string, Allocation[]>()
+    for (const allocation of await store.allocations.listLive()) {
+      const known = held.get(allocation.nodeId)
+      if (known) known.push(allocation)
+      else held.set(allocation.nodeId, [allocation])
+    }
+    for (const node of await store.nodes.list({admission: 'active'})) await this.#offer(node, held.get(node.id) ?? [])
+    this.#hasNodes = true
+  }
+
   idle(): Promise<void> {
     return this.#queue.idle()
   }
@@ -100,7 +115,8 @@ export class QueueController {
 
   async #pass(): Promise<Requeue | undefined> {
     const {clock} = this.#deps
-    if (!this.#isLoaded) await this.#load()
+    if (!this.#hasNodes) await this.load()
+    if (!this.#hasClaims) await this.#loadClaims()
     await this.#readChanges()
     for (;;) {
       const startMs = clock.monotonic()
@@ -123,21 +139,18 @@ export class QueueController {
     return waits.length === 0 ? undefined : {afterMs: Math.min(...waits.map(([, {dueMs}]) => dueMs - nowMs))}
   }
 
-  async #load(): Promise<void> {
-    const {store} = this.#deps
-    const held = new Map<string, Allocation[]>()
-    for (const allocation of await store.allocations.listLive()) {
-      const known = held.get(allocation.nodeId)
-      if (known) known.push(allocation)
-      else held.set(allocation.nodeId, [allocation])
+  /** What changes meanwhile has been marked, and is read after it. */
+  async #loadClaims(): Promise<void> {
+    const {claims} = this.#deps.store
+    let page = await claims.pending({limit: claimsPerTurn})
+    while (page.length > 0) {
+      for (const {id, number, createdAt, spec} of page) {
+        this.#planner.add({id, number, spec, createdAtMs: Date.parse(createdAt), excluded: this.#excluded(id)})
+      }
+      await nextTurn()
+      page = page.length < claimsPerTurn ? [] : await claims.pending({after: page.at(-1), limit: claimsPerTurn})
     }
-    for (const node of await store.nodes.list({admission: 'active'})) await this.#offer(node, held.get(node.id) ?? [])
-    let read = 0
-    for (const {id, number, createdAt, spec} of await store.claims.pending()) {
-      if (++read % claimsPerTurn === 0) await nextTurn()
-      this.#planner.add({id, number, spec, createdAtMs: Date.parse(createdAt), excluded: this.#excluded(id)})
-    }
-    this.#isLoaded = true
+    this.#hasClaims = true
   }
 
   async #readChanges(): Promise<void> {
@@ -155,12 +168,22 @@ export class QueueController {
     this.#changedNodes.clear()
     this.#changedClaims.clear()
     try {
+      let sliceMs = clock.monotonic()
+      const breathe = async () => {
+        if (clock.monotonic() - sliceMs < longestSliceMs) return
+        await nextTurn()
+        sliceMs = clock.monotonic()
+      }
       for (const nodeId of nodes) {
         const node = await store.nodes.find(nodeId)
         if (node?.admission === 'active') await this.#offer(node, await store.allocations.listLive(nodeId))
         else this.#planner.deleteOffer(nodeId)
+        await breathe()
       }
-      for (const claimId of claims) await this.#readClaim(claimId, clock.monotonic())
+      for (const claimId of claims) {
+        await this.#readClaim(claimId, clock.monotonic())
+        await breathe()
+      }
     } catch (error) {
       for (const nodeId of nodes) this.#changedNodes.add(nodeId)
       for (const claimId of claims) this.#changedClaims.add(claimId)

@@ -120,8 +120,8 @@ export interface ClaimTable {
   findByPrefix(prefix: string, ownerId: string | undefined, limit: number): Promise<Claim[]>
   /** Live (Pending, Scheduled, Running) claim of that name and owner. */
   findLiveByName(ownerId: string, name: string): Promise<Claim | undefined>
-  /** All Pending ones, priority first (high to low), then age. */
-  pending(): Promise<QueuedClaim[]>
+  /** All Pending ones, priority first (high to low), then age; or at most `limit` of those behind `after`. */
+  pending(page?: {after?: Pick<QueuedClaim, 'number' | 'spec'>; limit: number}): Promise<QueuedClaim[]>
   /** GPUs of all live claims of the user (rule 6). */
   gpusHeldBy(ownerId: string): Promise<number>
   countByPhase(): Promise<Partial<Record<ClaimPhase, number>>>

@@ -1,7 +1,7 @@
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
-import type {ClaimTable} from '../domain/ports.ts'
+import type {ClaimTable, QueuedClaim} from '../domain/ports.ts'
 import {Conditions, layoutOf, RecordTable} from './record-table.ts'
-import {booleanValue, type Sql} from './sql.ts'
+import {booleanValue, type Sql, type Value} from './sql.ts'
 
 const layout = layoutOf<Claim>({
   table: 'claims',
@@ -23,8 +23,25 @@ const layout = layoutOf<Claim>({
   fromColumns: row => ({spec: JSON.parse(row.spec as string)}),
 })
 
+/** A LIMIT that is none, in both dialects. */
+const everything = Number.MAX_SAFE_INTEGER
+
 export function claimTable(sql: Sql): ClaimTable {
   const table = new RecordTable({sql, layout})
+  const pendingWhere = async (condition: string, values: Value[], limit: number): Promise<QueuedClaim[]> => {
+    const rows = await sql.all(
+      `SELECT id, number, owner_id, created_at, spec FROM claims WHERE phase = 'Pending' ${condition}
+       ORDER BY priority DESC, number LIMIT ?`,
+      [...values, limit],
+    )
+    return rows.map(row => ({
+      id: row.id as string,
+      number: row.number as number,
+      ownerId: row.owner_id as string,
+      createdAt: row.created_at as string,
+      spec: JSON.parse(row.spec as string) as Claim['spec'],
+    }))
+  }
   return {
     insert: claim => table.insert(claim),
     save(claim) {
@@ -42,17 +59,13 @@ export function claimTable(sql: Sql): ClaimTable {
     },
     findByPrefix: (prefix, ownerId, limit) => table.findByPrefix(prefix, ownerId, limit),
     findLiveByName: (ownerId, name) => table.first('WHERE owner_id = ? AND name = ? AND live = 1', [ownerId, name]),
-    async pending() {
-      const rows = await sql.all(
-        `SELECT id, number, owner_id, created_at, spec FROM claims WHERE phase = 'Pending' ORDER BY priority DESC, number`,
-      )
-      return rows.map(row => ({
-        id: row.id as string,
-        number: row.number as number,
-        ownerId: row.owner_id as string,
-        createdAt: row.created_at as string,
-        spec: JSON.parse(row.spec as string) as Claim['spec'],
-      }))
+    async pending({after, limit} = {limit: everything}) {
+      if (!after) return pendingWhere('', [], limit)
+      // Two steps, because each is one walk along the index of the queue, and both at once are not.
+      const priority = after.spec.priority ?? 0
+      const same = await pendingWhere('AND priority = ? AND number > ?', [priority, after.number], limit)
+      if (same.length >= limit) return same
+      return [...same, ...(await pendingWhere('AND priority < ?', [priority], limit - same.length))]
     },
     async gpusHeldBy(ownerId) {
       const row = await sql.get(

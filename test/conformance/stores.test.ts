@@ -177,6 +177,11 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
 
     expect(queue.map(({id}) => id)).toEqual([high.id, next.id, low.id])
     expect(queue[0]).toEqual({id: high.id, number: high.number, ownerId, createdAt: at, spec: high.spec})
+    const paged = [...(await claims.pending({limit: 2}))]
+    while (paged.length < 3) paged.push(...(await claims.pending({after: paged.at(-1), limit: 1})))
+    expect(paged).toEqual(queue)
+    expect(await claims.pending({after: queue[0], limit: 2})).toEqual(queue.slice(1))
+    expect(await claims.pending({after: queue[2], limit: 2})).toEqual([])
     expect(await claims.gpusHeldBy(ownerId)).toBe(15)
     expect(await claims.gpusHeldBy(randomUUID())).toBe(0)
   })
