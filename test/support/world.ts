@@ -23,8 +23,6 @@ interface WorldOptions {
   settings?: Partial<ControllerSettings>
 }
 
-export type World = Awaited<ReturnType<typeof world>>
-
 export const peer = {address: '192.0.2.1', requestId: 'test'}
 
 export const secrets: Secrets = {
