@@ -19,6 +19,7 @@ const layout = layoutOf<Claim>({
     // Apart from the body, because the queue reads a hundred thousand of them and nothing else.
     spec: claim => JSON.stringify(claim.spec),
   },
+  fixed: ['owner_id', 'name', 'created_at', 'priority', 'gpu_count', 'spec'],
   toBody: ({spec: _, ...rest}) => rest,
   fromColumns: row => ({spec: JSON.parse(row.spec as string)}),
 })

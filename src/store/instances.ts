@@ -15,6 +15,7 @@ const layout = layoutOf<Instance>({
     name: instance => instance.name,
     status: instance => instance.status,
   },
+  fixed: ['claim_id', 'owner_id', 'name'],
 })
 
 const claimIsLive = 'EXISTS (SELECT 1 FROM claims WHERE claims.id = instances.claim_id AND claims.live = 1)'

@@ -17,6 +17,8 @@ interface Fields<T extends Identified> {
   kind: string
   columns: Record<string, (record: Unnumbered<T>) => Value>
   nameOf(record: Unnumbered<T>): string
+  /** Columns that stay as they were inserted: an update leaves them, and the indexes over them, alone. */
+  fixed?: readonly string[]
   /** The part of the record that the body keeps; all of it unless given. */
   toBody?(record: Unnumbered<T>): object
   /** What columns say that the body does not, or says no longer. */
@@ -24,7 +26,10 @@ interface Fields<T extends Identified> {
 }
 
 /** Fields with their statements, which are written once and not once per transaction. */
-export type Layout<T extends Identified> = Fields<T> & {statements: Statements}
+export type Layout<T extends Identified> = Fields<T> & {
+  statements: Statements
+  isUpdated: (column: string) => boolean
+}
 
 interface Statements {
   insert: string
@@ -47,7 +52,7 @@ export class RecordTable<T extends Identified> {
   /** Throws name_taken when a unique index refuses it. */
   async insert(record: Unnumbered<T>): Promise<T> {
     const rows = await this.#unique(record, () =>
-      this.#sql.write(this.#layout.statements.insert, [...this.#valuesOf(record), record.id]),
+      this.#sql.write(this.#layout.statements.insert, [...this.#valuesOf(record, () => true), record.id]),
     )
     return {...record, number: rows[0]!.number} as T
   }
@@ -117,9 +122,10 @@ export class RecordTable<T extends Identified> {
     return record
   }
 
-  #valuesOf(record: Unnumbered<T>): Value[] {
+  #valuesOf(record: Unnumbered<T>, wanted = this.#layout.isUpdated): Value[] {
     const {columns, toBody} = this.#layout
-    const values: Value[] = Object.values(columns).map(column => column(record))
+    const values: Value[] = []
+    for (const name in columns) if (wanted(name)) values.push(columns[name]!(record))
     values.push(JSON.stringify(toBody ? toBody(record) : record))
     return values
   }
@@ -155,12 +161,15 @@ export class Conditions {
 }
 
 export function layoutOf<T extends Identified>(fields: Fields<T>): Layout<T> {
-  const {table} = fields
+  const {table, fixed = []} = fields
+  const isUpdated = (column: string) => !fixed.includes(column)
   const names = [...Object.keys(fields.columns), 'body']
+  const changing = names.filter(isUpdated)
   const places = names.map(() => '?').join(', ')
-  const update = `UPDATE ${table} SET ${names.map(name => `${name} = ?`).join(', ')} WHERE id = ?`
+  const update = `UPDATE ${table} SET ${changing.map(name => `${name} = ?`).join(', ')} WHERE id = ?`
   return {
     ...fields,
+    isUpdated,
     statements: {
       insert: `INSERT INTO ${table} (${names.join(', ')}, id) VALUES (${places}, ?) RETURNING number`,
       update,
