@@ -64,6 +64,8 @@ export class QueueController {
       offers: () => planner.offers(),
       position: claimId => planner.position(claimId) ?? null,
       countAhead: claim => planner.countAhead(claim),
+      fits: spec => planner.fits(spec),
+      revision: () => planner.revision,
       isPossible: spec => planner.isPossible(spec),
       reservation: () => planner.reservation,
       isFrozen: () => this.#links.isFrozen(),

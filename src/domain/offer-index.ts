@@ -31,6 +31,13 @@ export class OfferIndex {
   readonly #families = new Map<string, Family>()
   readonly #places = new Map<string, {family: Family; free: number}>()
 
+  #revision = 0
+
+  /** Counts the changes. */
+  get revision(): number {
+    return this.#revision
+  }
+
   get size(): number {
     return this.#offers.size
   }
@@ -44,12 +51,14 @@ export class OfferIndex {
   }
 
   set(offer: Offer): void {
+    this.#revision++
     this.#unplace(offer.nodeId)
     this.#offers.set(offer.nodeId, offer)
     this.#place(offer)
   }
 
   delete(nodeId: string): void {
+    this.#revision++
     this.#unplace(nodeId)
     this.#offers.delete(nodeId)
   }
@@ -99,6 +108,7 @@ export class OfferIndex {
   take(nodeId: string, gpus: readonly OfferedGpu[], needs: Needs): void {
     const offer = this.#offers.get(nodeId)
     if (!offer) return
+    this.#revision++
     const taken = new Set(gpus.map(gpu => gpu.index))
     const place = this.#places.get(nodeId)
     this.#unplace(nodeId)

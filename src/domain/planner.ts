@@ -56,6 +56,15 @@ export class Planner {
     return this.#index.all()
   }
 
+  /** Another number whenever an offer is another one. */
+  get revision(): number {
+    return this.#index.revision
+  }
+
+  fits(spec: ClaimSpec): boolean {
+    return this.#index.find(spec, () => false) !== undefined
+  }
+
   isPossible(spec: ClaimSpec): boolean {
     return this.#index.isPossible(spec)
   }

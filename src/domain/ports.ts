@@ -298,6 +298,10 @@ export interface QueueView {
   position(claimId: string): number | null
   /** How many waiting claims a new one would stand behind. */
   countAhead(claim: {number: number; createdAtMs: number; spec: Claim['spec']}): number
+  /** Some node can hold it now. */
+  fits(spec: Claim['spec']): boolean
+  /** Another number whenever an offer is another one: what was made of the offers holds as long as it is the same. */
+  revision(): number
   /** Some node could hold it if it were empty. */
   isPossible(spec: Claim['spec']): boolean
   /** The node that is kept for the oldest blocked claim. */

@@ -13,11 +13,15 @@ import type {ServiceDependencies} from './dependencies.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {Services} from './services.ts'
 
+/** Shapes of claims whose reason for waiting is remembered. */
+const mostReasons = 1_000
+
 type Submission = InputOf<'claims.submit'>
 
 export class ClaimService {
   readonly #deps: ServiceDependencies
   readonly #nodeName: (reference: string, caller: Caller) => Promise<string>
+  #reasons = {revision: -1, texts: new Map<string, string>()}
 
   constructor(deps: ServiceDependencies, nodeName: (reference: string, caller: Caller) => Promise<string>) {
     this.#deps = deps
@@ -45,7 +49,8 @@ export class ClaimService {
     const spec: ClaimSpec =
       asked.node === undefined ? asked : {...asked, node: await this.#nodeName(asked.node, caller)}
     const bodyHash = secrets.sha256(stableText({spec: asked, noQueue, dryRun, extra}))
-    const repeated = await this.#repeated(store, caller, bodyHash)
+    // Before a check that the first request has passed, but this one might not. All others ask in their transaction.
+    const repeated = noQueue || dryRun ? await this.#repeated(store, caller, bodyHash) : undefined
     if (repeated) return repeated
     if (noQueue) this.#checkNow(spec)
     const made = {claimId: secrets.uuid(), instanceId: secrets.uuid()}
@@ -136,22 +141,32 @@ export class ClaimService {
     const ownerId = all && ownerSeen(caller) === undefined ? undefined : caller.id
     const phases = phase ? [phase] : live ? livePhases : undefined
     const found = await this.#deps.store.claims.list({ownerId, phases, name, limit: limit ?? 100, offset})
-    const reasons = new Map<string, string>()
-    return found.map(claim => this.#shown(claim, reasons))
+    return found.map(claim => this.#shown(claim))
   }
 
   /** With what is derived: the place in the queue, and why it waits. */
-  #shown(claim: Claim, reasons = new Map<string, string>()): Claim {
+  #shown(claim: Claim): Claim {
     if (claim.status.phase !== 'Pending') return claim
     const position = this.#deps.queue.position(claim.id)
-    const shape = shapeOf(claim.spec)
-    const known = reasons.get(shape) ?? this.#waitingReason(claim.spec)
-    reasons.set(shape, known)
-    const reason = claim.status.reason || known
+    const reason = claim.status.reason || this.#waitingReason(claim.spec)
     return {...claim, status: {...claim.status, position, reason}}
   }
 
+  /** Asking every node is remembered for claims of the same shape until an offer changes. */
   #waitingReason(spec: ClaimSpec): string {
+    const {queue} = this.#deps
+    if (queue.fits(spec)) return ''
+    const revision = queue.revision()
+    if (this.#reasons.revision !== revision || this.#reasons.texts.size >= mostReasons) {
+      this.#reasons = {revision, texts: new Map()}
+    }
+    const shape = shapeOf(spec)
+    const reason = this.#reasons.texts.get(shape) ?? this.#reasonNow(spec)
+    this.#reasons.texts.set(shape, reason)
+    return reason
+  }
+
+  #reasonNow(spec: ClaimSpec): string {
     const verdicts = explain(spec, this.#deps.queue.offers())
     if (verdicts.length === 0) return 'Unschedulable: there are no nodes'
     if (verdicts.some(({fits}) => fits)) return ''
