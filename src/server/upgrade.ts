@@ -5,6 +5,8 @@ interface Waiting {
   socket: Socket
   head: Buffer
   response: ServerResponse
+  /** Tells the request's end when the socket ends. */
+  over: () => void
 }
 
 /**
@@ -37,7 +39,7 @@ export class Upgrades {
       socket.off('close', over)
       socket.end(over)
     })
-    this.#waiting.set(request, {socket, head, response})
+    this.#waiting.set(request, {socket, head, response, over})
     route(request, response)
   }
 
@@ -45,11 +47,13 @@ export class Upgrades {
   take(request: IncomingMessage, protocol: string): {socket: Socket; head: Buffer} | undefined {
     const waiting = this.#waiting.get(request)
     if (!waiting || request.headers.upgrade?.toLowerCase() !== protocol) return undefined
-    const {socket, head, response} = waiting
+    const {socket, head, response, over} = waiting
     this.#waiting.delete(request)
     response.statusCode = 101
     response.removeAllListeners('finish')
     response.detachSocket(socket)
+    // The socket may live for months: it must not keep the request alive.
+    socket.off('close', over)
     response.emit('close')
     this.#taken.add(socket)
     socket.once('close', () => this.#taken.delete(socket))
