@@ -1,7 +1,7 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {problem} from '../domain/errors.ts'
 import type {Services} from '../domain/services/services.ts'
-import {accessCheck, addressOf, bearer, pathOf} from './auth.ts'
+import {accessCheck, addressOf, bearer} from './auth.ts'
 import type {MetricsRegistry} from './metrics.ts'
 
 interface PageParts {
@@ -29,11 +29,17 @@ export function addPages(app: FastifyInstance, {services, version, metricsRegist
 
   app.get('/openapi.json', async (_, reply) => reply.type('application/json').send(JSON.stringify(await getDocument())))
 
-  app.get('/swagger', (_, reply) => reply.redirect('/swagger/index.html'))
-  app.get('/swagger/*', async (request, reply) => {
+  const showPages = async (request: FastifyRequest, reply: FastifyReply) => {
     pages ??= Promise.all([import('./swagger.ts'), getDocument()]).then(([{swaggerPages}, made]) => swaggerPages(made))
     forward(await pages, request, reply)
-  })
+  }
+  // The page looks for its document beside itself, so it has one address only: `/swagger/`, with the slash.
+  const toPage = (_: FastifyRequest, reply: FastifyReply) => reply.redirect('/swagger/')
+  app.get('/swagger/index.html', toPage)
+  app.get('/swagger', (request, reply) =>
+    request.raw.url?.startsWith('/swagger/') ? showPages(request, reply) : toPage(request, reply),
+  )
+  app.get('/swagger/*', showPages)
 
   const check = accessCheck(services, bearer)
   app.get(
@@ -60,8 +66,6 @@ function forward(app: FastifyInstance, request: FastifyRequest, reply: FastifyRe
     if (value !== undefined && name !== 'cache-control') reply.raw.setHeader(name, value)
   }
   reply.hijack()
-  // The pages' own start is `/swagger/`; people and documents say `/swagger/index.html`.
-  if (pathOf(request) === '/swagger/index.html') request.raw.url = '/swagger/'
   app.routing(request.raw, reply.raw)
 }
 
