@@ -49,6 +49,8 @@ export interface UserTable {
   findByName(username: string): Promise<UserRecord | undefined>
   /** As find, and on a store with many writers the row stays locked until the transaction ends. */
   lock(id: string): Promise<UserRecord | undefined>
+  /** As lock, but others may hold it in this way at the same time: nobody changes or deletes the user meanwhile. */
+  share(id: string): Promise<UserRecord | undefined>
   list(): Promise<UserRecord[]>
   delete(id: string): Promise<void>
 }

@@ -4,6 +4,7 @@ import {type DialectWords, type Row, type Sql, UniqueViolation, type Value, Writ
 
 export const words: DialectWords = {
   forUpdate: ' FOR UPDATE',
+  forShare: ' FOR SHARE',
   settled: 'writer < pg_snapshot_xmin(pg_current_snapshot())',
 }
 

@@ -95,6 +95,10 @@ export class RecordTable<T extends Identified> {
     return this.first(`WHERE id = ?${this.#sql.words.forUpdate}`, [id])
   }
 
+  share(id: string): Promise<T | undefined> {
+    return this.first(`WHERE id = ?${this.#sql.words.forShare}`, [id])
+  }
+
   findByNumber(number: number): Promise<T | undefined> {
     if (!Number.isSafeInteger(number)) return Promise.resolve(undefined)
     return this.first('WHERE number = ?', [number])

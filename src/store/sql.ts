@@ -26,6 +26,8 @@ export interface Sql {
 export interface DialectWords {
   /** Appended to a SELECT: keeps the row as it is until the transaction ends, where others could change it. */
   forUpdate: string
+  /** The same, but several transactions may do so at once. */
+  forShare: string
   /** A condition of `events`: no row with a lower number can still appear. */
   settled: string
 }

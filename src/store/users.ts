@@ -17,6 +17,7 @@ export function userTable(sql: Sql): UserTable {
     find: id => table.find(id),
     findByName: username => table.first('WHERE name_key = ?', [nameKey(username)]),
     lock: id => table.lock(id),
+    share: id => table.share(id),
     list: () => table.many('ORDER BY number'),
     delete: id => table.delete(id),
   }

@@ -45,7 +45,7 @@ export class ClaimService {
     caller: Caller,
     extra: {remark?: string} = {},
   ): Promise<{claim: Claim; instance: Instance}> {
-    const {store, journal, secrets, wake} = this.#deps
+    const {store, journal, secrets, wake, clock} = this.#deps
     const spec: ClaimSpec =
       asked.node === undefined ? asked : {...asked, node: await this.#nodeName(asked.node, caller)}
     const bodyHash = secrets.sha256(stableText({spec: asked, noQueue, dryRun, extra}))
@@ -60,18 +60,24 @@ export class ClaimService {
       return {claim: {...draft.claim, number: 1}, instance: {...draft.instance, number: 1}}
     }
     const done = await journal.change(async (tx, record) => {
-      // The row lock: two submits of one user must not both see room, nor both miss their key.
-      const user = await tx.users.lock(caller.id)
+      const user = await this.#lockUser(tx, caller.id)
       const before = await this.#repeated(tx, caller, bodyHash)
       if (before) return before
+      if (caller.idempotencyKey !== undefined) {
+        // Before the name is looked at: the same request twice at once meets here, and the later one finds the claim.
+        const at = new Date(clock.now()).toISOString()
+        await tx.idempotency.insert({
+          ownerId: caller.id,
+          key: caller.idempotencyKey,
+          bodyHash,
+          resultId: made.claimId,
+          at,
+        })
+      }
       const allowed = await this.#checkAllowed(tx, user, spec)
       const draft = this.#draft(spec, allowed, await this.#name(tx, spec, allowed.id), made, extra)
       const claim = await tx.claims.insert(draft.claim)
       const instance = await tx.instances.insert(draft.instance)
-      if (caller.idempotencyKey !== undefined) {
-        const row = {ownerId: caller.id, key: caller.idempotencyKey, bodyHash, resultId: claim.id, at: claim.createdAt}
-        await tx.idempotency.insert(row)
-      }
       const words = `${caller.username} asks for ${gpuCount(spec)} GPUs to run ${spec.image}.`
       await record.event('claim', claim, 'Submitted', words, caller.username)
       await record.audit(caller, 'claims.submit', claim.id, {name: claim.name, image: spec.image, gpus: gpuCount(spec)})
@@ -79,6 +85,19 @@ export class ClaimService {
     })
     wake('queue', `claim:${done.claim.id}`)
     return done
+  }
+
+  /**
+   * Two submits of a user with a quota must not both see room, so they wait for each other until the COMMIT. Without a
+   * quota they need not: names and keys are kept single by unique indexes.
+   */
+  async #lockUser(tx: Tables, id: string): Promise<UserRecord | undefined> {
+    const known = await tx.users.find(id)
+    if (known?.gpuQuota !== null) return tx.users.lock(id)
+    const user = await tx.users.share(id)
+    // The quota came meanwhile. To lock now what others share could block both.
+    if (user && user.gpuQuota !== null) throw problem('changed_meanwhile', {kind: 'user', name: user.username})
+    return user
   }
 
   /** A finished claim is answered as it is. */

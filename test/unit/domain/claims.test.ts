@@ -22,6 +22,19 @@ describe.each(['sqlite', 'postgres'] as const)('submitting a claim on %s', store
     await expect(services.claims.submit({image: 'other'}, keyed)).rejects.toMatchObject({code: 'key_reused'})
   })
 
+  test('I3: who has no quota, whose submits do not wait for each other, gets one claim for one key and name as well', async () => {
+    const {services, admin} = await world({store})
+    const submit = (key: number) =>
+      services.claims.submit({image: 'cuda', name: `train-${key}`}, {...admin, idempotencyKey: `k${key}`})
+
+    const made = await Promise.all(Array.from({length: 48}, (_, index) => submit(index % 6)))
+
+    expect(new Set(made.map(({id}) => id)).size).toBe(6)
+    expect(await services.claims.list({}, admin)).toHaveLength(6)
+    const again = services.claims.submit({image: 'cuda', name: 'train-0'}, {...admin, idempotencyKey: 'another'})
+    await expect(again).rejects.toMatchObject({code: 'name_taken'})
+  })
+
   test('I9: of 20 submits at once the quota lets pass what it holds', async () => {
     const {services, makeUser} = await world({store})
     const bob = await makeUser('bob', {gpuQuota: 5})
