@@ -8,10 +8,14 @@ const shownParameters = new Set(
   stdout tail timestamps tty until`.split(/\s+/),
 )
 
-/** One line for each request when it is over, also for streams and for those whose caller went away. */
+/** One line for each request when it is over (of nodes only what failed, unless debugging), also for streams and for those whose caller went away. */
 export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
   const {asker} = request
-  logger.info(
+  // A fleet beats some thousand times a second: what a node does well is no news.
+  const isNode = asker !== undefined && 'name' in asker
+  const level = isNode && reply.raw.statusCode < 400 ? 'debug' : 'info'
+  if (!logger.isLevelEnabled(level)) return
+  logger[level](
     {
       requestId: request.id,
       method: request.method,
@@ -20,7 +24,7 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
       durationMs: Math.round(reply.elapsedTime),
       address: addressOf(request),
       ...(asker && 'username' in asker ? {user: asker.username} : {}),
-      ...(asker && 'name' in asker ? {node: asker.name} : {}),
+      ...(isNode ? {node: asker.name} : {}),
       ...(reply.raw.writableFinished || reply.raw.statusCode === 101 ? {} : {cut: true}),
     },
     'request',
