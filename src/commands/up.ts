@@ -32,6 +32,7 @@ export default class Up extends BaseCommand {
   async run(): Promise<UpOutput> {
     const {flags} = await this.parse(Up)
     const fleet = await import('../main/local-fleet.ts')
+    await fleet.checkAgentStart({runtime: flags.runtime, fakeGpus: flags['fake-gpus']})
     const server = await fleet.startServer({
       program: this.program,
       listen: flags.listen,
@@ -44,19 +45,32 @@ export default class Up extends BaseCommand {
     const agent = await fleet
       .startAgent({program: this.program, server: url, runtime: flags.runtime, fakeGpus: flags['fake-gpus']})
       .catch(async error => {
-        if (server.started) await fleet.stopLocalFleet(10_000)
+        if (server.started) {
+          await fleet.stopLocalFleet(10_000)
+          this.notice('The control server is ended again; its data stays.')
+        }
         throw error
       })
+    if (!server.started) this.#noteIdle(['listen', 'also-listen', 'ssh-port'], `control server (${url})`)
+    if (!agent.started) this.#noteIdle(['runtime', 'fake-gpus'], 'agent')
     const {status = '', name = '', code = '', runtime = ''} = agent.run.node ?? {}
     const output: UpOutput = {
       server: {url, urls: server.run.urls, pid: server.run.pid, started: server.started},
       node: {status, name, code, runtime, pid: agent.run.pid, started: agent.started},
       context: contextName,
-      password: server.password ?? null,
+      password: (await fleet.takeFirstPassword()) ?? null,
     }
     this.#print(output)
     if (!flags.detach) await this.#stay(output, fleet.stopLocalFleet)
     return output
+  }
+
+  /** Flags of a start that this call did not make. */
+  #noteIdle(names: string[], what: string): void {
+    const typed = new Set(this.argv.map(word => word.split('=')[0]))
+    const idle = names.map(name => `--${name}`).filter(flag => typed.has(flag))
+    if (idle.length === 0) return
+    this.notice(`The ${what} runs already; without effect: ${idle.join(', ')}. Run \`gpuctl down\` first.`)
   }
 
   #print({server, node, password}: UpOutput): void {
@@ -67,7 +81,7 @@ export default class Up extends BaseCommand {
       this.log(`  Node       this machine asks to join with code ${node.code}`)
       this.log(`  Next       gpuctl node approve ${node.code}`)
     } else if (node.status === 'refused') {
-      this.log('  Node       the server refuses this machine; see `gpuctl agent status`')
+      this.log('  Node       the server refuses this machine; `gpuctl agent status` says what to do')
     } else {
       this.log(`  Node       ${node.name} is ${node.status}`)
       this.log('  Next       gpuctl claim submit --image IMAGE --gpus 1 --wait')

@@ -44,8 +44,18 @@ export class LinkRefused extends Error {
   readonly body: string
 
   constructor(status: number, body: string) {
-    super(`The server refused the link with status ${status}${body && `: ${body.slice(0, 200)}`}`)
+    super(`The server refused the link with status ${status}${body && `: ${wordsOf(body).slice(0, 200)}`}`)
     this.status = status
     this.body = body
+  }
+}
+
+/** The sentence of an error envelope; what is no envelope as it is. */
+function wordsOf(body: string): string {
+  try {
+    const {message} = (JSON.parse(body) as {error?: {message?: unknown}}).error ?? {}
+    return typeof message === 'string' ? message : body
+  } catch {
+    return body
   }
 }

@@ -1,6 +1,6 @@
-import {spawn} from 'node:child_process'
-import {closeSync, openSync} from 'node:fs'
-import {readFile} from 'node:fs/promises'
+import {type ChildProcess, spawn} from 'node:child_process'
+import {closeSync, fstatSync, openSync} from 'node:fs'
+import {open} from 'node:fs/promises'
 import {setTimeout as pause} from 'node:timers/promises'
 import {ensurePrivateDirectory} from '../platform/files.ts'
 import {isRunning, type RunFile, readRunFile} from './run-file.ts'
@@ -21,6 +21,7 @@ export async function startInBackground<T>(options: {
 }): Promise<T> {
   await ensurePrivateDirectory(options.directory)
   const log = openSync(options.logPath, 'a', 0o600)
+  const logBefore = fstatSync(log).size
   const child = spawn(process.execPath, [options.program, ...options.args], {
     detached: true,
     stdio: ['ignore', log, log],
@@ -29,8 +30,10 @@ export async function startInBackground<T>(options: {
   closeSync(log)
   child.unref()
   let exit: string | undefined
+  let exitCode = 1
   child.once('exit', (code, signal) => {
     exit = signal ? `ended by ${signal}` : `exit code ${code}`
+    exitCode = code || 1
   })
   child.once('error', error => {
     exit = error.message
@@ -40,11 +43,25 @@ export async function startInBackground<T>(options: {
     const run = await readRunFile(options.directory)
     const answer = run?.pid === child.pid ? await options.ready(run as RunFile) : undefined
     if (answer !== undefined) return answer
-    if (exit) throw await startFailed(`It did not start (${exit}).`, options.logPath)
+    if (exit) throw await startFailed(`It did not start (${exit}).`, {...options, logBefore, exitCode})
     await pause(20)
   }
+  await endChild(child)
+  const waited = `It was not ready after ${options.withinMs / 1000} s and was ended.`
+  throw await startFailed(waited, {...options, logBefore, exitCode})
+}
+
+/** TERM, and KILL 5 s later: a child that is not ready may not hear TERM either. */
+async function endChild(child: ChildProcess): Promise<void> {
   child.kill('SIGTERM')
-  throw await startFailed(`It was not ready after ${options.withinMs / 1000} s and was ended.`, options.logPath)
+  const deadline = Date.now() + 5_000
+  while (child.exitCode === null && child.signalCode === null) {
+    if (Date.now() > deadline) {
+      child.kill('SIGKILL')
+      return
+    }
+    await pause(20)
+  }
 }
 
 /** TERM, and KILL after the grace. False: nothing was running. */
@@ -63,14 +80,28 @@ export async function stopInBackground(directory: string, graceMs: number): Prom
   return true
 }
 
-/** With what the program said of it last: its own error, if it has one. */
-async function startFailed(what: string, logPath: string): Promise<CannotStart> {
-  const lines = await lastLines(logPath)
-  const said = lines.split('\n').filter(line => /^(Error|Try this): /.test(line))
-  return new CannotStart([what, ...(said.length ? said : [lines])].join('\n'), `Its log is ${logPath}.`)
+/** With what the program said of it this time: its own error, if it has one, else the end of its log. */
+async function startFailed(
+  what: string,
+  {logPath, logBefore, exitCode}: {logPath: string; logBefore: number; exitCode: number},
+): Promise<CannotStart> {
+  const lines = (await readFrom(logPath, logBefore)).trimEnd().split('\n')
+  const said = lines.filter(line => line.startsWith('Error: ')).map(line => line.slice('Error: '.length))
+  const advice = lines.filter(line => line.startsWith('Try this: ')).map(line => line.slice('Try this: '.length))
+  const message = said.length > 0 ? said : [what, ...lines.slice(-15)]
+  return new CannotStart(message.join('\n'), [...advice, `Its log is ${logPath}.`].join(' '), {exitCode})
 }
 
-async function lastLines(path: string, count = 15): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  return text.trimEnd().split('\n').slice(-count).join('\n')
+/** At most the last 64 KiB of what was written behind `offset`. */
+async function readFrom(path: string, offset: number): Promise<string> {
+  const file = await open(path).catch(() => undefined)
+  if (!file) return ''
+  try {
+    const {size} = await file.stat()
+    const start = Math.max(offset, size - 65_536)
+    const {buffer, bytesRead} = await file.read(Buffer.alloc(Math.max(0, size - start)), 0, undefined, start)
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
 }

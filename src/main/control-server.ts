@@ -14,6 +14,7 @@ import {newId, sha256Hex} from '../platform/ids.ts'
 import {lockDirectory} from '../platform/lock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {Passwords} from '../platform/passwords.ts'
+import {type Rollback, withRollback} from '../platform/rollback.ts'
 import {Tokens} from '../platform/tokens.ts'
 import {KeyVault} from '../platform/vault.ts'
 import {createApp} from '../server/app.ts'
@@ -52,16 +53,20 @@ export interface RunningServer {
 /** Audience of the login tokens: a token of a node is none of them. */
 const audience = 'gpuctl'
 
-/** Puts the control server together and lets it listen. */
-export async function startControlServer(options: ControlServerOptions): Promise<RunningServer> {
+/** Puts the control server together and lets it listen. When that fails, what was opened is closed again. */
+export function startControlServer(options: ControlServerOptions): Promise<RunningServer> {
+  return withRollback(rollback => start(options, rollback))
+}
+
+async function start(options: ControlServerOptions, rollback: Rollback): Promise<RunningServer> {
   const {directory, logger, version, env = process.env} = options
   const startedAt = new Date().toISOString()
   await ensurePrivateDirectory(directory)
   const lock = await lockDirectory(directory)
-  const [store, keys] = await Promise.all([
-    openStore({at: options.database ?? join(directory, 'server.db'), onFatal: options.onFatal}),
-    loadServerSecrets(directory, env),
-  ])
+  rollback.add('lock', () => lock.release())
+  const opening = openStore({at: options.database ?? join(directory, 'server.db'), onFatal: options.onFatal})
+  rollback.add('store', async () => (await opening.catch(() => undefined))?.close())
+  const [store, keys] = await Promise.all([opening, loadServerSecrets(directory, env)])
   const serverId = await ownId(store)
   const clock = systemClock
   const memory = new FleetMemory({clock})
@@ -105,6 +110,8 @@ export async function startControlServer(options: ControlServerOptions): Promise
   const {password} = await prepareFirstStart({store, services, passwords, directory, env, exposed: options.exposed})
   memory.restore(await store.nodes.listBeats())
   const maintenance = maintainEverySecond(services, logger)
+  rollback.add('maintenance', () => maintenance.stop())
+  rollback.add('controllers', () => controllers.stop())
   await controllers.start()
   const app = await createApp({
     ...{services, logger, version},
@@ -116,6 +123,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
       )
     },
   })
+  rollback.add('app', () => app.close())
   const bound = await listen(app, options.addresses, options.tls)
   const urls = bound.map(
     ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,

@@ -1,10 +1,11 @@
 import {readFile, rm} from 'node:fs/promises'
 import {get} from 'node:http'
 import {join} from 'node:path'
+import {systemClock} from '../platform/clock.ts'
 import {readSecretFile} from '../platform/files.ts'
 import {startInBackground, stopInBackground} from './background.ts'
 import {type RunFile, readRunFile} from './run-file.ts'
-import {type Directories, findDirectories} from './settings.ts'
+import {CannotStart, type Directories, FlagError, findDirectories} from './settings.ts'
 
 /** Folder names under the data directory, and the files in it that other commands on this machine read. */
 export const serverFolder = 'server'
@@ -14,6 +15,8 @@ export const firstPasswordFile = 'first-admin-password'
 
 /** A cold start with a large store takes seconds; more than this is a failure. */
 const readyWithinMs = 60_000
+/** An agent polls each second; one that brought a join token is given so long before its code is shown. */
+const admittedWithinMs = 5_000
 
 export interface ServerStart {
   /** Path of bin/run.js. */
@@ -46,8 +49,38 @@ export function agentDirectory(directories: Directories = findDirectories()): st
   return join(directories.data, agentFolder)
 }
 
+/**
+ * What `up` asks before it starts anything: that the flags of the agent can be meant so, and that the engine answers that
+ * was named. (An agent by itself takes a named engine that is down: after a boot it may come first.)
+ */
+export async function checkAgentStart({runtime, fakeGpus}: {runtime?: string; fakeGpus?: string}): Promise<void> {
+  if (await readRunFile(agentDirectory())) return
+  await checkFakeGpus(fakeGpus)
+  if (runtime !== 'docker') return
+  const {runtimeDrivers} = await import('../runtime/registry.ts')
+  const engine = await runtimeDrivers.docker({serverId: '', stateDirectory: '', clock: systemClock})
+  const reason = await engine.unavailable()
+  await engine.close()
+  if (reason === undefined) return
+  throw new CannotStart(
+    `No Docker Engine answers: ${reason}`,
+    'Start Docker, or name its socket by DOCKER_HOST=unix://…, or use --runtime process. Nothing was started.',
+  )
+}
+
+/** Throws FlagError when simulated cards are asked for in words that say none. */
+export async function checkFakeGpus(fakeGpus: string | undefined): Promise<void> {
+  if (fakeGpus === undefined) return
+  const {parseFakeGpus} = await import('../metrics/fake-gpus.ts')
+  try {
+    parseFakeGpus(fakeGpus)
+  } catch (error) {
+    throw new FlagError(`--fake-gpus: ${(error as Error).message}`)
+  }
+}
+
 /** Starts the server in the background unless it runs already; resolves when it answers. */
-export async function startServer(options: ServerStart): Promise<{run: RunFile; started: boolean; password?: string}> {
+export async function startServer(options: ServerStart): Promise<{run: RunFile; started: boolean}> {
   const directory = serverDirectory(options.data)
   const running = await readRunFile(directory)
   if (running) return {run: running, started: false}
@@ -67,7 +100,7 @@ export async function startServer(options: ServerStart): Promise<{run: RunFile; 
     withinMs: readyWithinMs,
     ready: async found => ((await answers(found.urls[0] ?? '')) ? found : undefined),
   })
-  return {run, started: true, password: await takeFirstPassword(options.data)}
+  return {run, started: true}
 }
 
 /** The random password of the first start, once: reading it removes it. */
@@ -88,6 +121,8 @@ export async function startAgent(options: AgentStart): Promise<{run: RunFile; st
   const directory = agentDirectory()
   const running = await readRunFile(directory)
   if (running) return {run: running, started: false}
+  await checkFakeGpus(options.fakeGpus)
+  const startedMs = performance.now()
   const args = ['agent', 'start', '--server', options.server]
   if (options.runtime) args.push('--runtime', options.runtime)
   if (options.fakeGpus) args.push('--fake-gpus', options.fakeGpus)
@@ -100,7 +135,11 @@ export async function startAgent(options: AgentStart): Promise<{run: RunFile; st
     directory,
     logPath: join(directory, 'agent.log'),
     withinMs: readyWithinMs,
-    ready: async found => (found.node?.code || isSettled(found.node?.status) ? found : undefined),
+    // A join token may admit the machine at once: then its code is nothing to show.
+    ready: async found => {
+      const mayBeAdmitted = options.joinTokenFile !== undefined && performance.now() - startedMs < admittedWithinMs
+      return isSettled(found.node?.status) || (found.node?.code && !mayBeAdmitted) ? found : undefined
+    },
   })
   return {run, started: true}
 }

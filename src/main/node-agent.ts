@@ -14,7 +14,7 @@ import {type Clock, systemClock} from '../platform/clock.ts'
 import {exec} from '../platform/exec.ts'
 import {ensurePrivateDirectory, readSecretFile, writeSecretFile} from '../platform/files.ts'
 import {randomSecret} from '../platform/ids.ts'
-import {lockDirectory} from '../platform/lock.ts'
+import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
 import {joinTransport} from './join-transport.ts'
@@ -53,7 +53,11 @@ export interface RunningAgent {
 export async function startNodeAgent(options: NodeAgentOptions): Promise<RunningAgent> {
   const {directory, server, logger, version, signal, clock = systemClock} = options
   await ensurePrivateDirectory(directory)
-  const lock = await lockDirectory(directory)
+  const lock = await lockDirectory(directory).catch(error => {
+    if (!(error instanceof DirectoryLocked)) throw error
+    const hint = 'An agent runs here already: see `gpuctl agent status`, end it with `gpuctl agent stop`.'
+    throw new CannotStart(error.message, hint, {cause: error})
+  })
   const transport = await joinTransport(server, signal)
   const machineKey = await readMachineKey(directory)
   const gpus = await detectCollector({

@@ -1,9 +1,10 @@
 import {join} from 'node:path'
 import {readSecretFile} from '../platform/files.ts'
 import {createLogger} from '../platform/logger.ts'
-import {agentDirectory} from './local-fleet.ts'
+import {agentDirectory, checkFakeGpus} from './local-fleet.ts'
 import {startNodeAgent} from './node-agent.ts'
 import {type RunFile, removeRunFile, writeRunFile} from './run-file.ts'
+import {FlagError} from './settings.ts'
 
 export interface AgentFlags {
   server: string
@@ -21,6 +22,7 @@ export interface AgentFlags {
  */
 export async function runAgent(flags: AgentFlags, version: string, say: (line: string) => void): Promise<void> {
   process.umask(0o077)
+  await checkFakeGpus(flags.fakeGpus)
   const directory = agentDirectory()
   const logger = createLogger({level: flags.verbose ? 'debug' : 'info'})
   const stopping = new AbortController()
@@ -53,7 +55,7 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
   try {
     const agent = await startNodeAgent({
       ...flags,
-      joinToken: flags.joinTokenFile ? (await readSecretFile(flags.joinTokenFile)).trim() : undefined,
+      joinToken: flags.joinTokenFile ? await readJoinToken(flags.joinTokenFile) : undefined,
       ...{directory, version, logger, signal: stopping.signal},
       onJoin: {
         code(code, expiresAt) {
@@ -68,10 +70,11 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
       },
       onLink(state, detail, name) {
         const status = ({up: 'online', refused: 'refused'} as const)[state as 'up'] ?? 'connecting'
+        // While a refused machine dials again it stays refused: who looks in between must not take it for one that comes.
+        if (state === 'connecting' && node.status === 'refused') return
         tell({status, name, detail, code: ''})
         if (state === 'up') say(`Online as ${name}.`)
-        if (state === 'refused')
-          say(`The server refuses this machine: ${detail} Its identity is ${join(directory, 'identity.json')}.`)
+        if (state === 'refused') say(`The server refuses this machine: ${detail}\n${wayBackIn(directory)}`)
         if (state === 'down') say(`The link is down (${detail}); trying again. Containers run on.`)
       },
     })
@@ -84,4 +87,16 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
     await writing
     await removeRunFile(directory)
   }
+}
+
+/** What a person does about a machine whose node was deleted, or whose key was revoked. */
+export function wayBackIn(directory: string): string {
+  return `The node was deleted there, or its key was revoked. To join anew: gpuctl agent stop, remove ${join(directory, 'identity.json')}, and start the agent again. Containers that it had run on; find them with \`docker ps --filter label=gpuctl.node\`.`
+}
+
+async function readJoinToken(path: string): Promise<string> {
+  const text = await readSecretFile(path).catch((error: Error) => {
+    throw new FlagError(`--join-token-file: ${error.message}`)
+  })
+  return text.trim()
 }

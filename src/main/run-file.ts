@@ -28,7 +28,10 @@ export async function writeRunFile(directory: string, content: Omit<RunFile, 'pi
   await writeFileAtomic(join(directory, fileName), `${JSON.stringify(own)}\n`, {mode: 0o600})
 }
 
+/** Removes this process's own file; one of another process that runs in the same directory stays. */
 export async function removeRunFile(directory: string): Promise<void> {
+  const run = await readRunFile(directory)
+  if (run && run.pid !== process.pid) return
   await rm(join(directory, fileName), {force: true})
 }
 

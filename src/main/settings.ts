@@ -24,16 +24,18 @@ export class FlagError extends RangeError {
   readonly oclif = {exit: 2}
 }
 
-/** The program cannot start here; `hint` says what to do. */
+/** The program cannot start here; `hint` says what to do. Exit 1 unless said. */
 export class CannotStart extends Error {
   override name = 'CannotStart'
+  readonly oclif: {exit: number}
 
   constructor(
     message: string,
     readonly hint: string,
-    options?: ErrorOptions,
+    {exitCode = 1, ...options}: ErrorOptions & {exitCode?: number} = {},
   ) {
     super(message, options)
+    this.oclif = {exit: exitCode}
   }
 }
 

@@ -1,4 +1,6 @@
-import {describe, expect, test} from 'vitest'
+import {once} from 'node:events'
+import {type AddressInfo, createServer} from 'node:net'
+import {describe, expect, onTestFinished, test} from 'vitest'
 import {sharedDocker} from '../support/docker.ts'
 import {operator} from '../support/gpuctl.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
@@ -82,6 +84,37 @@ describe.each(['docker', 'process'] as const)('the main job on %s', runtime => {
       status: {exitCode: 7},
     })
     if (runtime === 'docker') await removeContainers()
+  })
+})
+
+test('`up` that cannot start says why, leaves nothing behind, and keeps the first password for the start that works', async () => {
+  const someone = await operator()
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  onTestFinished(() => void taken.close())
+  const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`
+  const up = ['up', '--detach', '--runtime', 'process']
+
+  expect(await someone.run([...up, '--fake-gpus', 'foo'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--fake-gpus: "foo"'),
+  })
+  expect(await someone.run(['server', 'logs'])).toMatchObject({code: 0, stdout: ''})
+  const refused = await someone.run([...up, '--listen', address], {withinMs: 20_000})
+  expect(refused).toMatchObject({code: 1, stderr: expect.stringContaining(`${address} is taken by another program`)})
+  const {password} = await someone.json<{password: string}>([...up, '--listen', '127.0.0.1:0', '--fake-gpus', '1'])
+  expect(password).toMatch(/.{12,}/)
+
+  // A second agent in the same folder goes, and does not take the first one's traces along.
+  const server = await someone.json<{urls: [string]}>(['server', 'status'])
+  expect(await someone.run(['agent', 'start', '--server', server.urls[0]])).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/in use by process \d+\.\nTry this: .*agent status/),
+  })
+  expect(await someone.run(['agent', 'status'])).toMatchObject({code: 0, stdout: expect.stringContaining('joining')})
+  expect(await someone.run([...up, '--fake-gpus', '4'])).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('without effect: --runtime, --fake-gpus'),
   })
 })
 

@@ -31,6 +31,10 @@ export default class AgentStatus extends BaseCommand {
     this.log(`Server     ${run.urls[0] ?? ''}`)
     if (code) this.log(`Code       ${code}   (gpuctl node approve ${code})`)
     if (detail) this.log(`Detail     ${detail}`)
+    if (status === 'refused') {
+      const {wayBackIn} = await import('../../main/run-agent.ts')
+      this.log(wayBackIn(agentDirectory()))
+    }
     return {running: true, pid: run.pid, server: run.urls[0] ?? '', status, name, code, detail, runtime}
   }
 }

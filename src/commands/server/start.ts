@@ -41,8 +41,9 @@ export default class ServerStart extends BaseCommand {
       sshPort: flags['ssh-port'],
     }
     if (flags.detach) {
-      const {startServer} = await import('../../main/local-fleet.ts')
-      const {run, started, password} = await startServer({...options, program: this.program})
+      const {startServer, takeFirstPassword} = await import('../../main/local-fleet.ts')
+      const {run, started} = await startServer({...options, program: this.program})
+      const password = await takeFirstPassword(flags.data)
       this.log(
         `${started ? 'The control server runs' : 'The control server already runs'} at ${run.urls.join(', ')} (pid ${run.pid}).`,
       )

@@ -7,6 +7,7 @@ import {setImmediate as turn} from 'node:timers/promises'
 import {afterEach, describe, expect, test} from 'vitest'
 import {openLink} from '../../../src/link/agent-end.ts'
 import {linkPair} from '../../../src/link/in-process.ts'
+import {LinkRefused} from '../../../src/link/link-error.ts'
 import {type AgentHandler, CallProblem, createAgentRouter} from '../../../src/link/routes.ts'
 import {acceptLink, type ServerLink} from '../../../src/link/server-end.ts'
 import {ManualClock} from '../../../src/platform/clock.ts'
@@ -283,6 +284,15 @@ test('a wrong token is refused with status and words', async () => {
     status: 401,
     body: 'No entry.',
   })
+})
+
+test('of an error envelope the refusal shows the sentence; other words as they are', () => {
+  const body = JSON.stringify({error: {code: 'token_invalid', message: 'The token is not valid here.'}})
+
+  expect(new LinkRefused(401, body).message).toBe(
+    'The server refused the link with status 401: The token is not valid here.',
+  )
+  expect(new LinkRefused(403, 'No entry.').message).toBe('The server refused the link with status 403: No entry.')
 })
 
 test('the reason of a close reaches the agent', async () => {
