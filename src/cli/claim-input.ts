@@ -90,6 +90,14 @@ export function commandOf(words: readonly string[], argv: readonly string[]): st
   return [...words]
 }
 
+/** As `commandOf`, where one word before `--` is a name. */
+export function nameAndCommand(words: readonly string[], argv: readonly string[]): {name?: string; command: string[]} {
+  const dashes = argv.indexOf('--')
+  const behind = dashes < 0 ? 0 : argv.length - dashes - 1
+  const hasName = words.length > behind
+  return {name: hasName ? words[0] : undefined, command: commandOf(hasName ? words.slice(1) : words, argv)}
+}
+
 function readGpus(flags: ClaimFlags, inFile: ClaimSpec['gpus']): ClaimSpec['gpus'] {
   const {gpus: count, 'gpu-model': model, vram: minMemoryMiB} = flags
   if (count === undefined && model === undefined && minMemoryMiB === undefined) return inFile
@@ -125,7 +133,15 @@ function readVariables(words: readonly string[] = []): Record<string, string> {
     const value = process.env[word]
     return value === undefined ? [] : [`${word}=${value}`]
   })
-  return readPairs(complete, '--env') ?? {}
+  const variables = readPairs(complete, '--env') ?? {}
+  for (const name of Object.keys(variables)) {
+    if (/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name)) continue
+    throw usageError(
+      `--env: ${name} is no name of a variable.`,
+      'It begins with a letter or _, and takes digits after it.',
+    )
+  }
+  return variables
 }
 
 async function readEnvFile(path: string | undefined): Promise<Record<string, string>> {

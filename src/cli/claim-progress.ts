@@ -29,7 +29,7 @@ export function followClaim(
         explainedAt = performance.now()
         verdict = (await client.call('claims.explain', {id}, {signal})).verdict
       }
-      return `${name} waits: ${verdict || status.reason || 'in the queue'}`
+      return `${name} is queued: ${status.reason && verdict.startsWith('It fits') ? status.reason : verdict || status.reason || 'it waits its turn'}`
     },
     goOn: `gpuctl claim wait ${id} --for ${until}`,
     timeoutMs,

@@ -33,7 +33,7 @@ export function describeError(error: unknown): ErrorReport {
     return {...plain, code: 'interrupted', message: 'Interrupted.', exitCode: exitCode.interrupted}
   }
   const {message = String(error), oclif, parse, hint} = error as OclifError
-  if (parse !== undefined) {
+  if (parse !== undefined || message.startsWith('Parsing --')) {
     return {
       ...plain,
       code: 'usage',
@@ -45,13 +45,26 @@ export function describeError(error: unknown): ErrorReport {
   return {...plain, code: 'failed', message, hint: hint ?? '', exitCode: oclif?.exit ?? exitCode.failure}
 }
 
-/** What oclif's parser writes around a message: where it was parsing, and a pointer to the help. */
+/** What oclif's parser says, in our words: without where it was parsing, its notes on flags, and a pointer to the help. */
 function withoutParserWords(message: string): string {
-  const lines = message.replace(/^Parsing --\S+ \s*/, '').split('\n')
-  return lines
+  const [, flag = '', said = message] = /^Parsing (--\S+)\s+([\s\S]*)$/.exec(message) ?? []
+  const lines = said
+    .split('\n')
     .map(line => line.trim())
-    .filter(line => line !== '' && !/^See more help/i.test(line))
-    .join(' ')
+    .filter(
+      line =>
+        line !== '' &&
+        !/^(See more help|Note: --|Alternatively, you can use "--"|The following errors? occurred)/i.test(line),
+    )
+  const [first = '', ...others] = lines
+  if (/^Missing \d+ required args?/.test(first)) {
+    const names = others.map(line =>
+      line.replace(/^(\S+)\s*(.*)$/, (_, name, what) => `${name.toUpperCase()} (${what})`),
+    )
+    return `${names.join(' and ')} ${names.length === 1 ? 'is' : 'are'} missing.`
+  }
+  const text = lines.join(' ').replace(/Missing required flag (\S+)/g, '--$1 is missing.')
+  return flag === '' || text.startsWith('--') ? text : `${flag}: ${text}`
 }
 
 interface OclifError {

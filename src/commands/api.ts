@@ -1,11 +1,13 @@
 import {readFile} from 'node:fs/promises'
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {usageError} from '../cli/failure.ts'
+import {exitCode} from '../cli/exit-codes.ts'
+import {Failure, usageError} from '../cli/failure.ts'
 import {write} from '../cli/output/machine.ts'
 import {escapeJson} from '../cli/output/safe.ts'
 import {readStdin} from '../cli/prompt.ts'
 import {isTerminal} from '../cli/terminal.ts'
+import {ApiError} from '../client/api-error.ts'
 import {apiPrefix} from '../contract/routes.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
@@ -51,7 +53,9 @@ export default class Api extends BaseCommand {
     const isBodyless = args.method === 'GET' || args.method === 'DELETE'
     const body = await readBody(flags['body-file'], isBodyless ? {} : fields)
     const path = `${args.path.startsWith('/') ? '' : `${apiPrefix}/`}${args.path}${isBodyless ? queryOf(args.path, fields) : ''}`
-    const answer = await this.client(flags).open({method: args.method, path, body, isStream: true})
+    const answer = await this.client(flags)
+      .open({method: args.method, path, body, isStream: true})
+      .catch(withWayIn(args.path))
     if (flags.include) {
       await write(process.stdout, `HTTP ${answer.statusCode}\n`)
       for (const [name, value] of Object.entries(answer.headers))
@@ -63,6 +67,16 @@ export default class Api extends BaseCommand {
     }
     if (isTerminal(process.stdout)) await write(process.stdout, '\n')
     return undefined
+  }
+}
+
+/** `/nodes` is asked for at the root, where other APIs of the server have their paths; most mean the native one. */
+function withWayIn(path: string): (error: unknown) => never {
+  return error => {
+    const isLost = error instanceof ApiError && error.code === 'route_unknown' && path.startsWith('/')
+    if (!isLost || path.startsWith(apiPrefix)) throw error
+    const hint = `Without the slash it stands under ${apiPrefix}: \`gpuctl api … ${path.slice(1)}\`. ${error.hint}`
+    throw new Failure(error.code, error.message, {hint, exitCode: exitCode.notFound, details: error.details})
   }
 }
 

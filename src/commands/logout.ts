@@ -18,7 +18,12 @@ export default class Logout extends BaseCommand {
 
   async run(): Promise<LogoutOutput> {
     const {flags} = await this.parse(Logout)
-    const {server, context} = this.choose(flags)
+    const choice = this.choose(flags)
+    const {server, context} = choice
+    if ((await this.findToken(choice)) === undefined) {
+      this.say(`Nobody is logged in to ${server} here.`)
+      return {server, context: context?.name ?? null, revoked: false}
+    }
     const client = this.client(flags)
     let revoked = false
     try {

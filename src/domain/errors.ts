@@ -55,13 +55,13 @@ const catalogue = {
   instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
   instance_not_running: [
     'Instance {name} is {status}, not running.',
-    'Wait for it with `gpuctl wait instance/{name} --for running`.',
+    'See why with `gpuctl instance get {name}`; a stopped one starts with `gpuctl instance start {name}`.',
   ],
   node_not_pending: [
     'Node {name} is {status}; it does not wait for approval.',
     'See it with `gpuctl node get {name}`.',
   ],
-  node_busy: ['Node {name} runs {count} claims.', 'Cancel them first, or confirm with the node’s name.'],
+  node_busy: ['Work runs on node {name}: {count}.', 'Cancel it first, or give the node’s name: --confirm {name}.'],
   last_admin: ['{name} is the last super administrator.', 'Make another user super_admin first.'],
   key_reused: ['The Idempotency-Key was used for another request.', 'Use a new key for a new request.'],
   too_many: ['Too many {what}.', 'Try again in {seconds} s.'],

@@ -162,3 +162,56 @@ test('a token of the environment does not go to a server that only a checkout na
   expect(asked).toEqual([])
   expect(await run(['node', 'list', '--server', url], {cwd: home})).toMatchObject({code: 0})
 })
+
+test('what is missing or cannot be read is named in one line, whatever command and type it is', async () => {
+  const {run, asked} = await person({})
+  const said = async (...words: string[]) => {
+    const {code, stderr} = await run(words)
+    return `${code} ${stderr.split('\n')[0]}`
+  }
+
+  expect(await said('node', 'approve')).toBe('2 Error: NODE (code, id or name) is missing.')
+  expect(await said('api')).toMatch(/^2 Error: METHOD \(.*\) and PATH \(path on the server\) are missing\.$/)
+  expect(await said('wait', 'claim/a')).toBe('2 Error: --for is missing.')
+  expect(await said('claim', 'submit', '--gpus', 'x')).toBe('2 Error: --gpus: Expected an integer but received: x')
+  expect(await said('claim', 'submit', '--image', 'a', '-e', '1=2')).toBe('2 Error: --env: 1 is no name of a variable.')
+  expect(asked).toEqual([])
+})
+
+test('an instance takes its name as argument, a token by argument or flag', async () => {
+  const made = {
+    id: 'i-1',
+    name: 'dev',
+    status: 'creating',
+    claimId: 'c-1',
+    secret: 's',
+    scopes: ['read'],
+    expiresAt: null,
+  }
+  const {run, asked} = await person({'POST /instances': made, 'POST /tokens': made})
+
+  await run(['instance', 'create', 'dev', '--image', 'cuda', '--spec', 'small', '--', 'sleep', '9'])
+  await run(['instance', 'create', '--image', 'cuda', '--spec', 'small', '--name', 'dev', '--', 'sleep', '9'])
+  await run(['token', 'create', 'ci'])
+  await run(['token', 'create', '--name', 'ci'])
+
+  expect(asked[0]?.body).toEqual({name: 'dev', image: 'cuda', spec: 'small', command: ['sleep', '9']})
+  expect(asked[1]?.body).toEqual(asked[0]?.body)
+  expect(asked[2]?.body).toEqual({name: 'ci'})
+  expect(asked[3]?.body).toEqual(asked[2]?.body)
+  expect(await run(['instance', 'create', 'a', 'b', '--image', 'cuda', '--spec', 'small'])).toMatchObject({code: 2})
+})
+
+test('`api GET /nowhere` says how the native API is reached; `logout` of nobody says so', async () => {
+  const {run} = await person({'GET /nodes': [node]})
+  const other = await nativeServer({})
+
+  expect(await run(['api', 'GET', 'nodes'])).toMatchObject({code: 0})
+  expect(await run(['api', 'GET', '/nowhere'])).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('Without the slash'),
+  })
+  const nobody = await operator({GPUCTL_SERVER: other.url})
+  expect(await nobody.run(['logout'])).toMatchObject({code: 0, stdout: expect.stringContaining('Nobody is logged in')})
+  expect(other.asked).toEqual([])
+})

@@ -1,6 +1,6 @@
-import {Flags} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
-import {claimFlags, commandOf, readClaim} from '../../cli/claim-input.ts'
+import {claimFlags, nameAndCommand, readClaim} from '../../cli/claim-input.ts'
 import {followClaim} from '../../cli/claim-progress.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
@@ -9,9 +9,10 @@ const {name, node, env, label, restart} = claimFlags
 export default class InstanceCreate extends BaseCommand {
   static override summary = 'Create an instance from an image and a spec of the catalogue.'
   static override examples = [
-    '<%= config.bin %> instance create --image cuda --spec small --name dev',
+    '<%= config.bin %> instance create dev --image cuda --spec small',
     '<%= config.bin %> instance create --image cuda --spec small --wait -- sleep infinity',
   ]
+  static override args = {name: Args.string({description: 'name of the instance; made up unless given'})}
   static override strict = false
   static override flags = {
     ...{name, node, env, label, restart, 'env-file': claimFlags['env-file']},
@@ -24,7 +25,8 @@ export default class InstanceCreate extends BaseCommand {
   async run(): Promise<Instance> {
     const {flags, argv} = await this.parse(InstanceCreate)
     const {image, spec, remark} = flags
-    const wanted = await readClaim(flags, commandOf(argv as string[], this.argv))
+    const {name: typed, command} = nameAndCommand(argv as string[], this.argv)
+    const wanted = await readClaim({...flags, name: typed ?? flags.name}, command)
     const client = this.client(flags)
     const created = await client.call('instances.create', {...wanted, image, spec, remark})
     if (flags.wait)

@@ -18,6 +18,8 @@ export default class NodeDelete extends BaseCommand {
     if (flags.confirm === undefined) await this.consent(`Forget node ${args.node}? It must join anew.`, flags)
     const done = await this.client(flags).call('nodes.delete', {id: args.node, confirm: flags.confirm})
     this.say(`${args.node} is forgotten; its key is revoked.`, {id: args.node, name: args.node})
+    if (flags.confirm !== undefined)
+      this.notice('Its claims have failed, but what ran on the machine runs on: end it there by hand.')
     return done
   }
 }

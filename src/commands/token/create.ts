@@ -1,5 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {usageError} from '../../cli/failure.ts'
 import {durationFlag} from '../../cli/units.ts'
 import type {OutputOf} from '../../contract/contract.ts'
 
@@ -9,8 +10,9 @@ export default class TokenCreate extends BaseCommand {
     '<%= config.bin %> token create ci --ttl 90d',
     '<%= config.bin %> token create dashboard --scope read -o json',
   ]
-  static override args = {name: Args.string({description: 'name of the token', required: true})}
+  static override args = {name: Args.string({description: 'name of the token'})}
   static override flags = {
+    name: Flags.string({description: 'name of the token, as the argument'}),
     scope: Flags.option({
       description: 'what it may do; both unless given',
       options: ['read', 'write'] as const,
@@ -21,8 +23,10 @@ export default class TokenCreate extends BaseCommand {
 
   async run(): Promise<OutputOf<'tokens.create'>> {
     const {args, flags} = await this.parse(TokenCreate)
+    const name = args.name ?? flags.name
+    if (name === undefined) throw usageError('NAME (name of the token) is missing.', 'See it with --help.')
     const token = await this.client(flags).call('tokens.create', {
-      name: args.name,
+      name,
       scopes: flags.scope,
       ttlSeconds: flags.ttl === undefined ? undefined : Math.round(flags.ttl / 1000),
     })
