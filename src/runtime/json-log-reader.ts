@@ -30,17 +30,21 @@ export async function* readJsonLog(
 ): AsyncGenerator<LogChunk> {
   const wanted = selector(options)
   let first = 0
+  // Lines that are written while the tail is read belong to it only when following.
+  let end = Number.POSITIVE_INFINITY
   if (options.tail !== undefined) {
     const counter = new LineCounter()
     for await (const batch of records(source, false, signal)) for (const record of batch) counter.lineOf(record)
     first = counter.lines - options.tail
+    if (!options.follow) end = counter.lines
   }
   const counter = new LineCounter()
   const packer = new ChunkPacker(options.timestamps)
   for await (const batch of records(source, options.follow, signal)) {
     for (const record of batch) {
-      if (counter.lineOf(record) < first) continue
-      const verdict = wanted(record)
+      const line = counter.lineOf(record)
+      if (line < first) continue
+      const verdict = line >= end ? 'end' : wanted(record)
       if (verdict === 'skip') continue
       const full = verdict === 'end' ? packer.take() : packer.add(record)
       if (full) yield full
