@@ -15,6 +15,12 @@ export interface JoinProgress {
   waiting(reason: string): void
 }
 
+/** Where a request that waits is kept, so that an agent that is started again goes on with the code it has shown. */
+export interface KeptRequest {
+  load(): Promise<JoinReply | undefined>
+  save(reply: JoinReply): Promise<void>
+}
+
 /** Between two requests: a code that was refused is not asked for anew at once. */
 const askAgainMs = 5_000
 /** Bounds of the pause between two polls, whatever the server says. */
@@ -33,13 +39,16 @@ export class JoinRefused extends Error {
 export async function join(
   server: string,
   request: JoinRequest,
-  deps: {transport: JoinTransport; clock: Clock; signal: AbortSignal; progress: JoinProgress},
+  deps: {transport: JoinTransport; clock: Clock; signal: AbortSignal; progress: JoinProgress; kept?: KeptRequest},
 ): Promise<Identity> {
-  const {transport, clock, signal, progress} = deps
+  const {transport, clock, signal, progress, kept} = deps
+  let former = await kept?.load()
   for (let failures = 0; ; ) {
     signal.throwIfAborted()
     try {
-      const reply = await ask(transport, request)
+      const reply = former ?? (await ask(transport, request))
+      if (!former) await kept?.save(reply)
+      former = undefined
       failures = 0
       progress.code(reply.code, reply.expiresAt)
       const identity = await poll(server, reply, deps)

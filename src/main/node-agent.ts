@@ -1,12 +1,14 @@
 import {createHash} from 'node:crypto'
+import {rm} from 'node:fs/promises'
 import {hostname, networkInterfaces} from 'node:os'
 import {join as joinPath} from 'node:path'
 import {Agent} from '../agent/agent.ts'
 import {type Identity, loadIdentity, saveIdentity} from '../agent/identity.ts'
 import {summarizeGpus} from '../agent/inventory.ts'
-import {type JoinProgress, join} from '../agent/join.ts'
+import {type JoinProgress, join, type KeptRequest} from '../agent/join.ts'
 import {stateFile} from '../agent/state-file.ts'
 import {apiPrefix} from '../contract/routes.ts'
+import type {JoinReply, JoinRequest} from '../contract/schemas/nodes.ts'
 import {LinkKeeper, type LinkState} from '../link/link-keeper.ts'
 import {HostSampler} from '../metrics/host.ts'
 import {detectCollector} from '../metrics/registry.ts'
@@ -80,20 +82,19 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     }
   } else {
     const sample = await gpus?.sample()
-    identity = await join(
-      server,
-      {
-        hostname: options.name ?? hostname(),
-        claimedAddress: ownAddress(),
-        fingerprint: `SHA256:${createHash('sha256').update(machineKey).digest('base64')}`,
-        agentVersion: version,
-        gpuSummary: summarizeGpus(sample?.gpus ?? []).slice(0, 256),
-        joinToken: options.joinToken,
-        labels: options.labels,
-      },
-      {transport, clock, signal, progress: options.onJoin},
-    )
+    const request: JoinRequest = {
+      hostname: options.name ?? hostname(),
+      claimedAddress: ownAddress(),
+      fingerprint: `SHA256:${createHash('sha256').update(machineKey).digest('base64')}`,
+      agentVersion: version,
+      gpuSummary: summarizeGpus(sample?.gpus ?? []).slice(0, 256),
+      joinToken: options.joinToken,
+      labels: options.labels,
+    }
+    const kept = keptRequest(joinPath(directory, 'join-request.json'), server, request)
+    identity = await join(server, request, {transport, clock, signal, progress: options.onJoin, kept})
     await saveIdentity(identityPath, identity)
+    await kept.forget()
   }
 
   const {serverId, nodeId, nodeKey, name} = identity
@@ -130,6 +131,24 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
       await agent.stop()
       await lock.release()
     },
+  }
+}
+
+/** Good for the same request to the same server, as long as its code lives. The file holds the secret of the poll: 0600. */
+function keptRequest(path: string, server: string, request: JoinRequest): KeptRequest & {forget(): Promise<void>} {
+  const asked = createHash('sha256')
+    .update(JSON.stringify([server, request]))
+    .digest('hex')
+  return {
+    async load() {
+      const known = await readSecretFile(path)
+        .then(text => JSON.parse(text) as {asked?: string; reply?: JoinReply})
+        .catch(() => ({asked: undefined, reply: undefined}))
+      const isGood = known.asked === asked && known.reply && Date.parse(known.reply.expiresAt) > Date.now()
+      return isGood ? known.reply : undefined
+    },
+    save: reply => writeSecretFile(path, JSON.stringify({asked, reply})),
+    forget: () => rm(path, {force: true}),
   }
 }
 

@@ -105,6 +105,12 @@ test('`up` that cannot start says why, leaves nothing behind, and keeps the firs
   const {password} = await someone.json<{password: string}>([...up, '--listen', '127.0.0.1:0', '--fake-gpus', '1'])
   expect(password).toMatch(/.{12,}/)
 
+  // An agent that is started again goes on with the code that it has shown.
+  const [{code}] = await someone.json<[{code: string}]>(['node', 'pending'])
+  await someone.ok(['agent', 'stop'])
+  await someone.ok([...up, '--fake-gpus', '1'])
+  expect(await someone.json<unknown[]>(['node', 'pending'])).toMatchObject([{code}])
+
   // A second agent in the same folder goes, and does not take the first one's traces along.
   const server = await someone.json<{urls: [string]}>(['server', 'status'])
   expect(await someone.run(['agent', 'start', '--server', server.urls[0]])).toMatchObject({

@@ -138,14 +138,14 @@ export class Joining {
       await journal.change(async (tx, record) => {
         const node = await tx.nodes.find(id)
         if (!node || !this.#isOver(node)) return
-        if (node.admission === 'pending') {
+        const isPending = node.admission === 'pending'
+        if (isPending || node.keyDeliveredAt === null) {
+          // One that was admitted and never came for its key cannot come any more: the machine asks anew.
           await tx.nodes.delete(id)
-          await record.event(
-            'node',
-            {id, name: node.hostname},
-            'JoinExpired',
-            `Nobody approved ${node.hostname} in time.`,
-          )
+          const words = isPending
+            ? `Nobody approved ${node.hostname} in time.`
+            : `${node.name} was admitted, and did not fetch its key in time.`
+          await record.event('node', {id, name: node.name || node.hostname}, 'JoinExpired', words)
         } else await tx.nodes.save({...node, code: null, codeExpiresAt: null, pollSecretHash: null})
       })
       this.#desk.forget(id)

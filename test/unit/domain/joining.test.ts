@@ -23,6 +23,20 @@ describe('joining', () => {
     expect(await ask('ZZZZZ')).toMatchObject({code: 'code_unknown'})
   })
 
+  test('one that was admitted and never fetched its key goes with its code, and its name is free again', async () => {
+    const {services, admin, clock} = await world()
+    const [lost, came] = await Promise.all(['gpu-1', 'gpu-2'].map(hostname => services.nodes.join({hostname}, peer)))
+    for (const one of [lost, came]) await services.nodes.approve({node: one?.code ?? ''}, admin)
+    await services.nodes.joinStatus(came as {code: string}, peer)
+
+    clock.advance(11 * 60_000)
+    await services.server.maintain()
+
+    expect((await services.nodes.list({}, admin)).map(({name}) => name)).toEqual(['gpu-2'])
+    const again = await services.nodes.join({hostname: 'gpu-1'}, peer)
+    expect(await services.nodes.approve({node: again.code}, admin)).toMatchObject({name: 'gpu-1'})
+  })
+
   test('T1: ten misses of an address block it, but not who has the right secret', async () => {
     const {services, admin} = await world()
     const asked = await services.nodes.join({hostname: 'gpu-1'}, peer)
