@@ -4,13 +4,14 @@ import type {Logger} from 'pino'
 import type {Event} from '../contract/schemas/server.ts'
 import {problem} from '../domain/errors.ts'
 import type {Services} from '../domain/services/services.ts'
-import {mount} from './dialect.ts'
-import {nativeFailure} from './errors.ts'
-import {answerFailure, answerFailures, answerUnknownRoutes} from './failures.ts'
+import {pathOf} from './auth.ts'
+import {mountDialect} from './dialect.ts'
+import {dialects} from './dialects/registry.ts'
+import {answerFailure, answerUnknownRoutes, type Family} from './failures.ts'
 import {Front, requestIdOf} from './front.ts'
 import {parseJson} from './json.ts'
 import type {MetricsRegistry} from './metrics.ts'
-import {type AcceptLink, nativeApi} from './native.ts'
+import {type AcceptLink, mountNative, nativeFamily} from './native.ts'
 import {NodeReadings} from './node-readings.ts'
 import {OpenStreams} from './open-streams.ts'
 import {addPages} from './pages.ts'
@@ -52,12 +53,14 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     exposeHeadRoutes: false,
     return503OnClosing: false,
     routerOptions: {ignoreTrailingSlash: true, maxParamLength: 256},
+    rewriteUrl: ({url = '/'}) => routedUrl(url),
     frameworkErrors: (error, request, reply) => {
+      const {failure} = familyOf(pathOf(request))
       try {
         front.greet(request, reply)
-        answerFailure(error, request, reply, nativeFailure)
+        answerFailure(error, request, reply, failure)
       } catch (refused) {
-        answerFailure(refused, request, reply, nativeFailure)
+        answerFailure(refused, request, reply, failure)
       }
     },
   }) as unknown as FastifyInstance
@@ -75,17 +78,33 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   app.addHook('onSend', async (_, reply) => {
     if (front.stopping) reply.header('connection', 'close')
   })
-  answerFailures(app, nativeFailure)
-  answerUnknownRoutes(app, nativeFailure)
+  app.setErrorHandler((error, request, reply) =>
+    answerFailure(error, request, reply, familyOf(pathOf(request)).failure),
+  )
+  answerUnknownRoutes(app, familyOf)
   addPages(app, {services, version, metricsRegistry})
 
   const sources = {services, settings, readings, events, open, boot}
   const terminals = new Terminals({services, settings, open, upgrades})
-  await mount(app, services, nativeApi({sources, terminals, upgrades, acceptLink}))
+  await mountNative(app, {sources, terminals, upgrades, acceptLink})
+  for (const dialect of dialects) await mountDialect(app, {...sources, terminals, upgrades}, dialect)
   app.addHook('onClose', async () => {
     unsubscribe()
     open.stop()
   })
   await app.ready()
   return app
+}
+
+/** Whose words an answer about this path is said in. */
+function familyOf(path: string): Family {
+  const plain = path.toLowerCase().replace(/\/+$/, '')
+  return dialects.find(dialect => dialect.owns(plain)) ?? nativeFamily
+}
+
+/** The target as it is routed: in lower case where the family does not tell cases apart. */
+function routedUrl(url: string): string {
+  const end = url.search(/[?#]|$/)
+  const lower = url.slice(0, end).toLowerCase()
+  return dialects.some(({caseless, owns}) => caseless && owns(lower)) ? lower + url.slice(end) : url
 }

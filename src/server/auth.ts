@@ -28,6 +28,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
     transport?: Transport
+    /** The route changes something though its method is GET. */
+    changes?: boolean
   }
 }
 
@@ -63,7 +65,7 @@ export function accessCheck(services: Services, findCredential: FindCredential) 
       ? await services.auth.authenticate(credential, peer)
       : await services.auth.redeemTicket(ticket as string, pathOf(request))
     if (!hasRole(found, access)) throw problem('role_too_low', {needed: access, role: found.role})
-    const changes = request.method !== 'GET' || transport === 'socket'
+    const {changes = request.method !== 'GET' || transport === 'socket'} = request.routeOptions.config
     if (changes && !found.scopes.includes('write')) throw problem('scope_missing', {})
     request.credential = credential
     request.asker = {...found, ...peer, ...idempotencyKeyOf(request)}

@@ -1,29 +1,129 @@
-import type {FastifyInstance} from 'fastify'
+import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
+import type {Static, TObject, TSchema} from 'typebox'
+import type {Access} from '../contract/operation.ts'
+import type {Caller} from '../domain/caller.ts'
 import type {Services} from '../domain/services/services.ts'
-import {accessCheck, type FindCredential} from './auth.ts'
-import {answerFailures, answerUnknownRoutes, type Render} from './failures.ts'
+import {accessCheck, type FindCredential, type Guest, type NodeIdentity} from './auth.ts'
+import type {StreamSources} from './event-routes.ts'
+import {answerFailures, type Family} from './failures.ts'
+import {partReader} from './input.ts'
+import type {Terminals} from './terminal.ts'
+import type {Upgrades} from './upgrade.ts'
 
 /**
- * A family of routes that speaks in its own words: where it stands, where its callers carry their credential, and how
- * it says no. It maps shapes and decides nothing.
+ * One of the foreign APIs that we speak word for word (architecture, idea 1): paths, shapes, its envelope. It maps and
+ * decides nothing. Its routes are data; the server, the OpenAPI document and the tests read them.
  */
-export interface Dialect {
-  prefix: string
+export interface Dialect extends Family {
+  name: string
+  /** Where the family's callers carry their credential. */
   credential: FindCredential
-  failure: Render
-  /** Registers the routes; each one names its access in `config`. */
-  routes: (scope: FastifyInstance) => void
+  /** Paths match whatever their case: they are lowered before they are routed, and stand in lower case in `routes`. */
+  caseless?: boolean
+  routes: readonly DialectRoute[]
+  /** What the scope of the routes needs beside them, as a parser of another media type. */
+  prepare?: (scope: FastifyInstance) => void
 }
 
-/** Puts a dialect on the server: its access check before anything is read, its failures for all that goes wrong below its prefix. */
-export async function mount(app: FastifyInstance, services: Services, dialect: Dialect): Promise<void> {
-  await app.register(
-    async scope => {
-      scope.addHook('onRequest', accessCheck(services, dialect.credential))
-      answerFailures(scope, dialect.failure)
-      answerUnknownRoutes(scope, dialect.failure)
-      dialect.routes(scope)
-    },
-    {prefix: dialect.prefix},
-  )
+type AskerOf<A extends Access> = A extends 'public' ? Guest : A extends 'node' ? NodeIdentity : Caller
+
+/** What the streams and terminals of one server share. */
+export interface DialectSources extends StreamSources {
+  terminals: Terminals
+  upgrades: Upgrades
+}
+
+interface DialectCall<A extends Access, P, Q, B> {
+  params: P
+  query: Q
+  body: B
+  asker: AskerOf<A>
+  services: Services
+  sources: DialectSources
+  request: FastifyRequest
+  reply: FastifyReply
+}
+
+export interface DialectRoute<
+  A extends Access = Access,
+  P extends TSchema = TSchema,
+  Q extends TSchema = TSchema,
+  B extends TSchema = TSchema,
+> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** With `:name` parameters; a trailing slash is taken too. */
+  path: string
+  /** Further paths of the same route. */
+  also?: readonly string[]
+  /** Least role; `public` where the family asks nobody, or its own kind of credential is looked at in `handle`. */
+  access: A
+  summary: string
+  params?: P
+  query?: Q
+  body?: B
+  /** For the OpenAPI document. */
+  output?: TSchema
+  /** Success status, 200 unless given. */
+  status?: number
+  /** Of this route alone. */
+  credential?: FindCredential
+  /** A GET that changes something: a token that may only read is refused. */
+  changes?: true
+  /** An event stream or a WebSocket: a one-time ticket opens it too. */
+  transport?: 'events' | 'socket'
+  bodyLimitBytes?: number
+  /** The answer as JSON; undefined after `reply.hijack()` or `reply.send()`. A body that was optional and absent is {}. */
+  handle(call: DialectCall<A, Static<P>, Static<Q>, Static<B>>): Promise<unknown>
+}
+
+type Nothing = TObject<Record<never, never>>
+
+/** Writes a route down; its handler's types follow from its schemas. */
+export function route<
+  const A extends Access,
+  P extends TSchema = Nothing,
+  Q extends TSchema = Nothing,
+  B extends TSchema = Nothing,
+>(described: DialectRoute<A, P, Q, B>): DialectRoute {
+  return described as unknown as DialectRoute
+}
+
+/** Puts a dialect on the server: its access check before anything is read, its words for all that goes wrong. */
+export async function mountDialect(app: FastifyInstance, sources: DialectSources, dialect: Dialect): Promise<void> {
+  await app.register(async scope => {
+    answerFailures(scope, dialect.failure)
+    dialect.prepare?.(scope)
+    for (const one of dialect.routes) addRoute(scope, sources, dialect, one)
+  })
+}
+
+function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dialect, described: DialectRoute): void {
+  const {method, path, also = [], access, changes, transport, bodyLimitBytes: bodyLimit, status = 200} = described
+  const readParams = described.params && partReader(described.params, 'path')
+  const readQuery = described.query && partReader(described.query, 'query')
+  const readBody = described.body && partReader(described.body, 'body')
+  const check = accessCheck(sources.services, described.credential ?? dialect.credential)
+  const answer = async (request: FastifyRequest, reply: FastifyReply) => {
+    const params = (await readParams?.(request.params)) ?? {}
+    const query = (await readQuery?.(request.query)) ?? {}
+    const body = (await readBody?.(request.body)) ?? {}
+    const asker = request.asker as never
+    const said = await described.handle({
+      params,
+      query,
+      body,
+      asker,
+      ...{services: sources.services, sources, request, reply},
+    })
+    if (reply.sent) return reply
+    if (said === undefined) return reply.code(reply.statusCode === 200 ? status : reply.statusCode).send()
+    return reply
+      .code(reply.statusCode === 200 ? status : reply.statusCode)
+      .type('application/json; charset=utf-8')
+      .serializer((text: unknown) => text as string)
+      .send(JSON.stringify(said))
+  }
+  for (const url of [path, ...also]) {
+    scope.route({method, url, config: {access, changes, transport}, bodyLimit, onRequest: check, handler: answer})
+  }
 }

@@ -23,19 +23,27 @@ export function answerFailure(
   return sendFailure(reply, failure, render(failure, request.id, request))
 }
 
-/** Answers 404, or 405 where the path is known with another method. Call it before the routes of the scope are made. */
-export function answerUnknownRoutes(scope: FastifyInstance, render: Render): void {
+/** A family of paths that speaks in its own words. */
+export interface Family {
+  /** Whether the path, in lower case and without a trailing slash, is this family's. */
+  owns(path: string): boolean
+  failure: Render
+}
+
+/** Answers 404, or 405 where the path is known with another method, in the words of its family. Call it before any route is made. */
+export function answerUnknownRoutes(app: FastifyInstance, familyOf: (path: string) => Family): void {
   const known: {method: string; pattern: RegExp}[] = []
-  scope.addHook('onRoute', ({method, url}) => {
+  app.addHook('onRoute', ({method, url}) => {
     const pattern = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}/?$`)
     for (const one of [method].flat()) known.push({method: one, pattern})
   })
-  scope.setNotFoundHandler((request, reply) => {
+  app.setNotFoundHandler((request, reply) => {
     const path = pathOf(request)
     const allowed = known.filter(({pattern}) => pattern.test(path)).map(({method}) => method)
     const words = {method: request.method, path: path.slice(0, 256)}
-    if (allowed.length === 0) return answerFailure(problem('route_unknown', words), request, reply, render)
+    const {failure} = familyOf(path)
+    if (allowed.length === 0) return answerFailure(problem('route_unknown', words), request, reply, failure)
     reply.header('allow', [...new Set(allowed)].join(', '))
-    return answerFailure(problem('method_unknown', words), request, reply, render)
+    return answerFailure(problem('method_unknown', words), request, reply, failure)
   })
 }

@@ -1,6 +1,6 @@
 import type {FastifyRequest} from 'fastify'
 import type {TSchema} from 'typebox'
-import {type DomainError, problem} from '../domain/errors.ts'
+import {type DomainError, isProblem, problem} from '../domain/errors.ts'
 
 /** The part of JSON Schema that the contract uses. */
 interface JsonSchema {
@@ -63,9 +63,37 @@ export function inputReader({method, path, schema}: InputPlace): (request: Fasti
   }
 }
 
-async function compile(schema: TSchema): Promise<Rules> {
+/**
+ * Makes the function that reads one part of a call of a foreign API and checks it; members that the schema does not
+ * know are left out, as those APIs do. Throws input_invalid; `details.place` says in which part.
+ */
+export function partReader(schema: TSchema, place: 'path' | 'query' | 'body'): (part: unknown) => Promise<unknown> {
+  let rules: Rules | undefined
+  return async part => {
+    rules ??= await compile(schema, loose => loose)
+    try {
+      return readPart(part, place, rules)
+    } catch (error) {
+      if (isProblem(error)) error.details.place = place
+      throw error
+    }
+  }
+}
+
+function readPart(part: unknown, place: 'path' | 'query' | 'body', {strict: schema, check}: Rules): unknown {
+  const all = place === 'body' ? fromBody(part) : fromQuery(part as Record<string, string | string[]>, schema)
+  const {properties} = schema
+  const given = properties
+    ? Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(properties, name)))
+    : all
+  if (check.Check(given)) return given
+  const [, flaws] = check.Errors(given)
+  throw refusal(flaws as unknown as Flaw[], schema)
+}
+
+async function compile(schema: TSchema, change = withoutUnknownMembers): Promise<Rules> {
   const {Compile} = await import('typebox/schema')
-  const strict = withoutUnknownMembers(JSON.parse(JSON.stringify(schema)) as JsonSchema)
+  const strict = change(JSON.parse(JSON.stringify(schema)) as JsonSchema)
   return {strict, check: Compile(strict as TSchema)}
 }
 

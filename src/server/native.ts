@@ -6,10 +6,10 @@ import type {Operation} from '../contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
 import type {Caller} from '../domain/caller.ts'
 import {problem} from '../domain/errors.ts'
-import {bearer, type NodeIdentity} from './auth.ts'
-import type {Dialect} from './dialect.ts'
+import {accessCheck, bearer, type NodeIdentity} from './auth.ts'
 import {nativeFailure} from './errors.ts'
 import {type EventOperation, openEventStream, type StreamSources} from './event-routes.ts'
+import {answerFailures, type Family} from './failures.ts'
 import {handlers, type JsonOperation} from './handlers.ts'
 import {inputReader} from './input.ts'
 import type {Terminals} from './terminal.ts'
@@ -28,17 +28,20 @@ interface NativeParts {
 /** Name of the upgrade with which an agent asks for its link. */
 const linkProtocol = 'gpuctl-link'
 
-/** The native API: every operation of the contract at its route, and the door for the agents' links. */
-export function nativeApi(parts: NativeParts): Dialect {
-  return {
-    prefix: apiPrefix,
-    credential: bearer,
-    failure: nativeFailure,
-    routes: scope => {
+/** What is no other family's is the native API's to answer. */
+export const nativeFamily: Family = {owns: () => true, failure: nativeFailure}
+
+/** Puts every operation of the contract at its route, and the door for the agents' links. */
+export async function mountNative(app: FastifyInstance, parts: NativeParts): Promise<void> {
+  await app.register(
+    async scope => {
+      scope.addHook('onRequest', accessCheck(parts.sources.services, bearer))
+      answerFailures(scope, nativeFailure)
       for (const name of Object.keys(routes) as OperationName[]) addOperation(scope, name, parts)
       addLink(scope, parts)
     },
-  }
+    {prefix: apiPrefix},
+  )
 }
 
 type Answer = (input: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>

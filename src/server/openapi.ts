@@ -1,6 +1,7 @@
 import {contract} from '../contract/contract.ts'
 import type {Operation} from '../contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
+import type {Dialect, DialectRoute} from './dialect.ts'
 
 interface Member {
   description?: string
@@ -30,14 +31,18 @@ const mediaTypes = {
   bytes: 'application/vnd.gpuctl.frames',
 } as const
 
-/** The native API as an OpenAPI 3.1 document. TypeBox schemas are JSON Schema and stand in it as they are. */
-export function openApi(version: string): Record<string, unknown> {
+/**
+ * The native API and all dialects as an OpenAPI 3.1 document; each family has its tag. TypeBox schemas are JSON Schema
+ * and stand in it as they are.
+ */
+export function openApi(version: string, dialects: readonly Dialect[]): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const name of Object.keys(routes) as OperationName[]) {
     const [method, path] = routes[name].split(' ') as [string, string]
     const place = `${apiPrefix}${path.replace(/:(\w+)/g, '{$1}')}`
     paths[place] = {...paths[place], [method.toLowerCase()]: described(name, method, path)}
   }
+  for (const dialect of dialects) addDialect(paths, dialect)
   return {
     openapi: '3.1.0',
     info: {title: 'gpuctl', version, license: {name: 'MIT', identifier: 'MIT'}},
@@ -112,4 +117,44 @@ function contentOf(transport: 'json' | 'events' | 'bytes', output: unknown): unk
   if (transport === 'json') return output
   if (transport === 'bytes') return {type: 'string', format: 'binary'}
   return {type: 'string', contentMediaType: 'application/json', contentSchema: output}
+}
+
+/** Every path of the family's routes, further forms too: whoever looks for one of them finds it. */
+function addDialect(paths: Record<string, Record<string, unknown>>, dialect: Dialect): void {
+  for (const route of dialect.routes) {
+    for (const path of [route.path, ...(route.also ?? [])]) {
+      const place = path.replace(/:(\w+)(\([^)]*\))?/g, '{$1}')
+      paths[place] = {...paths[place], [route.method.toLowerCase()]: describedRoute(dialect.name, route, place)}
+    }
+  }
+}
+
+function describedRoute(family: string, route: DialectRoute, place: string): Record<string, unknown> {
+  const {method, access, summary, params, query, body, output = {}, status = 200, transport} = route
+  const parameters = (schema: unknown, where: 'path' | 'query') => {
+    const {properties = {}, required = []} = (schema ?? {}) as {properties?: object; required?: string[]}
+    return Object.entries(properties)
+      .filter(([name]) => where === 'query' || place.includes(`{${name}}`))
+      .map(([name, one]) => ({name, in: where, required: where === 'path' || required.includes(name), schema: one}))
+  }
+  const named = new Set(Object.keys((params as {properties?: object})?.properties ?? {}))
+  const others = [...place.matchAll(/\{(\w+)\}/g)].map(match => match[1] as string).filter(name => !named.has(name))
+  const content = {[transport === 'events' ? 'text/event-stream' : 'application/json']: {schema: output}}
+  return {
+    operationId: `${family}.${method.toLowerCase()}${place.replace(/[{}]/g, '').replace(/\/+/g, '.')}`,
+    summary,
+    tags: [family],
+    'x-gpuctl-access': access,
+    security: access === 'public' ? [] : [{[access === 'node' ? 'nodeKey' : 'bearer']: []}],
+    parameters: [
+      ...parameters(params, 'path'),
+      ...others.map(name => ({name, in: 'path', required: true, schema: {type: 'string'}})),
+      ...parameters(query, 'query'),
+    ],
+    ...(body ? {requestBody: {content: {'application/json': {schema: body}}}} : {}),
+    responses: {
+      [transport === 'socket' ? 101 : status]: {description: summary, ...(transport === 'socket' ? {} : {content})},
+      default: {description: 'What went wrong, in the words of the family.'},
+    },
+  }
 }

@@ -2,6 +2,7 @@ import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {problem} from '../domain/errors.ts'
 import type {Services} from '../domain/services/services.ts'
 import {accessCheck, addressOf, bearer} from './auth.ts'
+import {dialects} from './dialects/registry.ts'
 import type {MetricsRegistry} from './metrics.ts'
 
 interface PageParts {
@@ -18,7 +19,7 @@ export function addPages(app: FastifyInstance, {services, version, metricsRegist
   let ownFigures: Promise<MetricsRegistry> | undefined
 
   const getDocument = () => {
-    document ??= import('./openapi.ts').then(({openApi}) => openApi(version))
+    document ??= import('./openapi.ts').then(({openApi}) => openApi(version, dialects))
     return document
   }
 

@@ -37,7 +37,7 @@ export class AuthService {
 
   methods(): Services['auth'] {
     return {
-      login: (input, peer) => this.login(input, peer),
+      login: (input, peer, options) => this.login(input, peer, options),
       authenticate: credential => this.authenticate(credential),
       redeemTicket: async (ticket, path) => this.#redeemTicket(ticket, path),
       logout: (input, caller) => this.#logout(input, caller),
@@ -46,7 +46,11 @@ export class AuthService {
     }
   }
 
-  async login({username, password}: InputOf<'auth.login'>, peer: Peer): Promise<OutputOf<'auth.login'>> {
+  async login(
+    {username, password}: InputOf<'auth.login'>,
+    peer: Peer,
+    {ttlSeconds = sessionSeconds}: {ttlSeconds?: number} = {},
+  ): Promise<OutputOf<'auth.login'>> {
     const {store, passwords, journal} = this.#deps
     const user = await store.users.findByName(username)
     const isRight = await this.#guard.attempt(username, peer.address, async () => {
@@ -55,7 +59,7 @@ export class AuthService {
       return false
     })
     if (!isRight || !user) throw problem('login_failed', {})
-    const session = this.#session(user)
+    const session = this.#session(user, ttlSeconds)
     await journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))
     return session
   }
@@ -64,10 +68,10 @@ export class AuthService {
     return credential.startsWith('gpt_') ? this.#byToken(credential) : this.#bySession(credential)
   }
 
-  #session(user: UserRecord): OutputOf<'auth.login'> {
+  #session(user: UserRecord, ttlSeconds: number): OutputOf<'auth.login'> {
     const {clock, secrets, sessions, server} = this.#deps
     const iat = Math.floor(clock.now() / 1000)
-    const exp = iat + sessionSeconds
+    const exp = iat + ttlSeconds
     const {username, role, number: uid, tokenVersion: ver} = user
     const claims: SessionClaims = {
       sub: username,

@@ -36,7 +36,8 @@ export interface Peer {
 
 export interface Services {
   auth: Methods<'auth'> & {
-    login(input: InputOf<'auth.login'>, peer: Peer): Promise<OutputOf<'auth.login'>>
+    /** `ttlSeconds`: how long the token lives, 12 h unless given (wire.md 6.1, item 8). */
+    login(input: InputOf<'auth.login'>, peer: Peer, options?: {ttlSeconds?: number}): Promise<OutputOf<'auth.login'>>
     /** The caller behind a JWT or an API token; throws token_invalid, token_expired. */
     authenticate(credential: string, peer: Peer): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
     /** Redeems a stream ticket for its path, once. */
