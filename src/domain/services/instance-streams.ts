@@ -7,7 +7,9 @@ import {isFinal} from '../claim.ts'
 import {problem} from '../errors.ts'
 import {gpusOf} from '../node.ts'
 import type {AgentPort, ExecStream, LogQuery} from '../ports.ts'
+import {shellCommand} from '../shell.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import type {ShellInput} from './services.ts'
 
 type LogInput = InputOf<'instances.logs'>
 type LogItem = {id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}
@@ -193,6 +195,13 @@ export class InstanceStreams {
     if (until !== undefined) query.untilNs = readMoment(until, nowMs, 'until')
     return query
   }
+}
+
+/** A shell as a command. Throws input_invalid. */
+export function shellExec({shell, command, term, env = [], ...input}: ShellInput): InputOf<'instances.exec'> {
+  const {tty = command === undefined} = input
+  const kind = tty ? [`TERM=${term || 'xterm-256color'}`] : []
+  return {...input, command: shellCommand({shell, command}), tty, stdin: true, env: [...env, ...kind]}
 }
 
 /** Up to where a client has the log. */

@@ -9,7 +9,7 @@ import type {Recorder} from '../journal.ts'
 import {catalogueFinders} from './catalogue.ts'
 import type {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
-import {InstanceStreams} from './instance-streams.ts'
+import {InstanceStreams, shellExec} from './instance-streams.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {Services} from './services.ts'
 
@@ -40,6 +40,7 @@ export class InstanceService {
       followLogs: async (input, after, caller, signal) => streams.followLogs(input, after, caller, signal),
       openStats: ({id}, caller, signal) => streams.openStats(id, caller, signal),
       openExec: (input, caller) => streams.openExec(input, caller),
+      openShell: async (input, caller) => streams.openExec(shellExec(input), caller),
     }
   }
 

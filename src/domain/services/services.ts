@@ -6,6 +6,7 @@ import type {NodeStats} from '../../contract/schemas/nodes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 import type {Caller} from '../caller.ts'
 import type {ExecStream} from '../ports.ts'
+import type {ShellWish} from '../shell.ts'
 
 /** Operations that do not answer with one JSON body; their services have the shapes below. */
 type Streamed =
@@ -26,6 +27,21 @@ type Short<N extends string> = N extends `${string}.${infer M}` ? M : never
 /** One method per JSON operation: `services.nodes.approve(input, caller)`. */
 type Methods<G extends string> = {
   [N in MethodsOf<G> as Short<N>]: (input: InputOf<N>, caller: Caller) => Promise<OutputOf<N>>
+}
+
+/** What a door to an instance asks for: SSH, the CLI, a web terminal. */
+export interface ShellInput extends ShellWish {
+  /** Id, number or name of the instance. */
+  id: string
+  /** True unless there is a command. */
+  tty?: boolean
+  /** 0 is unknown. */
+  rows?: number
+  columns?: number
+  /** Of the terminal; `xterm-256color` unless given. */
+  term?: string
+  /** KEY=VALUE */
+  env?: string[]
 }
 
 /** What is known of a caller without an account. */
@@ -76,6 +92,8 @@ export interface Services {
     ): Promise<AsyncIterable<{id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}>>
     openStats(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<InstanceStats>>
     openExec(input: InputOf<'instances.exec'>, caller: Caller): Promise<ExecStream>
+    /** A login shell, or a line that a shell runs; with a terminal unless there is a command. */
+    openShell(input: ShellInput, caller: Caller): Promise<ExecStream>
   }
   images: Methods<'images'>
   specs: Methods<'specs'>
