@@ -125,6 +125,8 @@ export const tokenColumns: Column<ApiToken>[] = [
   {name: 'begins', value: ({hint}) => hint},
   {name: 'owner', value: ({owner}) => owner, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
+  {name: 'rate', value: ({requestsPerMinute}) => requestsPerMinute, wide: true},
+  {name: 'at once', value: ({concurrency}) => concurrency, wide: true},
 ]
 
 export const joinTokenColumns: Column<JoinToken>[] = [

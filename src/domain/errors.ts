@@ -7,7 +7,7 @@ const catalogue = {
   token_invalid: ['The token is not valid here.', 'Log in again, or create a new token.'],
   token_expired: ['The token has expired.', 'Log in again, or create a new token.'],
   role_too_low: ['This needs the role {needed}; you are {role}.', 'Ask an administrator.'],
-  scope_missing: ['The token may only read.', 'Create a token with the scope `write`.'],
+  scope_missing: ['The token lacks the scope {needed}.', 'Create a token with `--scope {needed}`.'],
   priority_too_high: ['Priority {asked} is above your maximum of {max}.', 'Ask for at most {max}.'],
   join_blocked: ['This machine may not join.', 'Ask an administrator to unblock it.'],
   node_suspended: ['The node is suspended: {reason}', 'Remove it and let it join anew.'],

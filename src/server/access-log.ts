@@ -32,7 +32,7 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
 }
 
 /** Our own secrets, and login tokens: somebody takes one for the name of a thing, and it stands in the path. */
-const secrets = /gp[tjns]_[\w-]{20,}|eyJ[\w-]+\.[\w.-]+/g
+const secrets = /(?:gp[tjns]|sk)_[\w-]{20,}|eyJ[\w-]+\.[\w.-]+/g
 
 /** The request's target as it may be logged. */
 function withoutSecrets(asked: string): string {

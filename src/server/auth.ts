@@ -1,6 +1,7 @@
 import type {FastifyReply, FastifyRequest} from 'fastify'
 import type {Access, Transport} from '../contract/operation.ts'
-import {type Caller, hasRole} from '../domain/caller.ts'
+import type {Scope} from '../contract/schemas/auth.ts'
+import {type Caller, hasRole, hasScope} from '../domain/caller.ts'
 import {problem} from '../domain/errors.ts'
 import type {Peer, Services} from '../domain/services/services.ts'
 
@@ -30,6 +31,8 @@ declare module 'fastify' {
     transport?: Transport
     /** The route changes something though its method is GET. */
     changes?: boolean
+    /** What a token needs here, where it is neither of `read` and `write`. */
+    scope?: Scope
   }
 }
 
@@ -66,7 +69,8 @@ export function accessCheck(services: Services, findCredential: FindCredential) 
       : await services.auth.redeemTicket(ticket as string, pathOf(request))
     if (!hasRole(found, access)) throw problem('role_too_low', {needed: access, role: found.role})
     const {changes = request.method !== 'GET' || transport === 'socket'} = request.routeOptions.config
-    if (changes && !found.scopes.includes('write')) throw problem('scope_missing', {})
+    const {scope = changes ? 'write' : 'read'} = request.routeOptions.config
+    if (!hasScope(found, scope)) throw problem('scope_missing', {needed: scope})
     request.credential = credential
     request.asker = {...found, ...peer, ...idempotencyKeyOf(request)}
   }

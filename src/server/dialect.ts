@@ -1,6 +1,7 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import type {Static, TObject, TSchema} from 'typebox'
 import type {Access} from '../contract/operation.ts'
+import type {Scope} from '../contract/schemas/auth.ts'
 import type {Caller} from '../domain/caller.ts'
 import type {Services} from '../domain/services/services.ts'
 import {accessCheck, type FindCredential, type Guest, type NodeIdentity} from './auth.ts'
@@ -69,6 +70,8 @@ export interface DialectRoute<
   credential?: FindCredential
   /** A GET that changes something: a token that may only read is refused. */
   changes?: true
+  /** What a token needs here, where it is neither of `read` and `write`. */
+  scope?: Scope
   /** An event stream or a WebSocket: a one-time ticket opens it too. */
   transport?: 'events' | 'socket'
   bodyLimitBytes?: number
@@ -98,7 +101,7 @@ export async function mountDialect(app: FastifyInstance, sources: DialectSources
 }
 
 function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dialect, described: DialectRoute): void {
-  const {method, path, also = [], access, changes, transport, bodyLimitBytes: bodyLimit, status = 200} = described
+  const {method, path, also = [], access, changes, scope: needed, transport, bodyLimitBytes: bodyLimit, status = 200} = described
   const readParams = described.params && partReader(described.params, 'path')
   const readQuery = described.query && partReader(described.query, 'query')
   const readBody = described.body && partReader(described.body, 'body')
@@ -124,6 +127,6 @@ function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dial
       .send(JSON.stringify(said))
   }
   for (const url of [path, ...also]) {
-    scope.route({method, url, config: {access, changes, transport}, bodyLimit, onRequest: check, handler: answer})
+    scope.route({method, url, config: {access, changes, scope: needed, transport}, bodyLimit, onRequest: check, handler: answer})
   }
 }

@@ -50,7 +50,15 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
   test('tokens are found by the hash of their secret and go with their owner', async context => {
     const {users, tokens} = await open(context)
     const owner = await users.insert(newUser())
-    const fields = {name: 'ci', owner: owner.username, scopes: ['read' as const], expiresAt: null, lastUsedAt: null}
+    const limits = {requestsPerMinute: 60, concurrency: null}
+    const fields = {
+      name: 'ci',
+      owner: owner.username,
+      scopes: ['read' as const],
+      ...limits,
+      expiresAt: null,
+      lastUsedAt: null,
+    }
     const base = {id: randomUUID(), createdAt: at, updatedAt: at, hint: 'gp_', ownerId: owner.id, secretHash: 'h1'}
     const token = await tokens.insert({...base, ...fields})
 

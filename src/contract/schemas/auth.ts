@@ -23,14 +23,23 @@ export const User = Type.Object({
 })
 export type User = Static<typeof User>
 
-/** What a token may do: `read` = GETs, `write` = everything that its owner's role may. */
-export const Scope = Type.Enum(['read', 'write'])
+/** What a token may do: `read` = GETs, `inference` = calls of models, `write` = everything that its owner's role may. */
+export const Scope = Type.Enum(['read', 'write', 'inference'])
+export type Scope = Static<typeof Scope>
+
+/** Bounds of the calls of models with one token; null = the server's own. */
+const inferenceLimits = {
+  requestsPerMinute: Nullable(Type.Integer({minimum: 1, maximum: 1_000_000})),
+  /** Requests at once, those that wait included. */
+  concurrency: Nullable(Type.Integer({minimum: 1, maximum: 10_000})),
+}
 
 export const ApiToken = Type.Object({
   ...identity,
   name: Name,
   owner: Username,
   scopes: Type.Array(Scope, {minItems: 1, uniqueItems: true}),
+  ...inferenceLimits,
   expiresAt: Nullable(Time),
   lastUsedAt: Nullable(Time),
   /** First characters, so that a person can tell tokens apart. */
@@ -131,6 +140,8 @@ export const auth = {
       name: Name,
       scopes: Type.Optional(Type.Array(Scope, {minItems: 1, uniqueItems: true})),
       ttlSeconds: Type.Optional(Type.Integer({minimum: 60, maximum: 10 * 365 * 86_400})),
+      requestsPerMinute: Type.Optional(inferenceLimits.requestsPerMinute),
+      concurrency: Type.Optional(inferenceLimits.concurrency),
     }),
     output: Type.Object({...ApiToken.properties, secret: Type.String()}),
   }),

@@ -65,7 +65,7 @@ export class AuthService {
   }
 
   async authenticate(credential: string): Promise<Identity> {
-    return credential.startsWith('gpt_') ? this.#byToken(credential) : this.#bySession(credential)
+    return /^(gpt|sk)_/.test(credential) ? this.#byToken(credential) : this.#bySession(credential)
   }
 
   #session(user: UserRecord, ttlSeconds: number): OutputOf<'auth.login'> {
@@ -127,6 +127,7 @@ export class AuthService {
       username: owner.username,
       role: owner.role,
       scopes: token.scopes,
+      limits: {requestsPerMinute: token.requestsPerMinute ?? null, concurrency: token.concurrency ?? null},
       credential: 'token',
       credentialId: token.id,
       expiresAt: token.expiresAt,

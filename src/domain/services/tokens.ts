@@ -1,6 +1,6 @@
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {ApiToken, JoinToken} from '../../contract/schemas/auth.ts'
-import type {Caller} from '../caller.ts'
+import {type Caller, hasScope} from '../caller.ts'
 import {problem} from '../errors.ts'
 import type {JoinTokenRecord, TokenRecord} from '../ports.ts'
 import type {Secrets} from '../security-ports.ts'
@@ -14,6 +14,17 @@ const joinTokenSeconds = 24 * 60 * 60
 /** A secret with a prefix that says what it opens, and that scanners can find. */
 export function newSecret(prefix: 'gpt' | 'gpj' | 'gpn', {random}: Pick<Secrets, 'random'>): string {
   return `${prefix}_${Buffer.from(random(32)).toString('base64url')}`
+}
+
+/** Form of the keys of the OpenAI-compatible API: `sk_` and 32 letters or digits (wire.md 1.3). */
+function newApiKey({random}: Pick<Secrets, 'random'>): string {
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+  let key = ''
+  while (key.length < 32) {
+    // What is left over of a byte would make the first letters likelier.
+    for (const byte of random(32)) if (byte < 248 && key.length < 32) key += letters[byte % 62]
+  }
+  return `sk_${key}`
 }
 
 export class TokenService {
@@ -33,14 +44,20 @@ export class TokenService {
   }
 
   async #create(
-    {name, scopes = ['read', 'write'], ttlSeconds}: InputOf<'tokens.create'>,
+    {
+      name,
+      scopes = ['read', 'write'],
+      ttlSeconds,
+      requestsPerMinute = null,
+      concurrency = null,
+    }: InputOf<'tokens.create'>,
     caller: Caller,
   ): Promise<OutputOf<'tokens.create'>> {
     const {journal, clock, secrets} = this.#deps
     // A token that may only read must not make one that may write.
-    const granted = scopes.filter(scope => caller.scopes.includes(scope))
-    if (granted.length < scopes.length) throw problem('scope_missing', {})
-    const secret = newSecret('gpt', secrets)
+    const refused = scopes.find(scope => !hasScope(caller, scope))
+    if (refused) throw problem('scope_missing', {needed: refused})
+    const secret = scopes.every(scope => scope === 'inference') ? newApiKey(secrets) : newSecret('gpt', secrets)
     const nowMs = clock.now()
     const at = new Date(nowMs).toISOString()
     const expiresAt = ttlSeconds === undefined ? null : new Date(nowMs + ttlSeconds * 1000).toISOString()
@@ -55,7 +72,9 @@ export class TokenService {
         name,
         owner: caller.username,
         ownerId: caller.id,
-        scopes: granted,
+        scopes,
+        requestsPerMinute,
+        concurrency,
         expiresAt,
         lastUsedAt: null,
         hint: secret.slice(0, 8),
@@ -68,7 +87,7 @@ export class TokenService {
         `${caller.username} made the API token ${name}.`,
         caller.username,
       )
-      await record.audit(caller, 'tokens.create', made.id, {name, scopes: granted, expiresAt})
+      await record.audit(caller, 'tokens.create', made.id, {name, scopes, expiresAt})
       return made
     })
     return {...publicToken(token), secret}
@@ -163,7 +182,8 @@ export class JoinTokenService {
 }
 
 function publicToken({secretHash: _, ownerId: __, ...token}: TokenRecord): ApiToken {
-  return token
+  // A token of an earlier version has no bounds of its own.
+  return {...token, requestsPerMinute: token.requestsPerMinute ?? null, concurrency: token.concurrency ?? null}
 }
 
 function publicJoinToken({secretHash: _, ...token}: JoinTokenRecord): JoinToken {

@@ -83,6 +83,21 @@ describe('logging in', () => {
     await expect(services.auth.authenticate(secret, peer)).rejects.toMatchObject({code: 'token_invalid'})
   })
 
+  test('T33: a key for models is 32 letters and digits, carries its bounds, and opens nothing but models', async () => {
+    const {services, store, caller} = await world()
+    const input = {name: 'bot', scopes: ['inference' as const], requestsPerMinute: 60, concurrency: 2}
+    const {secret, id} = await services.tokens.create(input, caller)
+
+    expect(secret).toMatch(/^sk_[A-Za-z0-9]{32}$/)
+    expect(JSON.stringify(await store.tokens.find(id))).not.toContain(secret)
+    const identity = await services.auth.authenticate(secret, peer)
+    expect(identity).toMatchObject({scopes: ['inference'], limits: {requestsPerMinute: 60, concurrency: 2}})
+    await expect(services.tokens.create({name: 'x', scopes: ['read']}, {...identity, ...peer})).rejects.toMatchObject({
+      code: 'scope_missing',
+      details: {needed: 'read'},
+    })
+  })
+
   test('T8: a stream ticket is good for one use, one path and a minute', async () => {
     const {services, caller, clock} = await world()
     const ticket = async () => (await services.auth.streamTicket({path: '/a'}, caller)).ticket

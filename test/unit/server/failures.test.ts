@@ -200,7 +200,17 @@ function tokenRow() {
   const at = '2026-01-01T00:00:00.000Z'
   const id = '00000000-0000-4000-8000-000000000001'
   const times = {createdAt: at, updatedAt: at, expiresAt: null, lastUsedAt: at}
-  return {id, number: 1, name: 'ci', owner: 'ann', scopes: ['read'], hint: 'gpc_', ...times}
+  return {
+    id,
+    number: 1,
+    name: 'ci',
+    owner: 'ann',
+    scopes: ['read'],
+    requestsPerMinute: null,
+    concurrency: null,
+    hint: 'gpc_',
+    ...times,
+  }
 }
 
 describe('what is not even HTTP', () => {
