@@ -101,7 +101,17 @@ export async function mountDialect(app: FastifyInstance, sources: DialectSources
 }
 
 function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dialect, described: DialectRoute): void {
-  const {method, path, also = [], access, changes, scope: needed, transport, bodyLimitBytes: bodyLimit, status = 200} = described
+  const {
+    method,
+    path,
+    also = [],
+    access,
+    changes,
+    scope: needed,
+    transport,
+    bodyLimitBytes: bodyLimit,
+    status = 200,
+  } = described
   const readParams = described.params && partReader(described.params, 'path')
   const readQuery = described.query && partReader(described.query, 'query')
   const readBody = described.body && partReader(described.body, 'body')
@@ -127,6 +137,13 @@ function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dial
       .send(JSON.stringify(said))
   }
   for (const url of [path, ...also]) {
-    scope.route({method, url, config: {access, changes, scope: needed, transport}, bodyLimit, onRequest: check, handler: answer})
+    scope.route({
+      method,
+      url,
+      config: {access, changes, scope: needed, transport},
+      bodyLimit,
+      onRequest: check,
+      handler: answer,
+    })
   }
 }
