@@ -19,7 +19,7 @@ const staleAfterMs = 60 * 60 * 1000
 const entryFolders = ['commands', 'cli/hooks', 'main']
 const entryFiles = ['cli/entry.ts', 'runtime/process-supervisor.ts']
 
-/** Not bundled: native code, or packages that read files of their own at run time (swagger-ui: its pages). */
+/** Not bundled: native code, or packages that read files of their own at run time (swagger-ui: its pages, svg-captcha: its font). */
 const external = [
   'ssh2',
   'cpu-features',
@@ -34,6 +34,7 @@ const external = [
   'ts-node',
   'tsx',
   '@fastify/swagger-ui',
+  'svg-captcha',
   'dockerode/lib/session.js',
   'docker-modem/lib/ssh.js',
   'bufferutil',

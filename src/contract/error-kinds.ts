@@ -5,6 +5,8 @@
 export const errorKinds = {
   login_required: 'unauthenticated',
   login_failed: 'unauthenticated',
+  captcha_wrong: 'unauthenticated',
+  account_disabled: 'unauthenticated',
   token_invalid: 'unauthenticated',
   token_expired: 'unauthenticated',
   role_too_low: 'forbidden',

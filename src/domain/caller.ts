@@ -19,6 +19,8 @@ export interface Caller {
   /** Of an API token: its id; of a login: the token's jti. */
   credentialId: string
   expiresAt: string | null
+  /** Of a login: from its making to its end. */
+  lifeSeconds?: number
   requestId: string
   /** Address of the TCP peer. */
   address: string

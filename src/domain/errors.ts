@@ -4,6 +4,8 @@ import {type ErrorCode, type ErrorKind, errorKinds} from '../contract/error-kind
 const catalogue = {
   login_required: ['Log in first.', 'Run `gpuctl login`, or set GPUCTL_TOKEN.'],
   login_failed: ['The user name or the password is wrong.', 'Check both and try again.'],
+  captcha_wrong: ['The digits of the picture are missing or wrong.', 'Ask for a new picture and read it again.'],
+  account_disabled: ['The account {name} is disabled.', 'Ask an administrator.'],
   token_invalid: ['The token is not valid here.', 'Log in again, or create a new token.'],
   token_expired: ['The token has expired.', 'Log in again, or create a new token.'],
   role_too_low: ['This needs the role {needed}; you are {role}.', 'Ask an administrator.'],

@@ -12,11 +12,23 @@ export class LoginGuard {
   readonly #clock: Clock
   readonly #accounts = new Map<string, {misses: number; untilMs: number}>()
   readonly #addresses: MissWindow
+  /** What the captcha goes by: `account eve`, `address 10.0.0.7`. */
+  readonly #lately: MissWindow
   #running = 0
 
   constructor({clock}: {clock: Clock}) {
     this.#clock = clock
     this.#addresses = new MissWindow({clock, most: 30, windowMs: 600_000, blockMs: 600_000})
+    this.#lately = new MissWindow({clock, most: Number.POSITIVE_INFINITY, windowMs: 3_600_000, blockMs: 0})
+  }
+
+  /** Misses of the last hour, of the account or the address, whichever has more. A right password clears its account. */
+  lately(account: string, address: string): number {
+    return Math.max(this.#lately.count(`account ${account.toLowerCase()}`), this.latelyFrom(address))
+  }
+
+  latelyFrom(address: string): number {
+    return this.#lately.count(`address ${address}`)
   }
 
   /** Checks the password in `check`, unless it is too early. Throws too_many, too_busy. */
@@ -33,8 +45,14 @@ export class LoginGuard {
     this.#miss(key)
     try {
       const isRight = await check()
-      if (isRight) this.#accounts.delete(key)
-      else this.#addresses.miss(address)
+      if (isRight) {
+        this.#accounts.delete(key)
+        this.#lately.forget(`account ${key}`)
+      } else {
+        this.#addresses.miss(address)
+        this.#lately.miss(`account ${key}`)
+        this.#lately.miss(`address ${address}`)
+      }
       return isRight
     } finally {
       this.#running--
@@ -67,6 +85,16 @@ export class MissWindow {
 
   blockedForMs(key: string): number {
     return Math.max(0, (this.#misses.get(key)?.blockedUntilMs ?? 0) - this.#clock.now())
+  }
+
+  /** Misses within the window. */
+  count(key: string): number {
+    const nowMs = this.#clock.now()
+    return this.#misses.get(key)?.times.filter(at => nowMs - at < this.#windowMs).length ?? 0
+  }
+
+  forget(key: string): void {
+    this.#misses.delete(key)
   }
 
   /** True when this miss was one too many. */

@@ -43,3 +43,9 @@ export interface Vault {
   seal(plain: string, context: string): Promise<string>
   open(sealed: string, context: string): Promise<string>
 }
+
+/** Draws digits so that a person can read them. */
+export interface CaptchaPainter {
+  /** A picture of 240 × 80 as a `data:` URL. */
+  draw(digits: string): Promise<string>
+}

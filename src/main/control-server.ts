@@ -8,6 +8,7 @@ import {createServices} from '../domain/services/create-services.ts'
 import type {Services} from '../domain/services/services.ts'
 import {AgentSessions} from '../link/agent-sessions.ts'
 import {acceptLink} from '../link/server-end.ts'
+import {SvgPainter} from '../platform/captcha-painter.ts'
 import {systemClock} from '../platform/clock.ts'
 import {ensurePrivateDirectory} from '../platform/files.ts'
 import {newId, sha256Hex} from '../platform/ids.ts'
@@ -93,6 +94,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     ...{store, journal, memory, fleet, clock, passwords, secrets, vault},
     queue: controllers.queue,
     wake: controllers.wake,
+    captchaPainter: new SvgPainter(),
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
     server: {id: serverId, version, startedAt},
   })

@@ -38,7 +38,7 @@ export function nativeFailure(error: DomainError, requestId: string): Failure {
 
 /** Sends a failure as it is: never through the schema of a success, which would drop its members. */
 export function sendFailure(reply: FastifyReply, error: DomainError, failure: Failure): FastifyReply {
-  for (const [name, value] of Object.entries(failureHeaders(error))) reply.header(name, value)
+  for (const [name, value] of Object.entries(failureHeaders(error, failure.status))) reply.header(name, value)
   return reply
     .code(failure.status)
     .type('application/json; charset=utf-8')
@@ -46,8 +46,8 @@ export function sendFailure(reply: FastifyReply, error: DomainError, failure: Fa
     .send(JSON.stringify(failure.body))
 }
 
-function failureHeaders(error: DomainError): Record<string, string> {
-  if (error.kind === 'unauthenticated') return {'www-authenticate': 'Bearer realm="gpuctl"'}
+function failureHeaders(error: DomainError, status: number): Record<string, string> {
+  if (status === 401) return {'www-authenticate': 'Bearer realm="gpuctl"'}
   if (error.kind !== 'too_many' && error.kind !== 'unavailable') return {}
   return {'retry-after': String(Math.max(1, Math.ceil(Number(error.details.seconds ?? retryAfterSeconds))))}
 }

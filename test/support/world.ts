@@ -85,6 +85,7 @@ export async function world({nodes = [], store: kind = 'sqlite', settings}: Worl
       secrets,
       sessions: sessionTokens(clock),
       vault,
+      captchaPainter: {draw: async digits => `data:,${digits}`},
       server: {id: serverId, version: '0.1.0', startedAt: new Date(clock.now()).toISOString()},
     })
     await controllers.start()

@@ -1,17 +1,20 @@
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 import type {Caller} from '../caller.ts'
+import {CaptchaDesk, captchaLength} from '../captcha.ts'
 import {problem} from '../errors.ts'
 import type {Recorder} from '../journal.ts'
 import {LoginGuard} from '../login-guard.ts'
 import type {UserRecord} from '../ports.ts'
 import type {SessionClaims} from '../security-ports.ts'
 import type {ServiceDependencies} from './dependencies.ts'
-import type {Peer, Services} from './services.ts'
+import type {LoginOptions, Peer, Services} from './services.ts'
 
 type Identity = Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>
 
 const sessionSeconds = 12 * 60 * 60
+/** Misses of an hour after which a login that can show a picture must (security T11). */
+const captchaAfter = 3
 const ticketMs = 60_000
 const mostTickets = 10_000
 /** More logouts than this at a time end all logins of their user instead. */
@@ -25,6 +28,7 @@ export const audience = 'gpuctl'
 export class AuthService {
   readonly #deps: ServiceDependencies
   readonly #guard: LoginGuard
+  readonly #captchas: CaptchaDesk
   readonly #tickets = new Map<string, {path: string; identity: Identity; tokenVersion: number; untilMs: number}>()
   readonly #touched = new Map<string, number>()
   /** jti → when its token would have expired, seconds. */
@@ -33,11 +37,14 @@ export class AuthService {
   constructor(deps: ServiceDependencies) {
     this.#deps = deps
     this.#guard = new LoginGuard(deps)
+    this.#captchas = new CaptchaDesk(deps)
   }
 
   methods(): Services['auth'] {
     return {
       login: (input, peer, options) => this.login(input, peer, options),
+      captcha: peer => this.#captcha(peer),
+      renew: async (caller, rule) => this.#renew(caller, rule),
       authenticate: credential => this.authenticate(credential),
       redeemTicket: async (ticket, path) => this.#redeemTicket(ticket, path),
       logout: (input, caller) => this.#logout(input, caller),
@@ -49,19 +56,40 @@ export class AuthService {
   async login(
     {username, password}: InputOf<'auth.login'>,
     peer: Peer,
-    {ttlSeconds = sessionSeconds}: {ttlSeconds?: number} = {},
+    {ttlSeconds = sessionSeconds, captcha}: LoginOptions = {},
   ): Promise<OutputOf<'auth.login'>> {
     const {store, passwords, journal} = this.#deps
     const user = await store.users.findByName(username)
+    const isCaptchaDue = captcha !== undefined && this.#guard.lately(username, peer.address) >= captchaAfter
+    const isCaptchaRight = captcha !== undefined && this.#captchas.redeem(captcha, peer.address)
+    let isPasswordRight = false
     const isRight = await this.#guard.attempt(username, peer.address, async () => {
-      if (user?.enabled) return passwords.verify(user.passwordHash, password)
-      await passwords.verifyDummy(password)
-      return false
+      if (isCaptchaDue && !isCaptchaRight) return false
+      if (user) isPasswordRight = await passwords.verify(user.passwordHash, password)
+      else await passwords.verifyDummy(password)
+      return isPasswordRight && user?.enabled === true
     })
+    if (isCaptchaDue && !isCaptchaRight) throw problem('captcha_wrong', {})
+    // Only who knows the password learns that the account is there.
+    if (isPasswordRight && user?.enabled === false) throw problem('account_disabled', {name: username})
     if (!isRight || !user) throw problem('login_failed', {})
     const session = this.#session(user, ttlSeconds)
     await journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))
     return session
+  }
+
+  async #captcha({address}: Peer): ReturnType<Services['auth']['captcha']> {
+    const {id, picture} = await this.#captchas.draw(address)
+    return {id, picture, length: captchaLength, isNeeded: this.#guard.latelyFrom(address) >= captchaAfter}
+  }
+
+  async #renew(caller: Caller, {ttlSeconds, leftSeconds}: {ttlSeconds: number; leftSeconds: number}) {
+    const {clock, store} = this.#deps
+    const {credential, lifeSeconds, expiresAt, id} = caller
+    if (credential !== 'login' || lifeSeconds !== ttlSeconds || expiresAt === null) return undefined
+    if (Date.parse(expiresAt) - clock.now() > leftSeconds * 1000) return undefined
+    const user = await store.users.find(id)
+    return user?.enabled ? this.#session(user, ttlSeconds) : undefined
   }
 
   async authenticate(credential: string): Promise<Identity> {
@@ -93,7 +121,7 @@ export class AuthService {
     const {sessions, store, server} = this.#deps
     const checked = sessions.verify(token)
     if ('refused' in checked) throw problem(checked.refused === 'expired' ? 'token_expired' : 'token_invalid', {})
-    const {sub, uid, ver, jti, exp, iss, aud} = checked.claims
+    const {sub, uid, ver, jti, iat, exp, iss, aud} = checked.claims
     if (iss !== server.id || aud !== audience) throw problem('token_invalid', {})
     const user = await store.users.findByName(sub)
     if (!user?.enabled || user.number !== uid || user.tokenVersion !== ver) throw problem('token_invalid', {})
@@ -106,6 +134,7 @@ export class AuthService {
       credential: 'login',
       credentialId: jti,
       expiresAt: new Date(exp * 1000).toISOString(),
+      lifeSeconds: exp - iat,
     }
   }
 

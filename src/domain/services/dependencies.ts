@@ -1,7 +1,7 @@
 import type {FleetMemory} from '../fleet-memory.ts'
 import type {Journal} from '../journal.ts'
 import type {Clock, Fleet, QueueView, Store, Wake} from '../ports.ts'
-import type {Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
+import type {CaptchaPainter, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
 
 /** What the composition root gives. Journal and memory are the same objects that the controllers have. */
 export interface ServiceDependencies {
@@ -16,6 +16,7 @@ export interface ServiceDependencies {
   secrets: Secrets
   sessions: SessionTokens
   vault: Vault
+  captchaPainter: CaptchaPainter
   server: {
     /** Also the issuer of login tokens. */
     id: string

@@ -50,10 +50,21 @@ export interface Peer {
   requestId: string
 }
 
+export interface LoginOptions {
+  /** How long the token lives, 12 h unless given (wire.md 6.1, item 8). */
+  ttlSeconds?: number
+  /** What the caller read in a picture, or nothing but ''. Given by families that can show one: after three misses they must. */
+  captcha?: {id: string; digits: string}
+}
+
 export interface Services {
   auth: Methods<'auth'> & {
-    /** `ttlSeconds`: how long the token lives, 12 h unless given (wire.md 6.1, item 8). */
-    login(input: InputOf<'auth.login'>, peer: Peer, options?: {ttlSeconds?: number}): Promise<OutputOf<'auth.login'>>
+    /** Throws login_failed, account_disabled, captcha_wrong, too_many, too_busy. */
+    login(input: InputOf<'auth.login'>, peer: Peer, options?: LoginOptions): Promise<OutputOf<'auth.login'>>
+    /** A picture of digits for the next login, as a `data:` URL, and whether that login needs it. */
+    captcha(peer: Peer): Promise<{id: string; picture: string; length: number; isNeeded: boolean}>
+    /** A new login for one of `ttlSeconds` that has at most `leftSeconds` to live; undefined for all others. */
+    renew(caller: Caller, rule: {ttlSeconds: number; leftSeconds: number}): Promise<OutputOf<'auth.login'> | undefined>
     /** The caller behind a JWT or an API token; throws token_invalid, token_expired. */
     authenticate(credential: string, peer: Peer): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
     /** Redeems a stream ticket for its path, once. */
