@@ -3,6 +3,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest'
 import {contract} from '../../../src/contract/contract.ts'
 import type {Operation} from '../../../src/contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../../../src/contract/routes.ts'
+import {dialects} from '../../../src/server/dialects/registry.ts'
 import {eventually} from '../../support/wait.ts'
 import {startWorld, tokens, type World} from './fixture.ts'
 
@@ -30,7 +31,9 @@ test('the OpenAPI document describes every operation, each with its parameters, 
   for (const [path, methods] of Object.entries<Record<string, Described>>(document.paths)) {
     for (const [method, described] of Object.entries(methods)) {
       const {operationId, parameters, requestBody, responses, security} = described
+      expect(seen).not.toContain(operationId)
       seen.add(operationId)
+      if (!path.startsWith(apiPrefix)) continue
       const operation: Operation = contract[operationId as OperationName]
       expect(`${method.toUpperCase()} ${path.slice(apiPrefix.length).replace(/\{(\w+)\}/g, ':$1')}`).toBe(
         routes[operationId as OperationName],
@@ -46,7 +49,24 @@ test('the OpenAPI document describes every operation, each with its parameters, 
       expect(security.length).toBe(operation.access === 'public' ? 0 : 1)
     }
   }
-  expect([...seen].sort()).toEqual(Object.keys(routes).sort())
+  expect([...seen]).toEqual(expect.arrayContaining(Object.keys(routes)))
+})
+
+test('the OpenAPI document describes every path of every dialect, and whom it takes', async () => {
+  const {json: document} = await world.call('/openapi.json')
+
+  for (const {name, routes: own} of dialects) {
+    expect(own.length).toBeGreaterThan(0)
+    for (const {method, path, also = [], access} of own) {
+      for (const one of [path, ...also]) {
+        const place = one.replace(/:(\w+)(\([^)]*\))?/g, '{$1}')
+        const described = document.paths[place]?.[method.toLowerCase()]
+        expect(described, `${method} ${one}`).toMatchObject({tags: [name], 'x-gpuctl-access': access})
+        const inPath = described.parameters.filter((part: {in: string}) => part.in === 'path')
+        expect(inPath).toHaveLength([...place.matchAll(/\{/g)].length)
+      }
+    }
+  }
 })
 
 test('every reference in the document leads somewhere', async () => {
