@@ -6,12 +6,18 @@ import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
 import {nodes} from './schemas/nodes.ts'
 import {server} from './schemas/server.ts'
+import {sites} from './schemas/sites.ts'
 
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
-export const contract = {...auth, ...nodes, ...claims, ...instances, ...catalogue, ...server} satisfies Record<
-  OperationName,
-  Operation
->
+export const contract = {
+  ...auth,
+  ...nodes,
+  ...claims,
+  ...instances,
+  ...catalogue,
+  ...server,
+  ...sites,
+} satisfies Record<OperationName, Operation>
 
 export type Contract = typeof contract
 export type InputOf<N extends OperationName> = Input<Contract[N]>

@@ -12,6 +12,9 @@ export const routes = {
   'users.create': 'POST /users',
   'users.update': 'PATCH /users/:id',
   'users.delete': 'DELETE /users/:id',
+  'users.nodes': 'GET /users/:id/nodes',
+  'users.assign': 'PUT /users/:id/nodes/:node',
+  'users.unassign': 'DELETE /users/:id/nodes/:node',
 
   'tokens.list': 'GET /tokens',
   'tokens.create': 'POST /tokens',
@@ -34,6 +37,20 @@ export const routes = {
   'nodes.delete': 'DELETE /nodes/:id',
   'nodes.statsOfAll': 'GET /nodes/stats',
   'nodes.stats': 'GET /nodes/:id/stats',
+
+  'nodes.quota': 'GET /nodes/:id/quota',
+  'nodes.setQuota': 'PUT /nodes/:id/quota',
+  'nodes.quotaStatus': 'GET /nodes/:id/quota/status',
+
+  'sites.list': 'GET /sites',
+  'sites.get': 'GET /sites/:id',
+  'sites.setQuota': 'PUT /sites/:id/quota',
+  'sites.checkQuota': 'GET /sites/:id/quota/check',
+  'sites.report': 'POST /sites/report',
+
+  'backups.list': 'GET /backups',
+  'backups.get': 'GET /backups/:id',
+  'backups.report': 'POST /backups/report',
 
   'gpus.list': 'GET /gpus',
 

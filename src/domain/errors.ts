@@ -11,6 +11,7 @@ const catalogue = {
   role_too_low: ['This needs the role {needed}; you are {role}.', 'Ask an administrator.'],
   scope_missing: ['The token lacks the scope {needed}.', 'Create a token with `--scope {needed}`.'],
   priority_too_high: ['Priority {asked} is above your maximum of {max}.', 'Ask for at most {max}.'],
+  node_not_assigned: ['Node {name} is not one of yours.', 'Ask a super administrator to assign it to you.'],
   join_blocked: ['This machine may not join.', 'Ask an administrator to unblock it.'],
   node_suspended: ['The node is suspended: {reason}', 'Remove it and let it join anew.'],
   input_invalid: ['{field}: {problem}', '{fix}'],
@@ -27,6 +28,14 @@ const catalogue = {
     'Behind {code} is {found}, not {expected}.',
     'Check the code on the machine itself; nothing was approved.',
   ],
+  quota_too_large: [
+    'A quota of {asked} GB is more than the {available} GB of {name}.',
+    'Ask for at most {available} GB.',
+  ],
+  site_elsewhere: [
+    'Site {site} is not on node {node}.',
+    'See the sites of the node with `gpuctl site list --node {node}`.',
+  ],
   claim_impossible: [
     'No node can take this claim now: {reason}',
     'Leave out --no-queue to wait, or run `gpuctl claim explain`.',
@@ -34,6 +43,10 @@ const catalogue = {
   claim_over_quota: [
     'The claim needs {asked} GPUs; your quota of {quota} leaves {left}.',
     'Cancel a claim, or ask an administrator for more quota.',
+  ],
+  site_over_quota: [
+    'The site asks for {asked} GB; the quota of node {node} leaves {left} GB.',
+    'Ask for less, or raise the quota: `gpuctl node quota set {node} GB`.',
   ],
   not_found: ['There is no {kind} {name}.', 'See what there is with `gpuctl {kind} list`.'],
   code_unknown: ['No node is waiting with code {code}.', 'List waiting nodes with `gpuctl node pending`.'],

@@ -90,6 +90,16 @@ export class FleetMemory {
     return {taken: true, changed}
   }
 
+  /** Load that was told beside the beats, whose order it leaves alone. Tells whether placement has to look again. */
+  takeLoad(nodeId: string, load: Pick<Beat, 'cpuPercent' | 'diskPercent' | 'activeBackups'>): {changed: boolean} {
+    const node = this.#node(nodeId)
+    const changed = this.liveness(nodeId) !== 'online'
+    node.beat = {...(node.beat ?? {bootId: '', sequence: 0}), ...load}
+    this.touch(nodeId)
+    this.#unsaved.set(nodeId, {nodeId, at: new Date(this.#clock.now()).toISOString(), beat: node.beat})
+    return {changed}
+  }
+
   /** A sign of life that carries no readings. */
   touch(nodeId: string): void {
     const node = this.#node(nodeId)

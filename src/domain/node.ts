@@ -72,7 +72,7 @@ export function describeNode(node: NodeRecord, memory: FleetMemory, view: NodeVi
 
 /** One node's reading for the streams. */
 export function describeReading(
-  node: Pick<NodeRecord, 'id' | 'number' | 'name' | 'admission'>,
+  node: Pick<NodeRecord, 'id' | 'number' | 'name' | 'hostname' | 'admission'>,
   memory: FleetMemory,
 ): NodeStats {
   const beat = memory.beat(node.id)
@@ -93,6 +93,8 @@ export function describeReading(
     uptimeSeconds: beat?.uptimeSeconds ?? null,
     networkRxBytes: beat?.networkRxBytes ?? null,
     networkTxBytes: beat?.networkTxBytes ?? null,
+    hostname: node.hostname,
+    activeBackups: beat?.activeBackups ?? null,
     gpus: (beat?.gpus ?? []).map(gpu => ({
       index: gpu.index,
       uuid: gpu.uuid,

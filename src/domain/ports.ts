@@ -6,12 +6,23 @@ import type {Instance} from '../contract/schemas/instances.ts'
 import type {Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Offer} from './placement.ts'
-import type {Allocation, NodeRecord} from './records.ts'
+import type {Allocation, BackupRecord, NodeRecord, SiteRecord} from './records.ts'
 
 /** Time as the domain sees it. */
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
+}
+
+/** What the server's own machine shows of itself; null is unknown. */
+export interface MachineReading {
+  hostname: string
+  cpuPercent: number | null
+  memoryPercent: number | null
+  diskPercent: number | null
+  uptimeSeconds: number | null
+  networkRxBytes: number | null
+  networkTxBytes: number | null
 }
 
 /** Rows get their `number` from the store; everything else is the domain's. */
@@ -187,6 +198,42 @@ export interface CatalogueTable<T> {
   delete(id: string): Promise<void>
 }
 
+/** Which node_admin administers which nodes. */
+export interface NodeAdminTable {
+  nodesOf(userId: string): Promise<string[]>
+  /** Again is no error, and neither is taking away what was not given. */
+  assign(userId: string, nodeId: string): Promise<void>
+  unassign(userId: string, nodeId: string): Promise<void>
+}
+
+export interface SiteTable {
+  /** Throws name_taken: names are unique on a node. */
+  insert(site: New<SiteRecord>): Promise<SiteRecord>
+  /** Replaces the row if its version is still that of `site`; throws changed_meanwhile. */
+  save(site: SiteRecord): Promise<SiteRecord>
+  find(id: string): Promise<SiteRecord | undefined>
+  findByNumber(number: number): Promise<SiteRecord | undefined>
+  findByName(nodeId: string, name: string): Promise<SiteRecord | undefined>
+  /** In the order in which they were made; of these nodes, or of all. */
+  list(filter: {nodeIds?: readonly string[]; limit?: number; offset?: number}): Promise<SiteRecord[]>
+  /** Sums by node; a node without sites is absent. */
+  totals(): Promise<Map<string, {sites: number; usedBytes: number; quotaBytes: number}>>
+  delete(id: string): Promise<void>
+}
+
+export interface BackupTable {
+  /** Throws name_taken: file names are unique in a site. */
+  insert(backup: New<BackupRecord>): Promise<BackupRecord>
+  save(backup: BackupRecord): Promise<void>
+  find(id: string): Promise<BackupRecord | undefined>
+  findByNumber(number: number): Promise<BackupRecord | undefined>
+  findByFilename(siteId: string, filename: string): Promise<BackupRecord | undefined>
+  /** Newest first. */
+  list(filter: {nodeIds?: readonly string[]; siteId?: string; limit?: number; offset?: number}): Promise<BackupRecord[]>
+  count(filter: {nodeIds?: readonly string[]; siteId?: string}): Promise<number>
+  delete(id: string): Promise<void>
+}
+
 export interface EventFilter {
   kind?: Event['kind']
   object?: string
@@ -228,6 +275,9 @@ export interface Tables {
   allocations: AllocationTable
   images: CatalogueTable<Image>
   specs: CatalogueTable<Spec>
+  nodeAdmins: NodeAdminTable
+  sites: SiteTable
+  backups: BackupTable
   events: EventTable
   audit: AuditTable
   idempotency: IdempotencyTable

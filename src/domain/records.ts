@@ -1,5 +1,6 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
+import type {Backup, Site} from '../contract/schemas/sites.ts'
 
 /** A machine as the store keeps it; liveness and load are derived from its beats. Times RFC 3339. */
 export interface NodeRecord {
@@ -40,6 +41,9 @@ export interface NodeRecord {
   declaredGpus: {model: string; count: number; memoryMiB: number | null} | null
   /** What the agent told at its last connect. */
   inventory: Inventory | null
+  /** What its sites may use together, and what it could give at most; GB = 2^30 bytes. 0 means 0. */
+  storageQuotaGb: number
+  totalAvailableGb: number
 }
 
 /** A node's GPUs bound to one claim. `gpuIndexes` may be empty: a claim for CPUs only. */
@@ -56,3 +60,11 @@ export interface Allocation {
   createdAt: string
   releasedAt: string | null
 }
+
+/** A site as the store keeps it. */
+export interface SiteRecord extends Omit<Site, 'node'> {
+  version: number
+}
+
+/** A backup as an agent told of it. */
+export type BackupRecord = Backup

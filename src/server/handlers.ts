@@ -11,7 +11,7 @@ export type JsonOperation = Exclude<OperationName, EventOperation | 'instances.l
 /** Who asks, by what the operation demands of him (`access` in the contract). */
 type AskerOf<N extends JsonOperation> = N extends 'auth.login' | 'server.version' | 'nodes.join' | 'nodes.joinStatus'
   ? Guest
-  : N extends 'nodes.beat'
+  : N extends 'nodes.beat' | 'sites.report' | 'backups.report'
     ? NodeIdentity
     : Caller
 
@@ -33,6 +33,9 @@ export const handlers: Handlers = {
   'users.create': (input, caller, {users}) => users.create(input, caller),
   'users.update': (input, caller, {users}) => users.update(input, caller),
   'users.delete': (input, caller, {users}) => users.delete(input, caller),
+  'users.nodes': (input, caller, {users}) => users.nodes(input, caller),
+  'users.assign': (input, caller, {users}) => users.assign(input, caller),
+  'users.unassign': (input, caller, {users}) => users.unassign(input, caller),
 
   'tokens.list': (input, caller, {tokens}) => tokens.list(input, caller),
   'tokens.create': (input, caller, {tokens}) => tokens.create(input, caller),
@@ -54,6 +57,20 @@ export const handlers: Handlers = {
   'nodes.cordon': (input, caller, {nodes}) => nodes.cordon(input, caller),
   'nodes.uncordon': (input, caller, {nodes}) => nodes.uncordon(input, caller),
   'nodes.delete': (input, caller, {nodes}) => nodes.delete(input, caller),
+
+  'nodes.quota': (input, caller, {nodes}) => nodes.quota(input, caller),
+  'nodes.setQuota': (input, caller, {nodes}) => nodes.setQuota(input, caller),
+  'nodes.quotaStatus': (input, caller, {nodes}) => nodes.quotaStatus(input, caller),
+
+  'sites.list': (input, caller, {sites}) => sites.list(input, caller),
+  'sites.get': (input, caller, {sites}) => sites.get(input, caller),
+  'sites.setQuota': (input, caller, {sites}) => sites.setQuota(input, caller),
+  'sites.checkQuota': (input, caller, {sites}) => sites.checkQuota(input, caller),
+  'sites.report': (input, node, {sites}) => sites.report(node.id, input),
+
+  'backups.list': (input, caller, {backups}) => backups.list(input, caller),
+  'backups.get': (input, caller, {backups}) => backups.get(input, caller),
+  'backups.report': (input, node, {backups}) => backups.report(node.id, input),
 
   'gpus.list': (input, caller, {gpus}) => gpus.list(input, caller),
 

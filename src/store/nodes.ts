@@ -15,7 +15,13 @@ const layout = layoutOf<NodeRecord>({
     code: node => node.code,
     code_expires_at: node => node.codeExpiresAt,
     key_hash: node => node.keyHash,
+    storage_quota_gb: node => node.storageQuotaGb,
+    total_available_gb: node => node.totalAvailableGb,
   },
+  fromColumns: row => ({
+    storageQuotaGb: row.storage_quota_gb as number,
+    totalAvailableGb: row.total_available_gb as number,
+  }),
 })
 
 /** Sizes of the statements that write many beats: few texts, and few round trips. */

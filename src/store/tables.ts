@@ -4,8 +4,10 @@ import {imageTable, specTable} from './catalogue.ts'
 import {claimTable} from './claims.ts'
 import {auditTable, eventTable} from './events.ts'
 import {instanceTable} from './instances.ts'
+import {nodeAdminTable} from './node-admins.ts'
 import {nodeTable} from './nodes.ts'
 import {idempotencyTable, settingTable} from './settings.ts'
+import {backupTable, siteTable} from './sites.ts'
 import type {Sql} from './sql.ts'
 import {joinTokenTable, tokenTable} from './tokens.ts'
 import {userTable} from './users.ts'
@@ -20,6 +22,9 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   allocations: allocationTable,
   images: imageTable,
   specs: specTable,
+  nodeAdmins: nodeAdminTable,
+  sites: siteTable,
+  backups: backupTable,
   events: eventTable,
   audit: auditTable,
   idempotency: idempotencyTable,

@@ -82,5 +82,7 @@ function nodeRecord(index: number, key: string, inventory: Inventory | null): Ne
     docker: null,
     declaredGpus: null,
     inventory,
+    storageQuotaGb: 0,
+    totalAvailableGb: 1000,
   }
 }

@@ -395,8 +395,9 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
   test('F23: a step that fails changes nothing, and a schema of a newer program is refused', async context => {
     const where = await place(context)
     const statements = ({text}: {text: string}) => [`CREATE TABLE later (name ${text})`]
-    const next = {version: 2, name: 'later', statements}
-    const broken = {version: 3, name: 'broken', statements: () => ['CREATE TABLE nonsense (']}
+    const newest = migrations.at(-1)!.version
+    const next = {version: newest + 1, name: 'later', statements}
+    const broken = {version: newest + 2, name: 'broken', statements: () => ['CREATE TABLE nonsense (']}
     const openWith = async (steps: typeof migrations) => {
       const store = await openStore({at: where, onFatal: () => {}, migrations: steps})
       await store.close()

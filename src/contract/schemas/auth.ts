@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ById, Done, identity, Name, Nothing, Nullable, Time, Uuid} from './common.ts'
+import {ById, Done, identity, Name, Nothing, Nullable, Reference, Time, Uuid} from './common.ts'
 
 export const Role = Type.Enum(['super_admin', 'node_admin', 'user', 'viewer'])
 export type Role = Static<typeof Role>
@@ -56,6 +56,10 @@ export const JoinToken = Type.Object({
   labels: Type.Record(Type.String(), Type.String()),
 })
 export type JoinToken = Static<typeof JoinToken>
+
+/** A node in the hands of a node_admin. */
+export const AssignedNode = Type.Object({id: Uuid, number: Type.Integer(), name: Type.String()})
+export type AssignedNode = Static<typeof AssignedNode>
 
 const Session = Type.Object({token: Type.String(), expiresAt: Time, user: User})
 
@@ -125,6 +129,24 @@ export const auth = {
     access: 'super_admin',
     input: ById,
     output: Done,
+  }),
+  'users.nodes': operation({
+    summary: 'Nodes that a user administers.',
+    access: 'super_admin',
+    input: ById,
+    output: Type.Array(AssignedNode),
+  }),
+  'users.assign': operation({
+    summary: 'Give a node to a user who administers it as node_admin.',
+    access: 'super_admin',
+    input: Type.Object({id: Reference, node: Reference}),
+    output: AssignedNode,
+  }),
+  'users.unassign': operation({
+    summary: 'Take a node away from a user.',
+    access: 'super_admin',
+    input: Type.Object({id: Reference, node: Reference}),
+    output: AssignedNode,
   }),
   'tokens.list': operation({
     summary: 'List your API tokens.',

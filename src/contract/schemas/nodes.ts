@@ -115,6 +115,8 @@ export const NodeStats = Type.Object({
   uptimeSeconds: Nullable(Type.Number()),
   networkRxBytes: Nullable(Type.Number()),
   networkTxBytes: Nullable(Type.Number()),
+  hostname: Type.String(),
+  activeBackups: Nullable(Type.Integer()),
   gpus: Type.Array(
     Type.Object({
       index: Type.Integer(),
@@ -137,7 +139,7 @@ export const JoinRequest = Type.Object({
   claimedAddress: Type.Optional(Type.String({maxLength: 45})),
   fingerprint: Type.Optional(Type.String({maxLength: 64})),
   agentVersion: Type.Optional(Type.String({maxLength: 64})),
-  os: Type.Optional(Type.String({maxLength: 128})),
+  os: Type.Optional(Type.String({maxLength: 1024})),
   gpuSummary: Type.Optional(Type.String({maxLength: 256, description: 'as "2 × RTX 4090 (simulated)"'})),
   joinToken: Type.Optional(Type.String({maxLength: 128})),
   labels: Type.Optional(Labels),
@@ -178,6 +180,7 @@ export const Beat = Type.Object({
   uptimeSeconds: Type.Optional(Nullable(Type.Number({minimum: 0}))),
   networkRxBytes: Type.Optional(Nullable(Type.Number({minimum: 0}))),
   networkTxBytes: Type.Optional(Nullable(Type.Number({minimum: 0}))),
+  activeBackups: Type.Optional(Nullable(Type.Integer({minimum: 0}))),
   gpuState: Type.Optional(Type.Enum(['ok', 'lost', 'none'])),
   gpuReason: Type.Optional(Type.String({maxLength: 512})),
   gpus: Type.Optional(Type.Array(Gpu, {maxItems: 1024})),

@@ -8,6 +8,7 @@ import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
 import {NodeService} from './nodes.ts'
 import type {Services} from './services.ts'
+import {SiteService} from './sites.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
 import {UserService} from './users.ts'
 
@@ -20,6 +21,7 @@ export function createServices(deps: ServiceDependencies): Services {
   const {store, clock} = deps
   const nodes = new NodeService(deps)
   const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
+  const sites = new SiteService(deps, nodes.keeping)
   const claims = new ClaimService(deps, nodeName)
   let prunedAtMs = clock.now()
 
@@ -33,7 +35,7 @@ export function createServices(deps: ServiceDependencies): Services {
 
   return {
     auth: new AuthService(deps).methods(),
-    users: new UserService(deps).methods(),
+    users: new UserService(deps, nodes.keeping).methods(),
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
     nodes: nodes.methods(),
@@ -42,6 +44,8 @@ export function createServices(deps: ServiceDependencies): Services {
     instances: new InstanceService(deps, claims).methods(),
     images: imageMethods(deps),
     specs: specMethods(deps),
+    sites: sites.siteMethods(),
+    backups: sites.backupMethods(),
     events: new EventService(deps).methods(),
     server: serverMethods(deps, maintain),
   }

@@ -1,6 +1,7 @@
 import type {FleetMemory} from '../fleet-memory.ts'
+import type {LegacyPoll} from '../join-desk.ts'
 import type {Journal} from '../journal.ts'
-import type {Clock, Fleet, QueueView, Store, Wake} from '../ports.ts'
+import type {Clock, Fleet, MachineReading, QueueView, Store, Wake} from '../ports.ts'
 import type {CaptchaPainter, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
 
 /** What the composition root gives. Journal and memory are the same objects that the controllers have. */
@@ -17,6 +18,10 @@ export interface ServiceDependencies {
   sessions: SessionTokens
   vault: Vault
   captchaPainter: CaptchaPainter
+  /** The latest reading of the server's own machine. */
+  machine?: () => MachineReading
+  /** Who gets a node's key by the code alone, without the poll secret (security 3.1); nobody unless given. */
+  legacyPoll?: LegacyPoll
   server: {
     /** Also the issuer of login tokens. */
     id: string

@@ -18,6 +18,8 @@ const pollAfterMs = 1_000
 export interface JoiningLinks {
   describe(node: NodeRecord, caller: Caller): Promise<Node>
   keyChanged(nodeId: string): void
+  admitted(node: NodeRecord): void
+  dropped(nodeId: string): void
 }
 
 /** How a machine comes in: request, code, approval, key (security 3.1). */
@@ -53,7 +55,10 @@ export class Joining {
         if (autoApprove && token) made = await this.#admit(tx, record, made, `token ${token.name}`)
         return made
       })
-      if (node.admission === 'active') this.#desk.approved(id, Date.parse(node.codeExpiresAt!))
+      if (node.admission === 'active') {
+        this.#desk.approved(id, Date.parse(node.codeExpiresAt!))
+        this.#links.admitted(node)
+      }
       return {requestId: id, number: node.number, code, pollSecret, expiresAt: node.codeExpiresAt!, pollAfterMs}
     } catch (error) {
       this.#desk.forget(id)
@@ -66,7 +71,7 @@ export class Joining {
    * first use it replaces the former, fetched after it the node is suspended: somebody else has the secret.
    */
   async status(
-    {code: text, pollSecret}: {code: string; pollSecret?: string},
+    {code: text, pollSecret, legacy = false}: {code: string; pollSecret?: string; legacy?: boolean},
     peer: Peer,
   ): Promise<OutputOf<'nodes.joinStatus'>> {
     await this.#load()
@@ -84,14 +89,47 @@ export class Joining {
     }
     const nothing = {nodeId: null, name: null, nodeKey: null, serverId: null}
     if (node.admission === 'pending') return {...nothing, status: 'pending'}
-    if (!isRight) return {...nothing, status: 'active'}
-    const {nodeKey, name} = await this.#deliver(node.id, secretHash, peer)
+    const byCodeAlone = !isRight && legacy && this.#deps.legacyPoll === 'same-ip' && node.address === peer.address
+    if (!isRight && !byCodeAlone) return {...nothing, status: 'active'}
+    const {nodeKey, name} = byCodeAlone
+      ? await this.#deliverOnce(node.id, peer)
+      : await this.#deliver(node.id, secretHash, peer)
     return {status: 'active', nodeId: node.id, name, nodeKey, serverId: server.id}
   }
 
-  async approve({node: reference, expectHost, labels = {}}: InputOf<'nodes.approve'>, caller: Caller): Promise<Node> {
+  /** The numbers can be guessed, so this answers the admission and never the key. */
+  async requestStatus(number: number, peer: Peer): Promise<NodeRecord['admission']> {
+    await this.#load()
+    this.#desk.checkAddress(peer.address)
+    const node = await this.#deps.store.nodes.findByNumber(number)
+    if (node && !(node.admission === 'pending' && this.#isOver(node))) return node.admission
+    await this.#noteMiss(peer)
+    throw problem('code_unknown', {code: number})
+  }
+
+  async approve({node: reference, ...rest}: InputOf<'nodes.approve'>, caller: Caller): Promise<Node> {
     await this.#load()
     const {id} = await this.#find(reference)
+    return this.#approve(id, {...rest, reference}, caller)
+  }
+
+  async approveCode(
+    {code: text, claimedAddress}: {code: string; claimedAddress?: string},
+    caller: Caller,
+  ): Promise<Node> {
+    await this.#load()
+    const code = readCode(text)
+    const node = await this.#deps.store.nodes.findByCode(code)
+    if (!node) throw problem('code_unknown', {code})
+    return this.#approve(node.id, {reference: code, claimedAddress}, caller)
+  }
+
+  async #approve(
+    id: string,
+    wish: Omit<InputOf<'nodes.approve'>, 'node'> & {reference: string; claimedAddress?: string},
+    caller: Caller,
+  ): Promise<Node> {
+    const {reference, expectHost, labels = {}, claimedAddress} = wish
     const node = await this.#deps.journal.change(async (tx, record) => {
       const waiting = await tx.nodes.find(id)
       if (!waiting || this.#isOver(waiting)) throw problem('code_unknown', {code: reference})
@@ -99,12 +137,20 @@ export class Joining {
         throw problem('host_unexpected', {code: reference, found: waiting.hostname, expected: expectHost})
       }
       if (waiting.admission === 'active') return waiting
-      const admitted = {...waiting, labels: {...waiting.labels, ...labels}, ownerId: waiting.ownerId ?? caller.id}
+      const admitted = {
+        ...waiting,
+        labels: {...waiting.labels, ...labels},
+        claimedAddress: claimedAddress ?? waiting.claimedAddress,
+        ownerId: waiting.ownerId ?? caller.id,
+      }
+      // A super administrator who is one no longer still administers what he admitted.
+      await tx.nodeAdmins.assign(caller.id, id)
       const done = await this.#admit(tx, record, admitted, caller.username)
       await record.audit(caller, 'nodes.approve', id, {name: done.name, hostname: done.hostname, address: done.address})
       return done
     })
     if (node.codeExpiresAt) this.#desk.approved(id, Date.parse(node.codeExpiresAt))
+    this.#links.admitted(node)
     this.#deps.wake('queue', `node:${id}`)
     return this.#links.describe(node, caller)
   }
@@ -135,9 +181,9 @@ export class Joining {
     await this.#load()
     const {journal} = this.#deps
     for (const id of this.#desk.expired()) {
-      await journal.change(async (tx, record) => {
+      const isDropped = await journal.change(async (tx, record) => {
         const node = await tx.nodes.find(id)
-        if (!node || !this.#isOver(node)) return
+        if (!node || !this.#isOver(node)) return false
         const isPending = node.admission === 'pending'
         if (isPending || node.keyDeliveredAt === null) {
           // One that was admitted and never came for its key cannot come any more: the machine asks anew.
@@ -146,8 +192,12 @@ export class Joining {
             ? `Nobody approved ${node.hostname} in time.`
             : `${node.name} was admitted, and did not fetch its key in time.`
           await record.event('node', {id, name: node.name || node.hostname}, 'JoinExpired', words)
-        } else await tx.nodes.save({...node, code: null, codeExpiresAt: null, pollSecretHash: null})
+          return true
+        }
+        await tx.nodes.save({...node, code: null, codeExpiresAt: null, pollSecretHash: null})
+        return false
       })
+      if (isDropped) this.#links.dropped(id)
       this.#desk.forget(id)
     }
   }
@@ -236,6 +286,32 @@ export class Joining {
     }
     if (outcome.until) this.#desk.approved(id, Date.parse(outcome.until))
     return {nodeKey, name: outcome.name}
+  }
+
+  /** Where the code alone is enough: exactly once, and the code is gone with it (document 003). */
+  async #deliverOnce(id: string, peer: Peer): Promise<{nodeKey: string; name: string}> {
+    const {journal, secrets} = this.#deps
+    const nodeKey = newSecret('gpn', secrets)
+    const name = await journal.change(async (tx, record) => {
+      const node = await tx.nodes.find(id)
+      const isReady = node?.code && node.admission === 'active' && !this.#isOver(node) && node.keyDeliveredAt === null
+      if (!isReady) throw problem('code_unknown', {code: ''})
+      const at = this.#now()
+      const spent = {code: null, codeExpiresAt: null, pollSecretHash: null}
+      await tx.nodes.save({
+        ...node,
+        ...spent,
+        keyHash: secrets.sha256(nodeKey),
+        keyDeliveredAt: at,
+        updatedAt: at,
+      })
+      await record.event('node', {id, name: node.name}, 'KeyDelivered', `${node.name} fetched its key by its code.`)
+      await record.audit(peer, 'nodes.joinStatus', id, {name: node.name, by: 'code'})
+      return node.name
+    })
+    this.#links.keyChanged(id)
+    this.#desk.forget(id)
+    return {nodeKey, name}
   }
 
   async #noteMiss(peer: Peer): Promise<void> {
@@ -333,5 +409,7 @@ export function emptyNode(id: string, at: string): Omit<NodeRecord, 'number'> {
     docker: null,
     declaredGpus: null,
     inventory: null,
+    storageQuotaGb: 0,
+    totalAvailableGb: 1000,
   }
 }

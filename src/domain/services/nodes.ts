@@ -6,17 +6,22 @@ import {isFinal} from '../claim.ts'
 import {problem} from '../errors.ts'
 import {evict} from '../lifecycle.ts'
 import {describeNode, describeReading} from '../node.ts'
+import {NodeHistory, type NodeSample} from '../node-history.ts'
 import type {NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {emptyNode, Joining} from './joining.ts'
+import {NodeKeeping} from './node-keeping.ts'
 import {type Finders, resolve} from './references.ts'
 import type {Services} from './services.ts'
 
-type Known = Pick<NodeRecord, 'id' | 'number' | 'name' | 'admission'>
+type Known = Pick<NodeRecord, 'id' | 'number' | 'name' | 'hostname' | 'address' | 'admission'>
 
 export class NodeService {
   readonly #deps: ServiceDependencies
   readonly #joining: Joining
+  readonly #history: NodeHistory
+  /** Who administers which node, and their storage. */
+  readonly keeping: NodeKeeping
   /** SHA-256 of a node key → its node: beats do not ask the store. */
   readonly #keys = new Map<string, {id: string; name: string}>()
   /** Active nodes, for the streams. */
@@ -25,9 +30,16 @@ export class NodeService {
 
   constructor(deps: ServiceDependencies) {
     this.#deps = deps
+    this.#history = new NodeHistory(deps)
+    this.keeping = new NodeKeeping(deps, {
+      find: (reference, caller) => this.find(reference, caller),
+      history: this.#history,
+    })
     this.#joining = new Joining(deps, {
       describe: (node, caller) => this.#described(node, caller),
       keyChanged: id => this.#forgetKeys(id),
+      admitted: node => this.#know(node),
+      dropped: id => this.#active.delete(id),
     })
   }
 
@@ -38,6 +50,16 @@ export class NodeService {
       joinStatus: (input, peer) => this.#joining.status(input, peer),
       approve: (input, caller) => this.#joining.approve(input, caller),
       reject: (input, caller) => this.#joining.reject(input, caller),
+      requestStatus: (number, peer) => this.#joining.requestStatus(number, peer),
+      approveCode: (input, caller) => this.#joining.approveCode(input, caller),
+      reportLoad: async (nodeId, load) => this.#takeLoad(nodeId, load),
+      machine: () => this.#machine(),
+      mine: caller => this.keeping.mine(caller),
+      kept: (page, caller) => this.keeping.list(page, caller),
+      keptOne: (reference, caller) => this.keeping.get(reference, caller),
+      quota: (input, caller) => this.keeping.quota(input, caller),
+      setQuota: (input, caller) => this.keeping.setQuota(input, caller),
+      quotaStatus: (input, caller) => this.keeping.quotaStatus(input, caller),
       authenticate: key => this.#authenticate(key),
       beat: async (nodeId, beat) => this.#takeBeat(nodeId, beat),
       linkOpened: nodeId => this.#linkOpened(nodeId),
@@ -211,6 +233,7 @@ export class NodeService {
     this.#joining.forget(id)
     this.#active.delete(id)
     memory.forgetNode(id)
+    this.#history.forget(id)
     wake('queue', `node:${id}`)
     wake('node', id)
     for (const claimId of claimIds) wake('queue', `claim:${claimId}`)
@@ -243,7 +266,25 @@ export class NodeService {
 
   #takeBeat(nodeId: string, beat: InputOf<'nodes.beat'>): void {
     const {memory, wake} = this.#deps
-    if (memory.takeBeat(nodeId, beat).changed) wake('queue', `node:${nodeId}`)
+    const {taken, changed} = memory.takeBeat(nodeId, beat)
+    if (changed) wake('queue', `node:${nodeId}`)
+    if (!taken) return
+    const {cpuPercent = null, diskPercent = null} = beat
+    this.#history.add(nodeId, {cpuPercent, diskPercent, activeBackups: beat.activeBackups ?? 0})
+  }
+
+  #takeLoad(nodeId: string, load: Omit<NodeSample, 'atMs'>): void {
+    const {memory, wake} = this.#deps
+    if (memory.takeLoad(nodeId, load).changed) wake('queue', `node:${nodeId}`)
+    this.#history.add(nodeId, load)
+  }
+
+  /** A node with the host name of this machine whose connection came from this machine is this machine. */
+  #machine(): ReturnType<Services['nodes']['machine']> {
+    const reading = this.#deps.machine?.()
+    if (!reading) return undefined
+    const isLocal = ({hostname, address}: Known) => hostname === reading.hostname && /^(127\.|::1$)/.test(address)
+    return {...reading, nodeId: [...this.#active.values()].find(isLocal)?.id}
   }
 
   async #linkOpened(nodeId: string): Promise<void> {
@@ -307,8 +348,8 @@ export class NodeService {
     return node && describeReading(node, this.#deps.memory)
   }
 
-  #know({id, number, name, admission}: NodeRecord): void {
-    if (admission === 'active') this.#active.set(id, {id, number, name, admission})
+  #know({id, number, name, hostname, address, admission}: NodeRecord): void {
+    if (admission === 'active') this.#active.set(id, {id, number, name, hostname, address, admission})
   }
 
   #forgetKeys(nodeId: string): void {

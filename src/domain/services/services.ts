@@ -2,11 +2,14 @@ import type {Report} from '../../contract/agent-protocol.ts'
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {OperationName} from '../../contract/routes.ts'
 import type {InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
-import type {NodeStats} from '../../contract/schemas/nodes.ts'
+import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 import type {Caller} from '../caller.ts'
-import type {ExecStream} from '../ports.ts'
+import type {NodeSample} from '../node-history.ts'
+import type {ExecStream, MachineReading} from '../ports.ts'
+import type {NodeRecord} from '../records.ts'
 import type {ShellWish} from '../shell.ts'
+import type {KeptNode} from './node-keeping.ts'
 
 /** Operations that do not answer with one JSON body; their services have the shapes below. */
 type Streamed =
@@ -19,7 +22,14 @@ type Streamed =
   | 'events.stream'
 
 /** Operations whose caller has no user account. */
-type Anonymous = 'auth.login' | 'nodes.join' | 'nodes.joinStatus' | 'nodes.beat' | 'server.version'
+type Anonymous =
+  | 'auth.login'
+  | 'nodes.join'
+  | 'nodes.joinStatus'
+  | 'nodes.beat'
+  | 'sites.report'
+  | 'backups.report'
+  | 'server.version'
 
 type MethodsOf<G extends string> = Extract<Exclude<OperationName, Streamed | Anonymous>, `${G}.${string}`>
 type Short<N extends string> = N extends `${string}.${infer M}` ? M : never
@@ -75,7 +85,15 @@ export interface Services {
   joinTokens: Methods<'joinTokens'>
   nodes: Methods<'nodes'> & {
     join(input: InputOf<'nodes.join'>, peer: Peer): Promise<OutputOf<'nodes.join'>>
-    joinStatus(input: {code: string; pollSecret?: string}, peer: Peer): Promise<OutputOf<'nodes.joinStatus'>>
+    /** `legacy`: where the server's rule for it allows, the code alone fetches the key, once (security 3.1). */
+    joinStatus(
+      input: {code: string; pollSecret?: string; legacy?: boolean},
+      peer: Peer,
+    ): Promise<OutputOf<'nodes.joinStatus'>>
+    /** Admission of the request of that number; never its key. Throws code_unknown. */
+    requestStatus(number: number, peer: Peer): Promise<NodeRecord['admission']>
+    /** As approve, but by the code alone; the address is what the machine is said to have. Throws code_malformed, code_unknown. */
+    approveCode(input: {code: string; claimedAddress?: string}, caller: Caller): Promise<Node>
     /** The node behind a node key; throws token_invalid, node_suspended. */
     authenticate(nodeKey: string): Promise<{id: string; name: string}>
     beat(nodeId: string, beat: InputOf<'nodes.beat'>): Promise<void>
@@ -83,6 +101,16 @@ export interface Services {
     linkOpened(nodeId: string): Promise<void>
     linkClosed(nodeId: string, reason: string): Promise<void>
     report(nodeId: string, report: Report): Promise<void>
+    /** Load that a node tells of without an agent's beat. */
+    reportLoad(nodeId: string, load: Omit<NodeSample, 'atMs'>): Promise<void>
+    /** The server's own machine at this moment, and which of the active nodes it is; undefined where nobody looks at it. */
+    machine(): (MachineReading & {nodeId: string | undefined}) | undefined
+    /** Nodes that the caller administers; undefined = all. */
+    mine(caller: Pick<Caller, 'id' | 'role'>): Promise<ReadonlySet<string> | undefined>
+    /** Those nodes with their storage and load, waiting ones too for who may approve. */
+    kept(page: {offset: number; limit: number}, caller: Caller): Promise<KeptNode[]>
+    /** By id, or number in digits, and nothing else. Throws not_found, node_not_assigned. */
+    keptOne(reference: string, caller: Caller): Promise<KeptNode & {backupsCount: number}>
     /** Readings of the active nodes, from memory; cheap enough for every tick. */
     readings(): NodeStats[]
     /** One node's reading; resolves the reference first. Throws not_found. */
@@ -108,6 +136,14 @@ export interface Services {
   }
   images: Methods<'images'>
   specs: Methods<'specs'>
+  sites: Methods<'sites'> & {
+    report(nodeId: string, input: InputOf<'sites.report'>): Promise<{done: true}>
+  }
+  backups: Methods<'backups'> & {
+    report(nodeId: string, input: InputOf<'backups.report'>): Promise<OutputOf<'backups.report'>>
+    /** How many there are, whatever the page. */
+    count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
+  }
   events: Methods<'events'> & {
     /** Calls back with every event that is committed from now on, until the returned function is called. */
     subscribe(listener: (event: Event) => void): () => void

@@ -7,14 +7,17 @@ import type {Tables, UserRecord} from '../ports.ts'
 import {checkPassword, noteWeakness} from '../weak-passwords.ts'
 import {publicUser} from './auth.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import type {NodeKeeping} from './node-keeping.ts'
 import {findersAmong, resolve} from './references.ts'
 import type {Services} from './services.ts'
 
 export class UserService {
   readonly #deps: ServiceDependencies
+  readonly #keeping: NodeKeeping
 
-  constructor(deps: ServiceDependencies) {
+  constructor(deps: ServiceDependencies, keeping: NodeKeeping) {
     this.#deps = deps
+    this.#keeping = keeping
   }
 
   methods(): Services['users'] {
@@ -23,6 +26,9 @@ export class UserService {
       create: (input, caller) => this.create(input, caller),
       update: (input, caller) => this.#update(input, caller),
       delete: ({id}, caller) => this.#delete(id, caller),
+      nodes: async ({id}) => this.#keeping.assigned((await this.#find(id)).id),
+      assign: async ({id, node}, caller) => this.#keeping.assign(await this.#find(id), node, caller),
+      unassign: async ({id, node}, caller) => this.#keeping.unassign(await this.#find(id), node, caller),
     }
   }
 

@@ -1,5 +1,6 @@
 import {firstTables} from './0001-first-tables.ts'
+import {sitesAndBackups} from './0003-sites-and-backups.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
-export const migrations: readonly Migration[] = [firstTables]
+export const migrations: readonly Migration[] = [firstTables, sitesAndBackups]

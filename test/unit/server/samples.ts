@@ -13,7 +13,14 @@ interface Schema {
   items?: Schema
 }
 
-const words = ['alpha-12', '00000000-0000-4000-8000-000000000001', 'ABCDE', '/gpuctl/v1/events/stream', 'tcp://h:1']
+const words = [
+  'alpha-12',
+  '2026-01-01T00:00:00Z',
+  '00000000-0000-4000-8000-000000000001',
+  'ABCDE',
+  '/gpuctl/v1/events/stream',
+  'tcp://h:1',
+]
 
 /** A value that the schema accepts: its required members, each as small as may be. */
 export function sampleOf(schema: unknown): unknown {

@@ -44,6 +44,8 @@ export function newNode(change: Partial<NodeRecord> = {}): New<NodeRecord> {
     docker: null,
     declaredGpus: null,
     inventory: null,
+    storageQuotaGb: 0,
+    totalAvailableGb: 1000,
     ...change,
   }
 }

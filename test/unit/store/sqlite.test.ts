@@ -113,14 +113,15 @@ test('F23: the file is copied before its schema changes', async () => {
   const before = await openStore({at: file, onFatal})
   await before.settings.set('a', 'x')
   await before.close()
-  const later = {version: 2, name: 'later', statements: () => ['DELETE FROM settings']}
+  const newest = migrations.at(-1)!.version
+  const later = {version: newest + 1, name: 'later', statements: () => ['DELETE FROM settings']}
 
   const after = await openStore({at: file, onFatal, migrations: [...migrations, later]})
   onTestFinished(() => after.close())
 
   expect(await after.settings.get('a')).toBeUndefined()
-  expect((await stat(`${file}.schema-1`)).mode & 0o777).toBe(0o600)
-  const copy = await storeAt(`${file}.schema-1`)
+  expect((await stat(`${file}.schema-${newest}`)).mode & 0o777).toBe(0o600)
+  const copy = await storeAt(`${file}.schema-${newest}`)
   expect(await copy.settings.get('a')).toBe('x')
 })
 

@@ -1,0 +1,195 @@
+import {type Static, Type} from 'typebox'
+import {operation} from '../operation.ts'
+import {ById, Done, identity, Name, Nullable, Page, Reference, Time} from './common.ts'
+
+const bytes = Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER})
+/** GB = 2^30 bytes, as document 003 counts. */
+const gigabytes = Type.Integer({minimum: 0, maximum: 1_000_000})
+
+/** A consumer of a node's storage: document 003's site. */
+export const Site = Type.Object({
+  ...identity,
+  name: Name,
+  nodeId: Type.String(),
+  /** Name of the node. */
+  node: Type.String(),
+  poolId: Nullable(Type.String()),
+  quotaBytes: bytes,
+  usedBytes: bytes,
+  wpPath: Nullable(Type.String()),
+  dbName: Nullable(Type.String()),
+  status: Type.Enum(['creating', 'active', 'failed', 'deleting']),
+  scheduleFrequency: Type.Enum(['manual', 'daily', 'weekly', 'monthly']),
+  /** HH:MM, UTC. */
+  scheduleTime: Nullable(Type.String()),
+  /** Of the week (0 = Monday) or the month, with commas between. */
+  scheduleDays: Nullable(Type.String()),
+  /** Older backups than so many go. */
+  retentionCopies: Type.Integer({minimum: 1}),
+  nextRunAt: Nullable(Time),
+  lastBackupAt: Nullable(Time),
+})
+export type Site = Static<typeof Site>
+
+export const BackupType = Type.Enum(['full', 'incremental'])
+export const BackupStatus = Type.Enum(['SUCCESS', 'ERROR'])
+
+export const Backup = Type.Object({
+  ...identity,
+  siteId: Type.String(),
+  /** Name of the site when the backup was made. */
+  site: Type.String(),
+  nodeId: Type.String(),
+  filename: Type.String(),
+  sizeBytes: bytes,
+  /** Where it lies: `s3://bucket/…` or a path on the node. */
+  path: Type.String(),
+  type: BackupType,
+  status: BackupStatus,
+  /** Name of the storage it lies in. */
+  provider: Nullable(Type.String()),
+  /** SHA-256, hex. */
+  checksum: Nullable(Type.String()),
+  /** When it was made, RFC 3339 with microseconds. */
+  takenAt: Type.String(),
+})
+export type Backup = Static<typeof Backup>
+
+/** Storage of a node: what its sites may use together, what it has, what they use. */
+export const NodeQuota = Type.Object({
+  nodeId: Type.String(),
+  node: Type.String(),
+  storageQuotaGb: gigabytes,
+  totalAvailableGb: gigabytes,
+  usedBytes: bytes,
+})
+export type NodeQuota = Static<typeof NodeQuota>
+
+const Usage = {
+  usedBytes: bytes,
+  /** One decimal; 0 where the quota is 0. */
+  usagePercent: Type.Number(),
+  /** Above 100 %, never at it. */
+  isOverQuota: Type.Boolean(),
+}
+
+export const QuotaStatus = Type.Object({
+  nodeId: Type.String(),
+  number: Type.Integer(),
+  node: Type.String(),
+  hostname: Type.String(),
+  storageQuotaGb: gigabytes,
+  ...Usage,
+  sitesCount: Type.Integer(),
+  sitesOverQuota: Type.Integer(),
+  /** From 80 % on, not over. */
+  sitesWarning: Type.Integer(),
+  /** The largest first. */
+  sites: Type.Array(
+    Type.Object({id: Type.String(), number: Type.Integer(), name: Type.String(), quotaBytes: bytes, ...Usage}),
+  ),
+})
+export type QuotaStatus = Static<typeof QuotaStatus>
+
+/** Whether one more backup as large as the last one has room in the site and on the node. */
+export const QuotaCheck = Type.Object({
+  siteId: Type.String(),
+  usedBytes: bytes,
+  /** Size of the newest backup that succeeded; 0 when there is none. */
+  nextBackupBytes: bytes,
+  siteQuotaBytes: bytes,
+  nodeUsedBytes: bytes,
+  nodeQuotaBytes: bytes,
+  fitsSite: Type.Boolean(),
+  fitsNode: Type.Boolean(),
+})
+export type QuotaCheck = Static<typeof QuotaCheck>
+
+const path = Type.String({minLength: 1, maxLength: 1024})
+const text = Type.String({minLength: 1, maxLength: 256})
+
+export const sites = {
+  'nodes.quota': operation({
+    summary: 'Storage quota of a node.',
+    access: 'node_admin',
+    input: ById,
+    output: NodeQuota,
+  }),
+  'nodes.setQuota': operation({
+    summary: 'Set what the sites of a node may use together, and what it has.',
+    access: 'super_admin',
+    input: Type.Object({id: Reference, storageQuotaGb: gigabytes, totalAvailableGb: Type.Optional(gigabytes)}),
+    output: NodeQuota,
+  }),
+  'nodes.quotaStatus': operation({
+    summary: 'What the sites of a node use of its storage quota, and of their own.',
+    access: 'node_admin',
+    input: ById,
+    output: QuotaStatus,
+  }),
+  'sites.list': operation({
+    summary: 'Sites of a node, or of all nodes that you administer.',
+    access: 'node_admin',
+    input: Type.Object({node: Type.Optional(Reference), ...Page}),
+    output: Type.Array(Site),
+  }),
+  'sites.get': operation({summary: 'One site.', access: 'node_admin', input: ById, output: Site}),
+  'sites.setQuota': operation({
+    summary: 'Set what a site may use; the quotas of all sites of a node fit into that of the node.',
+    access: 'node_admin',
+    input: Type.Object({id: Reference, quotaBytes: bytes}),
+    output: Site,
+  }),
+  'sites.checkQuota': operation({
+    summary: 'Whether the next backup of a site has room.',
+    access: 'node_admin',
+    input: ById,
+    output: QuotaCheck,
+  }),
+  'sites.report': operation({
+    summary: 'A node tells what its sites use; one that is new is recorded.',
+    access: 'node',
+    input: Type.Object({
+      sites: Type.Array(
+        Type.Object({
+          name: Name,
+          usedBytes: bytes,
+          wpPath: Type.Optional(Nullable(path)),
+          dbName: Type.Optional(Nullable(text)),
+        }),
+        {maxItems: 1000},
+      ),
+    }),
+    output: Done,
+  }),
+  'backups.list': operation({
+    summary: 'Backups, the newest first.',
+    access: 'node_admin',
+    input: Type.Object({node: Type.Optional(Reference), site: Type.Optional(Reference), ...Page}),
+    output: Type.Array(Backup),
+  }),
+  'backups.get': operation({summary: 'One backup.', access: 'node_admin', input: ById, output: Backup}),
+  'backups.report': operation({
+    summary: 'A node tells of a backup that it made; told again it replaces what was told before.',
+    access: 'node',
+    input: Type.Object({
+      /** Name of a site of this node. */
+      site: Name,
+      filename: Type.String({
+        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$',
+        description: 'a file name without folders: letters, digits, dot, dash, underscore; at most 128',
+      }),
+      sizeBytes: bytes,
+      path,
+      type: BackupType,
+      status: BackupStatus,
+      provider: Type.Optional(Nullable(text)),
+      checksum: Type.Optional(Nullable(Type.String({pattern: '^[0-9a-f]{64}$', description: 'SHA-256, hex'}))),
+      takenAt: Type.String({
+        pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,6})?Z$',
+        description: 'RFC 3339 in UTC, as 2025-12-27T08:22:04.588990Z',
+      }),
+    }),
+    output: Backup,
+  }),
+}

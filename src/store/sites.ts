@@ -1,0 +1,90 @@
+import type {BackupTable, SiteTable} from '../domain/ports.ts'
+import type {BackupRecord, SiteRecord} from '../domain/records.ts'
+import {Conditions, layoutOf, RecordTable} from './record-table.ts'
+import type {Sql} from './sql.ts'
+
+const siteLayout = layoutOf<SiteRecord>({
+  table: 'sites',
+  kind: 'site',
+  nameOf: site => site.name,
+  columns: {
+    version: site => site.version,
+    node_id: site => site.nodeId,
+    name: site => site.name,
+    used_bytes: site => site.usedBytes,
+    quota_bytes: site => site.quotaBytes,
+  },
+})
+
+const backupLayout = layoutOf<BackupRecord>({
+  table: 'backups',
+  kind: 'backup',
+  nameOf: backup => backup.filename,
+  columns: {
+    site_id: backup => backup.siteId,
+    node_id: backup => backup.nodeId,
+    filename: backup => backup.filename,
+    taken_at: backup => backup.takenAt,
+  },
+})
+
+/** All, when there is no limit. */
+const everything = Number.MAX_SAFE_INTEGER
+
+export function siteTable(sql: Sql): SiteTable {
+  const table = new RecordTable({sql, layout: siteLayout})
+  return {
+    insert: site => table.insert(site),
+    save: site => table.replaceVersion(site),
+    find: id => table.find(id),
+    findByNumber: number => table.findByNumber(number),
+    findByName: (nodeId, name) => table.first('WHERE node_id = ? AND name = ?', [nodeId, name]),
+    list({nodeIds, limit = everything, offset = 0}) {
+      const conditions = new Conditions()
+      conditions.addIn('node_id', nodeIds)
+      return table.many(`${conditions}ORDER BY number LIMIT ? OFFSET ?`, [...conditions.values, limit, offset])
+    },
+    async totals() {
+      const rows = await sql.all(
+        `SELECT node_id, COUNT(*) AS sites, CAST(SUM(used_bytes) AS BIGINT) AS used_bytes,
+          CAST(SUM(quota_bytes) AS BIGINT) AS quota_bytes FROM sites GROUP BY node_id`,
+      )
+      return new Map(
+        rows.map(row => [
+          row.node_id as string,
+          {sites: Number(row.sites), usedBytes: Number(row.used_bytes), quotaBytes: Number(row.quota_bytes)},
+        ]),
+      )
+    },
+    delete: id => table.delete(id),
+  }
+}
+
+export function backupTable(sql: Sql): BackupTable {
+  const table = new RecordTable({sql, layout: backupLayout})
+  return {
+    insert: backup => table.insert(backup),
+    save: backup => table.replace(backup),
+    find: id => table.find(id),
+    findByNumber: number => table.findByNumber(number),
+    findByFilename: (siteId, filename) => table.first('WHERE site_id = ? AND filename = ?', [siteId, filename]),
+    list({nodeIds, siteId, limit = everything, offset = 0}) {
+      const conditions = chosen({nodeIds, siteId})
+      const order = 'ORDER BY taken_at DESC, number DESC LIMIT ? OFFSET ?'
+      return table.many(`${conditions}${order}`, [...conditions.values, limit, offset])
+    },
+    async count(filter) {
+      const conditions = chosen(filter)
+      const row = await sql.get(`SELECT COUNT(*) AS backups FROM backups ${conditions}`, conditions.values)
+      return Number(row?.backups ?? 0)
+    },
+    delete: id => table.delete(id),
+  }
+}
+
+function chosen({nodeIds, siteId}: {nodeIds?: readonly string[]; siteId?: string}): Conditions {
+  const conditions = new Conditions()
+  conditions.addIn('node_id', nodeIds)
+  if (siteId !== undefined) conditions.add('site_id = ?', siteId)
+  return conditions
+}
