@@ -411,7 +411,9 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
 
     await expect(openWith(migrations)).rejects.toMatchObject({
       name: 'StoreUnusable',
-      message: expect.stringContaining('newer gpuctl: its schema is version 2, this program knows up to 1'),
+      message: expect.stringContaining(
+        `newer gpuctl: its schema is version ${newest + 1}, this program knows up to ${newest}`,
+      ),
     })
   })
 })
