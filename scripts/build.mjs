@@ -17,7 +17,7 @@ const staleAfterMs = 60 * 60 * 1000
 
 /** Where a program or a file that is loaded by name begins. Folders may be absent. */
 const entryFolders = ['commands', 'cli/hooks', 'main']
-const entryFiles = ['cli/entry.ts', 'runtime/process-supervisor.ts']
+const entryFiles = ['cli/entry.ts', 'runtime/process-supervisor.ts', 'runtime/port-relay.ts']
 
 /** Not bundled: native code, or packages that read files of their own at run time (swagger-ui: its pages, svg-captcha: its font). */
 const external = [

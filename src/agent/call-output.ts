@@ -25,6 +25,9 @@ export function write(
 
 const statusOf: Partial<Record<RuntimeError['code'], number>> = {
   no_container: 404,
+  no_path: 404,
+  path_refused: 409,
+  port_closed: 502,
   invalid: 400,
   unreachable: 503,
   timeout: 503,

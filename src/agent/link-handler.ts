@@ -3,7 +3,9 @@ import type {StreamHandler} from '../link/agent-end.ts'
 import {type AgentCall, type AgentHandler, CallProblem, createAgentRouter} from '../link/routes.ts'
 import type {Agent} from './agent.ts'
 import {asProblem, write} from './call-output.ts'
+import {runDial} from './dial-call.ts'
 import {runExec} from './exec-call.ts'
+import {sendArchive, sendStat, takeArchive} from './file-calls.ts'
 import {sendLogs} from './log-call.ts'
 
 /** Largest desired state that is read: some thousand instances. */
@@ -31,6 +33,10 @@ export function createLinkHandler(agent: Agent): StreamHandler {
       sendLines(call, agent.driver.stats(call.params.id ?? '', endOf(call))),
     ),
     [agentRoutes.exec]: onContainer(agent, call => runExec(call, agent.driver)),
+    [agentRoutes.dial]: onContainer(agent, call => runDial(call, agent.driver)),
+    [agentRoutes.path]: onContainer(agent, call => sendStat(call, agent.driver)),
+    [agentRoutes.archive]: onContainer(agent, call => sendArchive(call, agent.driver, endOf(call))),
+    [agentRoutes.unpack]: onContainer(agent, call => takeArchive(call, agent.driver)),
   })
 }
 

@@ -4,7 +4,10 @@ import type {Beat, Gpu} from './schemas/nodes.ts'
  * What server and agent say to each other over the link (HTTP/2, the server is the client). Routes of the agent:
  * `PUT /desired` (Desired), `GET /reports` (NDJSON of Report, open for the life of the link), `GET /containers/:id/logs`
  * (frames; query follow, tail, sinceNs, untilNs, timestamps, stdout, stderr), `GET /containers/:id/stats` (NDJSON),
- * `POST /containers/:id/exec` (headers x-gpuctl-exec = base64url JSON of ExecQuery; frames both ways), `GET /ping`.
+ * `POST /containers/:id/exec` (headers x-gpuctl-exec = base64url JSON of ExecQuery; frames both ways), `GET /ping`,
+ * `POST /containers/:id/dial` (query port; bytes both ways), `GET /containers/:id/path` (query path; PathStat),
+ * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),
+ * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -12,8 +15,17 @@ export const agentRoutes = {
   logs: 'GET /containers/:id/logs',
   stats: 'GET /containers/:id/stats',
   exec: 'POST /containers/:id/exec',
+  dial: 'POST /containers/:id/dial',
+  path: 'GET /containers/:id/path',
+  archive: 'GET /containers/:id/archive',
+  unpack: 'POST /containers/:id/archive',
   ping: 'GET /ping',
 } as const
+
+/** How unpacking ended; without an error all is written. */
+export interface UnpackEnd {
+  error?: {code: string; message: string}
+}
 
 export interface ExecQuery {
   command: string[]

@@ -72,6 +72,10 @@ export const routes = {
   'instances.followLogs': 'GET /instances/:id/logs/events',
   'instances.stats': 'GET /instances/:id/stats',
   'instances.exec': 'GET /instances/:id/exec',
+  'instances.forward': 'GET /instances/:id/forward',
+  'instances.statPath': 'GET /instances/:id/path',
+  'instances.archive': 'GET /instances/:id/archive',
+  'instances.unpack': 'GET /instances/:id/unpack',
 
   'images.list': 'GET /images',
   'images.create': 'POST /images',

@@ -50,6 +50,7 @@ const catalogue = {
   ],
   not_found: ['There is no {kind} {name}.', 'See what there is with `gpuctl {kind} list`.'],
   code_unknown: ['No node is waiting with code {code}.', 'List waiting nodes with `gpuctl node pending`.'],
+  path_missing: ['There is no {path} in the instance.', 'Look with `gpuctl instance exec NAME -- ls`.'],
   route_unknown: ['There is nothing at {method} {path}.', 'See /swagger/index.html for what there is.'],
   method_unknown: ['{path} does not take {method}.', 'See /swagger/index.html for what it takes.'],
   host_refused: [
@@ -72,6 +73,7 @@ const catalogue = {
     'Instance {name} is {status}, not running.',
     'See why with `gpuctl instance get {name}`; a stopped one starts with `gpuctl instance start {name}`.',
   ],
+  path_refused: ['{path}: {reason}', 'Choose another path.'],
   node_not_pending: [
     'Node {name} is {status}; it does not wait for approval.',
     'See it with `gpuctl node get {name}`.',
@@ -85,6 +87,10 @@ const catalogue = {
   node_failed: ['Node {name} could not do it: {reason}', 'See `gpuctl node get {name}`.'],
   node_unreachable: ['{address} cannot be reached.', 'Check the address and that the engine listens there with TLS.'],
   runtime_refused: ['The container engine on {name} refused: {reason}', 'Mend the request, or the engine.'],
+  port_closed: [
+    'Port {port} of the instance cannot be reached: {reason}',
+    'Check that the program in it listens there.',
+  ],
   store_full: [
     'The server’s disk is full; nothing was recorded.',
     'Free space on the server; reading and releasing still work.',

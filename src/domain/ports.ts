@@ -2,7 +2,7 @@ import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
-import type {Instance} from '../contract/schemas/instances.ts'
+import type {Instance, PathStat} from '../contract/schemas/instances.ts'
 import type {Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Offer} from './placement.ts'
@@ -333,6 +333,32 @@ export interface AgentPort {
   /** NDJSON of ContainerStats of runtime/driver.ts, one a second. */
   stats(containerId: string, signal: AbortSignal): Promise<AsyncIterable<Record<string, unknown>>>
   exec(containerId: string, request: ExecQuery): Promise<ExecStream>
+  /** A connection to a port inside the container. Throws port_closed. */
+  dial(containerId: string, port: number): Promise<ByteStream>
+  /** What is at a path of the container, which need not run. Throws path_missing. */
+  statPath(containerId: string, path: string): Promise<PathStat>
+  /** A file or folder as tar; its first entry bears the last name of the path. Throws path_missing. */
+  readArchive(containerId: string, path: string, signal: AbortSignal): Promise<Archive>
+  /** Unpacks a tar into a folder that is there. Resolves when all is written. Throws path_missing, path_refused. */
+  writeArchive(containerId: string, path: string, content: AsyncIterable<Uint8Array>): Promise<void>
+}
+
+/** Bytes both ways, as of a TCP connection. */
+export interface ByteStream {
+  /** Fails when the connection breaks; ends when the other side has no more to say. */
+  output: AsyncIterable<Uint8Array>
+  /** Resolves when there is room for more. Rejects when the stream has ended. */
+  write(bytes: Uint8Array): Promise<void>
+  /** No more input; the output goes on. */
+  end(): void
+  /** Ends both directions now. */
+  close(): void
+}
+
+/** POSIX tar (pax), and what it was made of. */
+export interface Archive {
+  stat: PathStat
+  content: AsyncIterable<Uint8Array>
 }
 
 /** Frames both ways: stdin and control in; stdout, stderr and control (the exit at the end) out. */

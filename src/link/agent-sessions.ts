@@ -1,6 +1,7 @@
-import type {Desired, ExecQuery, Report} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, Report, UnpackEnd} from '../contract/agent-protocol.ts'
+import type {PathStat} from '../contract/schemas/instances.ts'
 import type {Logger} from '../platform/logger.ts'
-import {LinkError} from './link-error.ts'
+import {LinkError, RemoteError} from './link-error.ts'
 import type {DuplexCall, ServerLink} from './server-end.ts'
 
 /** One report line: an inventory of 1,024 GPUs fits. */
@@ -119,6 +120,54 @@ export class AgentSession {
       headers: {'x-gpuctl-exec': Buffer.from(JSON.stringify(request)).toString('base64url')},
     })
   }
+
+  /** Bytes both ways. */
+  async dial(containerId: string, port: number): Promise<DuplexCall> {
+    return this.#link.duplex({path: `/containers/${encodeURIComponent(containerId)}/dial?port=${port}`})
+  }
+
+  async statPath(containerId: string, path: string): Promise<PathStat> {
+    return this.#link.json({path: pathOf(containerId, 'path', path)})
+  }
+
+  async readArchive(
+    containerId: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{stat: PathStat; content: AsyncIterable<Uint8Array>}> {
+    const {headers, body} = await this.#link.open(pathOf(containerId, 'archive', path), {signal})
+    const stat = JSON.parse(Buffer.from(String(headers['x-gpuctl-stat']), 'base64url').toString()) as PathStat
+    return {stat, content: body}
+  }
+
+  /** Resolves when all is unpacked. Throws `RemoteError` when the agent could not. */
+  async writeArchive(containerId: string, path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+    const call = await this.#link.duplex({path: pathOf(containerId, 'archive', path)})
+    try {
+      const end = readEnd(call.output)
+      end.catch(() => {}) // awaited below
+      try {
+        for await (const piece of content) await call.write(piece)
+        call.endInput()
+      } catch (error) {
+        // The agent stops reading when it cannot go on: its reason is the better one.
+        if (!(error instanceof LinkError)) throw error
+      }
+      const {error} = await end
+      if (error) throw new RemoteError(500, error.code, error.message)
+    } finally {
+      call.close()
+    }
+  }
+}
+
+function pathOf(containerId: string, what: string, path: string): string {
+  return `/containers/${encodeURIComponent(containerId)}/${what}?${new URLSearchParams({path})}`
+}
+
+async function readEnd(output: AsyncIterable<Uint8Array>): Promise<UnpackEnd> {
+  for await (const end of readLines(output)) return end as UnpackEnd
+  throw new LinkError('stream_reset', 'The agent did not say how unpacking ended.')
 }
 
 async function* readReports(link: ServerLink): AsyncGenerator<Report> {

@@ -1,6 +1,7 @@
 import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
+import type {PathStat} from '../contract/schemas/instances.ts'
 import {problem} from '../domain/errors.ts'
-import type {AgentPort, ExecStream, Fleet, LogQuery} from '../domain/ports.ts'
+import type {AgentPort, Archive, ByteStream, ExecStream, Fleet, LogQuery} from '../domain/ports.ts'
 import type {AgentSession, AgentSessions} from '../link/agent-sessions.ts'
 import {LinkError, RemoteError} from '../link/link-error.ts'
 
@@ -40,10 +41,31 @@ class TranslatedAgent implements AgentPort {
     return this.#translate(this.#session.exec(containerId, request))
   }
 
-  async #translate<T>(answer: Promise<T>): Promise<T> {
+  async dial(containerId: string, port: number): Promise<ByteStream> {
+    const {output, write, endInput, close} = await this.#translate(this.#session.dial(containerId, port), {port})
+    return {output, write, end: endInput, close}
+  }
+
+  statPath(containerId: string, path: string): Promise<PathStat> {
+    return this.#translate(this.#session.statPath(containerId, path), {path})
+  }
+
+  readArchive(containerId: string, path: string, signal: AbortSignal): Promise<Archive> {
+    return this.#translate(this.#session.readArchive(containerId, path, signal), {path})
+  }
+
+  writeArchive(containerId: string, path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#translate(this.#session.writeArchive(containerId, path, content), {path})
+  }
+
+  async #translate<T>(answer: Promise<T>, {path = '', port = 0} = {}): Promise<T> {
     try {
       return await answer
     } catch (error) {
+      const {code, message: reason} = error as RemoteError
+      if (code === 'no_path') throw problem('path_missing', {path}, {cause: error})
+      if (code === 'path_refused') throw problem('path_refused', {path, reason}, {cause: error})
+      if (code === 'port_closed') throw problem('port_closed', {port, reason}, {cause: error})
       if (error instanceof RemoteError)
         throw problem('node_failed', {name: this.#name(), reason: error.message}, {cause: error})
       if (error instanceof LinkError) throw problem('node_offline', {name: this.#name()}, {cause: error})

@@ -85,13 +85,41 @@ export class DockerEngine {
     }
   }
 
+  /** Sends a body as it comes, however long that takes, and resolves with the engine's answer to the whole. */
+  async upload(doing: string, {path, query}: StreamRequest, content: Readable): Promise<void> {
+    const broken = new AbortController()
+    const cut = new Promise<never>((_, reject) => {
+      content.once('error', error => {
+        broken.abort()
+        reject(error)
+      })
+    })
+    const put = new Promise<void>((resolve, reject) => {
+      const request = {
+        path: `${path}?`,
+        method: 'PUT',
+        options: query,
+        file: content,
+        abortSignal: broken.signal,
+        statusCodes: {200: true, 400: 'bad request', 403: 'forbidden', 404: 'not found', 500: 'server error'},
+      }
+      this.#docker.modem.dial(request as never, error => (error ? reject(error) : resolve()))
+    })
+    put.catch(() => {}) // it may lose the race
+    try {
+      await Promise.race([put, cut])
+    } catch (error) {
+      throw toRuntimeError(error, doing)
+    }
+  }
+
   close(): void {
     this.#agent.destroy()
   }
 }
 
 export interface StreamRequest {
-  method?: 'GET' | 'POST'
+  method?: 'GET' | 'HEAD' | 'POST'
   path: string
   query?: Record<string, string | number | boolean | object | undefined>
   limitMs?: number

@@ -1,5 +1,9 @@
+import type {Duplex, Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {ContainerInspectInfo} from 'dockerode'
+import type {PathStat} from '../contract/schemas/instances.ts'
+import {readArchive, statPath, writeArchive} from './docker-archive.ts'
+import {PortDialler} from './docker-dial.ts'
 import {type DockerAddress, DockerEngine, deadlineMs, pieces} from './docker-engine.ts'
 import {engineStatus} from './docker-errors.ts'
 import {watchContainers} from './docker-events.ts'
@@ -47,9 +51,11 @@ export class DockerDriver implements RuntimeDriver {
   }
   readonly #engine: DockerEngine
   readonly #ours: Record<string, string>
+  readonly #dialler: PortDialler
 
   constructor({serverId, nodeId, ...address}: DockerOptions) {
     this.#engine = new DockerEngine(address)
+    this.#dialler = new PortDialler({engineIsHere: this.#engine.socketPath !== undefined})
     this.#ours = {[label.server]: serverId, ...(nodeId ? {[label.node]: nodeId} : {})}
   }
 
@@ -188,12 +194,33 @@ export class DockerDriver implements RuntimeDriver {
     return openExec(this.#engine, Id, spec)
   }
 
+  async dial(containerId: string, port: number): Promise<Duplex> {
+    return this.#dialler.dial(await this.#mustLook(containerId), port, spec => this.exec(containerId, spec))
+  }
+
+  async statPath(containerId: string, path: string): Promise<PathStat> {
+    return statPath(this.#engine, (await this.#mustLook(containerId)).Id, path)
+  }
+
+  async readArchive(
+    containerId: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{stat: PathStat; content: Readable}> {
+    return readArchive(this.#engine, (await this.#mustLook(containerId)).Id, path, signal)
+  }
+
+  async writeArchive(containerId: string, path: string, content: Readable): Promise<void> {
+    await writeArchive(this.#engine, (await this.#mustLook(containerId)).Id, path, content)
+  }
+
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     const labels = Object.entries(this.#ours).map(([key, value]) => `${key}=${value}`)
     return watchContainers(this.#engine, labels, signal)
   }
 
   async close(): Promise<void> {
+    this.#dialler.close()
     this.#engine.close()
   }
 

@@ -1,4 +1,5 @@
-import type {Readable, Writable} from 'node:stream'
+import type {Duplex, Readable, Writable} from 'node:stream'
+import type {PathStat} from '../contract/schemas/instances.ts'
 
 /** A GPU as a container needs it. */
 export interface ContainerGpu {
@@ -129,6 +130,9 @@ export type RuntimeErrorCode =
   | 'gpu_unavailable'
   | 'invalid' // the engine refuses the request: another node would, too
   | 'no_container'
+  | 'no_path'
+  | 'path_refused' // what is there is of another kind, or lies outside
+  | 'port_closed'
   | 'failed'
 
 export class RuntimeError extends Error {
@@ -169,6 +173,14 @@ export interface RuntimeDriver {
   /** About one reading a second until the container ends or the signal fires. */
   stats(containerId: string, signal: AbortSignal): AsyncIterable<ContainerStats>
   exec(containerId: string, spec: ExecSpec): Promise<ExecSession>
+  /** A connection to a TCP port of a running container, on whichever address inside it something listens. Half-open. */
+  dial(containerId: string, port: number): Promise<Duplex>
+  /** What is at a path; also in a container that does not run. No path leads out of the container. */
+  statPath(containerId: string, path: string): Promise<PathStat>
+  /** A file or folder as tar; its first entry bears the last name of the path. */
+  readArchive(containerId: string, path: string, signal: AbortSignal): Promise<{stat: PathStat; content: Readable}>
+  /** Unpacks a tar into a folder that is there, with owners and modes. Resolves when all is written. */
+  writeArchive(containerId: string, path: string, content: Readable): Promise<void>
   /** Changes of our containers as they happen; ends by throwing when the engine goes away. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
   close(): Promise<void>

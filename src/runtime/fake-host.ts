@@ -7,6 +7,7 @@ import {
   type RuntimeErrorCode,
   type RuntimeEvent,
 } from './driver.ts'
+import type {FakeFile} from './fake-files.ts'
 import {timeOfNs} from './json-log.ts'
 
 /** What a simulated container does. */
@@ -30,6 +31,8 @@ export interface FakeInstance {
   exitCode: number | null
   startedAtMs: number | undefined
   finishedAtMs: number | undefined
+  /** Path → what is there. */
+  files: Map<string, FakeFile>
   output: {stream: LogChunk['stream']; time: string; text: string}[]
   timer: Timer | undefined
 }
@@ -47,6 +50,8 @@ export type FakeCall =
   | 'logs'
   | 'stats'
   | 'exec'
+  | 'dial'
+  | 'files'
   | 'watch'
 
 export interface FakeHostOptions {
@@ -122,7 +127,7 @@ export class FakeHost {
   add(spec: ContainerSpec, containerId: string): string {
     const server = spec.labels['gpuctl.server'] ?? ''
     const fresh = {state: 'created', exitCode: null, startedAtMs: undefined, finishedAtMs: undefined} as const
-    this.#instances.set(containerId, {containerId, spec, ...fresh, output: [], timer: undefined})
+    this.#instances.set(containerId, {containerId, spec, ...fresh, output: [], files: new Map(), timer: undefined})
     this.#servers.set(containerId, server)
     this.#tell({containerId, kind: 'changed'})
     return containerId

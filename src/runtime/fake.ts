@@ -1,5 +1,6 @@
 import {createHash} from 'node:crypto'
-import {PassThrough, Writable} from 'node:stream'
+import {type Duplex, PassThrough, type Readable, Writable} from 'node:stream'
+import type {PathStat} from '../contract/schemas/instances.ts'
 import {type Clock, sleep} from '../platform/clock.ts'
 import {
   type ContainerSpec,
@@ -15,6 +16,7 @@ import {
   type RuntimeFacts,
   type RuntimeInfo,
 } from './driver.ts'
+import {packFake, statFake, unpackFake} from './fake-files.ts'
 import {type FakeBehaviour, FakeHost, type FakeInstance} from './fake-host.ts'
 import {padTime, timeOfNs} from './json-log.ts'
 import {label} from './labels.ts'
@@ -170,6 +172,29 @@ export class FakeDriver implements RuntimeDriver {
     })
     if (!spec.stdin) stdin.end()
     return {stdin, stdout, stderr, exited, resize: async () => {}, kill: async () => end(137)}
+  }
+
+  /** Every port gives back what it is given; port 1 is closed. */
+  async dial(containerId: string, port: number): Promise<Duplex> {
+    this.host.obey('dial')
+    if (this.#mustFind(containerId).state !== 'running' || port === 1)
+      throw new RuntimeError('port_closed', 'nothing listens there.')
+    return new PassThrough()
+  }
+
+  async statPath(containerId: string, path: string): Promise<PathStat> {
+    this.host.obey('files')
+    return statFake(this.#mustFind(containerId).files, path)
+  }
+
+  async readArchive(containerId: string, path: string): Promise<{stat: PathStat; content: Readable}> {
+    this.host.obey('files')
+    return packFake(this.#mustFind(containerId).files, path)
+  }
+
+  async writeArchive(containerId: string, path: string, content: Readable): Promise<void> {
+    this.host.obey('files')
+    await unpackFake(this.#mustFind(containerId).files, path, content)
   }
 
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {

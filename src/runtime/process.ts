@@ -1,9 +1,11 @@
 import {type ChildProcessByStdio, spawn} from 'node:child_process'
 import {existsSync} from 'node:fs'
 import {mkdir, mkdtemp, readdir, rename, rm} from 'node:fs/promises'
+import {connect} from 'node:net'
 import {arch, cpus, hostname, release, totalmem} from 'node:os'
 import {join} from 'node:path'
-import type {Readable} from 'node:stream'
+import type {Duplex, Readable} from 'node:stream'
+import type {PathStat} from '../contract/schemas/instances.ts'
 import {type Clock, sleep} from '../platform/clock.ts'
 import {writeSecretFile} from '../platform/files.ts'
 import {
@@ -22,9 +24,11 @@ import {
 } from './driver.ts'
 import {readJsonLog} from './json-log-reader.ts'
 import {label} from './labels.ts'
+import {openPort} from './open-port.ts'
 import {processEnvironment} from './process-environment.ts'
 import {openProcessExec} from './process-exec.ts'
 import {isSameProcess, type ProcessRun, type ProcessSpec, processId, processPaths, readRecord} from './process-files.ts'
+import {ProcessFolder} from './process-folder.ts'
 import {isSupervisor, processesOfInstance, signalGroup, signalQuietly} from './process-group.ts'
 import {readProcessStats} from './process-stats.ts'
 import {watchProcesses} from './process-watch.ts'
@@ -187,6 +191,31 @@ export class ProcessDriver implements RuntimeDriver {
     return openProcessExec(spec, work, this.#environment(record))
   }
 
+  /** It is the host's own network. */
+  async dial(containerId: string, port: number): Promise<Duplex> {
+    const {found} = await this.#mustLook(containerId)
+    if (found.state !== 'running') throw new RuntimeError('port_closed', 'the instance does not run.')
+    return openPort(connect({host: 'localhost', port, allowHalfOpen: true})).catch(error => {
+      throw new RuntimeError('port_closed', 'nothing listens there.', {cause: error})
+    })
+  }
+
+  async statPath(containerId: string, path: string): Promise<PathStat> {
+    return (await this.#folder(containerId)).stat(path)
+  }
+
+  async readArchive(
+    containerId: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{stat: PathStat; content: Readable}> {
+    return (await this.#folder(containerId)).pack(path, signal)
+  }
+
+  async writeArchive(containerId: string, path: string, content: Readable): Promise<void> {
+    await (await this.#folder(containerId)).unpack(path, content)
+  }
+
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
     const {stateDirectory, clock} = this.#options
     const first = this.ping().then(() => this.list()) // what is there now, not when the first event is asked for
@@ -213,6 +242,11 @@ export class ProcessDriver implements RuntimeDriver {
     if (answer.error === undefined) return
     const words = `The command cannot be started: ${answer.error}`
     throw new RuntimeError(['ENOENT', 'EACCES', 'ENOEXEC'].includes(answer.code ?? '') ? 'invalid' : 'failed', words)
+  }
+
+  async #folder(containerId: string): Promise<ProcessFolder> {
+    await this.#mustLook(containerId)
+    return new ProcessFolder(processPaths(this.#options.stateDirectory, containerId).work)
   }
 
   #environment({containerId, spec}: ProcessSpec): Record<string, string> {

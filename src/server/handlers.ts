@@ -3,10 +3,12 @@ import type {OperationName} from '../contract/routes.ts'
 import type {Caller} from '../domain/caller.ts'
 import type {Services} from '../domain/services/services.ts'
 import type {Guest, NodeIdentity} from './auth.ts'
+import type {BytesOperation} from './byte-routes.ts'
 import type {EventOperation} from './event-routes.ts'
+import type {SocketOperation} from './terminal.ts'
 
 /** Operations that answer with one JSON body. */
-export type JsonOperation = Exclude<OperationName, EventOperation | 'instances.logs' | 'instances.exec'>
+export type JsonOperation = Exclude<OperationName, EventOperation | BytesOperation | SocketOperation>
 
 /** Who asks, by what the operation demands of him (`access` in the contract). */
 type AskerOf<N extends JsonOperation> = N extends 'auth.login' | 'server.version' | 'nodes.join' | 'nodes.joinStatus'
@@ -87,6 +89,7 @@ export const handlers: Handlers = {
   'instances.start': (input, caller, {instances}) => instances.start(input, caller),
   'instances.stop': (input, caller, {instances}) => instances.stop(input, caller),
   'instances.restart': (input, caller, {instances}) => instances.restart(input, caller),
+  'instances.statPath': (input, caller, {instances}) => instances.statPath(input, caller),
   'instances.delete': (input, caller, {instances}) => instances.delete(input, caller),
 
   'images.list': (input, caller, {images}) => images.list(input, caller),

@@ -1,18 +1,17 @@
 import type {Socket} from 'node:net'
-import {Readable} from 'node:stream'
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
-import {contract, type InputOf} from '../contract/contract.ts'
+import {contract} from '../contract/contract.ts'
 import type {Operation} from '../contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
-import type {Caller} from '../domain/caller.ts'
 import {problem} from '../domain/errors.ts'
 import {accessCheck, bearer, type NodeIdentity} from './auth.ts'
+import {type BytesOperation, sendBytes} from './byte-routes.ts'
 import {nativeFailure} from './errors.ts'
 import {type EventOperation, openEventStream, type StreamSources} from './event-routes.ts'
 import {answerFailures, type Family} from './failures.ts'
 import {handlers, type JsonOperation} from './handlers.ts'
 import {inputReader} from './input.ts'
-import type {Terminals} from './terminal.ts'
+import type {SocketOperation, Terminals} from './terminal.ts'
 import type {Upgrades} from './upgrade.ts'
 
 /** Takes over the socket of an agent that dialled in and showed its key, and answers the upgrade. */
@@ -64,10 +63,11 @@ function addOperation(scope: FastifyInstance, name: OperationName, parts: Native
 function answerOf(name: OperationName, operation: Operation, {sources, terminals}: NativeParts): Answer {
   const {transport = 'json'} = operation
   if (transport === 'socket') {
-    return (input, request, reply) => terminals.open(input as InputOf<'instances.exec'>, request, reply)
+    return (input, request, reply) => terminals.open(name as SocketOperation, input as never, request, reply)
   }
   if (transport === 'bytes') {
-    return (input, request, reply) => sendLogs(input as InputOf<'instances.logs'>, request, reply, sources)
+    return (input, request, reply) =>
+      sendBytes(name as BytesOperation, input as never, request, reply, sources.services)
   }
   if (transport === 'events') {
     return (input, request, reply) => openEventStream(name as EventOperation, input as never, request, reply, sources)
@@ -82,18 +82,6 @@ function answerOf(name: OperationName, operation: Operation, {sources, terminals
       .type('application/json; charset=utf-8')
       .send(body)
   }
-}
-
-async function sendLogs(
-  input: InputOf<'instances.logs'>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  {services}: StreamSources,
-): Promise<FastifyReply> {
-  const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
-  const frames = await services.instances.openLogs(input, request.asker as Caller, gone.signal)
-  return reply.type('application/vnd.gpuctl.frames').send(Readable.from(frames, {objectMode: false}))
 }
 
 function addLink(scope: FastifyInstance, {upgrades, acceptLink}: NativeParts): void {

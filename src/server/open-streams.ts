@@ -7,7 +7,8 @@ interface OpenStream {
   caller: Caller
   /** What it was opened with, to be shown again; undefined after a ticket. */
   credential: string | undefined
-  kind: 'events' | 'socket'
+  /** Transfers: forwarded connections and uploads; one browser page opens a dozen. */
+  kind: 'events' | 'terminal' | 'transfer'
   /** Rejects when the caller may no longer see what the stream is about. */
   stillAllowed?: () => Promise<unknown>
   end: (why: 'stopping' | 'revoked') => void
@@ -41,16 +42,23 @@ export class OpenStreams {
   /** Counts the stream in and returns what counts it out. Throws too_many, server_stopping. */
   add(stream: OpenStream): () => void {
     if (this.#stopping) throw problem('server_stopping', {})
-    const {maxStreamsPerUser, maxStreamsPerAddress, maxTerminalsPerUser} = this.#settings
+    const {maxStreamsPerUser, maxStreamsPerAddress, maxTerminalsPerUser, maxTransfersPerUser} = this.#settings
     const {id, address} = stream.caller
     const others = [...this.#open]
     const ofUser = others.filter(one => one.caller.id === id)
-    const terminals = ofUser.filter(one => one.kind === 'socket').length
-    if (stream.kind === 'socket' && terminals >= maxTerminalsPerUser) {
+    const ofKind = ofUser.filter(({kind}) => kind === stream.kind).length
+    const transfers = ofUser.filter(({kind}) => kind === 'transfer').length
+    if (stream.kind === 'transfer' && ofKind >= maxTransfersPerUser) {
+      throw problem('too_many', {what: 'open connections and transfers', seconds: 10})
+    }
+    if (stream.kind === 'terminal' && ofKind >= maxTerminalsPerUser) {
       throw problem('too_many', {what: 'open terminals', seconds: 10})
     }
     const ofAddress = others.filter(one => one.caller.address === address).length
-    if (ofUser.length >= maxStreamsPerUser || ofAddress >= maxStreamsPerAddress) {
+    if (
+      (stream.kind !== 'transfer' && ofUser.length - transfers >= maxStreamsPerUser) ||
+      ofAddress >= maxStreamsPerAddress
+    ) {
       throw problem('too_many', {what: 'open streams', seconds: 10})
     }
     this.#open.add(stream)

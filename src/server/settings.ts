@@ -13,6 +13,8 @@ export interface ServerSettings {
   maxStreamsPerUser: number
   maxStreamsPerAddress: number
   maxTerminalsPerUser: number
+  /** Forwarded connections and uploads. */
+  maxTransfersPerUser: number
   /** A subscriber that has more than this unread is cut off. */
   maxQueuedBytes: number
   /** Events that a returning subscriber can catch up from memory. */
@@ -36,6 +38,7 @@ export const defaultSettings: ServerSettings = {
   maxStreamsPerUser: 64,
   maxStreamsPerAddress: 1024,
   maxTerminalsPerUser: 5,
+  maxTransfersPerUser: 256,
   maxQueuedBytes: 256 * 1024,
   ringEvents: 1000,
   pingMs: 10_000,

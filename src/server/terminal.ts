@@ -7,6 +7,7 @@ import {problem} from '../domain/errors.ts'
 import type {ExecStream} from '../domain/ports.ts'
 import type {Services} from '../domain/services/services.ts'
 import {asProblem} from './errors.ts'
+import {framedConnection, framedUpload} from './framed-bytes.ts'
 import type {OpenStreams} from './open-streams.ts'
 import type {ServerSettings} from './settings.ts'
 import type {Upgrades} from './upgrade.ts'
@@ -37,7 +38,20 @@ async function openSockets(): Promise<WebSocketServer> {
   return new WebSocketServer({noServer: true, maxPayload: 1024 * 1024, perMessageDeflate: false})
 }
 
-/** One end of `instances.exec` for each WebSocket: binary messages are frames (contract/frames.ts) both ways. */
+/** How each operation over a WebSocket begins. */
+const openers = {
+  'instances.exec': (input: InputOf<'instances.exec'>, caller: Caller, {instances}: Services) =>
+    instances.openExec(input, caller),
+  'instances.forward': async (input: InputOf<'instances.forward'>, caller: Caller, {instances}: Services) =>
+    framedConnection(await instances.openForward(input, caller)),
+  'instances.unpack': async (input: InputOf<'instances.unpack'>, caller: Caller, {instances}: Services) => {
+    await instances.statPath(input, caller) // what can be refused is refused before the upload
+    return framedUpload(content => instances.writeArchive(input, content, caller))
+  },
+}
+export type SocketOperation = keyof typeof openers
+
+/** One end of such an operation for each WebSocket: binary messages are frames (contract/frames.ts) both ways. */
 export class Terminals {
   readonly #parts: TerminalParts
   #sockets: Promise<WebSocketServer> | undefined
@@ -47,7 +61,12 @@ export class Terminals {
   }
 
   /** Opens the command first, so that a refusal is still an HTTP answer, then the WebSocket. */
-  async open(input: InputOf<'instances.exec'>, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async open<N extends SocketOperation>(
+    name: N,
+    input: InputOf<N>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
     const {services, upgrades, open} = this.#parts
     const caller = request.asker as Caller
     checkHandshake(request, upgrades)
@@ -55,14 +74,14 @@ export class Terminals {
     const leave = open.add({
       caller,
       credential: request.credential,
-      kind: 'socket',
+      kind: name === 'instances.exec' ? 'terminal' : 'transfer',
       stillAllowed: () => services.instances.get({id: input.id}, caller),
       end: why => end(why),
     })
     try {
       this.#sockets ??= openSockets()
       const sockets = await this.#sockets
-      const exec = await services.instances.openExec(input, caller)
+      const exec = await openers[name](input as never, caller, services)
       const upgrade = upgrades.take(request.raw, 'websocket')
       if (!upgrade?.socket.readable || !upgrade.socket.writable) {
         exec.close()
@@ -74,7 +93,7 @@ export class Terminals {
       sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, socket => {
         end = why => socket.close(closeCode[why], why)
         socket.once('close', leave)
-        this.#join(socket, exec, request)
+        this.#join(socket, exec, request, name !== 'instances.exec')
       })
     } catch (error) {
       leave()
@@ -82,13 +101,13 @@ export class Terminals {
     }
   }
 
-  #join(socket: WebSocket, exec: ExecStream, request: FastifyRequest): void {
+  #join(socket: WebSocket, exec: ExecStream, request: FastifyRequest, mayIdle: boolean): void {
     const {pingMs, terminalIdleMs} = this.#parts.settings
     let lastByteAt = Date.now()
     let answered = true
     const watch = setInterval(() => {
       if (!answered) return socket.terminate()
-      if (Date.now() - lastByteAt > terminalIdleMs) return socket.close(closeCode.idle, 'idle')
+      if (!mayIdle && Date.now() - lastByteAt > terminalIdleMs) return socket.close(closeCode.idle, 'idle')
       answered = false
       socket.ping()
     }, pingMs)

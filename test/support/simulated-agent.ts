@@ -1,6 +1,7 @@
 import type {Desired, DesiredInstance, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
-import type {AgentPort, ExecStream, LogQuery} from '../../src/domain/ports.ts'
+import type {PathStat} from '../../src/contract/schemas/instances.ts'
+import type {AgentPort, Archive, ByteStream, ExecStream, LogQuery} from '../../src/domain/ports.ts'
 import type {Services} from '../../src/domain/services/services.ts'
 
 interface Container {
@@ -162,6 +163,22 @@ export class SimulatedAgent implements AgentPort {
   }
 
   async exec(): Promise<ExecStream> {
+    throw new Error('not simulated')
+  }
+
+  async dial(): Promise<ByteStream> {
+    throw new Error('not simulated')
+  }
+
+  async statPath(): Promise<PathStat> {
+    throw new Error('not simulated')
+  }
+
+  async readArchive(): Promise<Archive> {
+    throw new Error('not simulated')
+  }
+
+  async writeArchive(): Promise<void> {
     throw new Error('not simulated')
   }
 

@@ -66,6 +66,23 @@ export const InstanceStats = Type.Object({
 })
 export type InstanceStats = Static<typeof InstanceStats>
 
+/** What is at a path in an instance. A symbolic link is itself, not what it points to. */
+export const PathStat = Type.Object({
+  /** Last name of the path; `/` for the root. */
+  name: Type.String(),
+  kind: Type.Enum(['file', 'folder', 'link', 'other']),
+  sizeBytes: Type.Integer({minimum: 0}),
+  /** Permission bits with setuid, setgid and sticky, as of chmod. */
+  mode: Type.Integer({minimum: 0, maximum: 0o7777}),
+  modifiedAt: Time,
+  /** Where a link points; '' for all else. */
+  linkTarget: Type.String(),
+})
+export type PathStat = Static<typeof PathStat>
+
+/** Of an instance; a relative one begins at its root. */
+const Path = Type.String({minLength: 1, maxLength: 4096, pattern: '^[^\\0]+$', description: 'a path without NUL'})
+
 const logQuery = {
   id: Reference,
   tail: Type.Optional(Type.Integer({minimum: 0, maximum: 1_000_000})),
@@ -174,6 +191,33 @@ export const instances = {
       rows: Type.Optional(Type.Integer({minimum: 0, maximum: 65_535})),
       columns: Type.Optional(Type.Integer({minimum: 0, maximum: 65_535})),
     }),
+    output: Done,
+  }),
+  'instances.forward': operation({
+    summary: 'A connection to a port inside an instance, over a WebSocket with frames both ways.',
+    access: 'user',
+    transport: 'socket',
+    input: Type.Object({id: Reference, port: Type.Integer({minimum: 1, maximum: 65_535, description: 'a TCP port'})}),
+    output: Done,
+  }),
+  'instances.statPath': operation({
+    summary: 'What is at a path in an instance.',
+    access: 'user',
+    input: Type.Object({id: Reference, path: Path}),
+    output: PathStat,
+  }),
+  'instances.archive': operation({
+    summary: 'A file or folder of an instance as tar (application/x-tar).',
+    access: 'user',
+    transport: 'bytes',
+    input: Type.Object({id: Reference, path: Path}),
+    output: Type.Object({}),
+  }),
+  'instances.unpack': operation({
+    summary: 'Unpack a tar into a folder of an instance: over a WebSocket, the tar in frames.',
+    access: 'user',
+    transport: 'socket',
+    input: Type.Object({id: Reference, path: Path}),
     output: Done,
   }),
 }

@@ -26,7 +26,7 @@ export class InstanceStreams {
 
   async openLogs(input: LogInput, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const instance = await this.#get(input.id, caller)
-    const {agent, containerId} = this.#container(instance)
+    const {agent, containerId} = this.container(instance)
     return agent.logs(containerId, this.#query(input, false), signal)
   }
 
@@ -85,7 +85,7 @@ export class InstanceStreams {
 
   async openStats(reference: string, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<InstanceStats>> {
     const instance = await this.#get(reference, caller)
-    const {agent, containerId} = this.#container(instance)
+    const {agent, containerId} = this.container(instance)
     const readings = await agent.stats(containerId, signal)
     return this.#stats(instance, readings)
   }
@@ -94,7 +94,7 @@ export class InstanceStreams {
     const instance = await this.#get(input.id, caller)
     if (instance.status !== 'running')
       throw problem('instance_not_running', {name: instance.name, status: instance.status})
-    const {agent, containerId} = this.#container(instance)
+    const {agent, containerId} = this.container(instance)
     const {command, tty = false, stdin = false, user, workingDir, rows, columns, env = []} = input
     await this.#deps.journal.change((_, record) =>
       record.audit(caller, 'instances.exec', instance.id, {name: instance.name, program: command[0] ?? ''}),
@@ -150,7 +150,7 @@ export class InstanceStreams {
     keepsTimes: boolean,
     signal: AbortSignal,
   ): AsyncGenerator<LogItem> {
-    const {agent, containerId} = this.#container(instance)
+    const {agent, containerId} = this.container(instance)
     const reader = new FrameReader()
     place.again()
     for await (const bytes of await agent.logs(containerId, {...query, timestamps: true}, signal)) {
@@ -174,7 +174,7 @@ export class InstanceStreams {
   }
 
   /** Throws instance_not_running, instance_finished, node_offline. */
-  #container(instance: Instance): {agent: AgentPort; containerId: string} {
+  container(instance: Instance): {agent: AgentPort; containerId: string} {
     const {name, status, nodeId, desired} = instance
     const containerId = this.#containerId(instance)
     if (desired === 'deleted' && status === 'exited') throw problem('instance_finished', {name, status: 'deleted'})

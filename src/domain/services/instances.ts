@@ -9,6 +9,7 @@ import type {Recorder} from '../journal.ts'
 import {catalogueFinders} from './catalogue.ts'
 import type {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import {InstanceAccess} from './instance-access.ts'
 import {InstanceStreams, shellExec} from './instance-streams.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {Services} from './services.ts'
@@ -19,15 +20,19 @@ export class InstanceService {
   readonly #deps: ServiceDependencies
   readonly #claims: ClaimService
   readonly #streams: InstanceStreams
+  readonly #access: InstanceAccess
 
   constructor(deps: ServiceDependencies, claims: ClaimService) {
     this.#deps = deps
     this.#claims = claims
-    this.#streams = new InstanceStreams(deps, (reference, caller) => this.#get(reference, caller))
+    const get = (reference: string, caller: Caller) => this.#get(reference, caller)
+    this.#streams = new InstanceStreams(deps, get)
+    this.#access = new InstanceAccess({deps, get, locate: instance => this.#streams.container(instance)})
   }
 
   methods(): Services['instances'] {
     const streams = this.#streams
+    const access = this.#access
     return {
       list: (input, caller) => this.#list(input, caller),
       get: ({id}, caller) => this.#get(id, caller),
@@ -41,6 +46,10 @@ export class InstanceService {
       openStats: ({id}, caller, signal) => streams.openStats(id, caller, signal),
       openExec: (input, caller) => streams.openExec(input, caller),
       openShell: async (input, caller) => streams.openExec(shellExec(input), caller),
+      openForward: (input, caller) => access.openForward(input, caller),
+      statPath: (input, caller) => access.statPath(input, caller),
+      readArchive: (input, caller, signal) => access.readArchive(input, caller, signal),
+      writeArchive: (input, content, caller) => access.writeArchive(input, content, caller),
     }
   }
 

@@ -6,7 +6,7 @@ import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 import type {Caller} from '../caller.ts'
 import type {NodeSample} from '../node-history.ts'
-import type {ExecStream, MachineReading} from '../ports.ts'
+import type {Archive, ByteStream, ExecStream, MachineReading} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
 import type {ShellWish} from '../shell.ts'
 import type {KeptNode} from './node-keeping.ts'
@@ -19,6 +19,9 @@ type Streamed =
   | 'instances.followLogs'
   | 'instances.stats'
   | 'instances.exec'
+  | 'instances.forward'
+  | 'instances.archive'
+  | 'instances.unpack'
   | 'events.stream'
 
 /** Operations whose caller has no user account. */
@@ -133,6 +136,12 @@ export interface Services {
     openExec(input: InputOf<'instances.exec'>, caller: Caller): Promise<ExecStream>
     /** A login shell, or a line that a shell runs; with a terminal unless there is a command. */
     openShell(input: ShellInput, caller: Caller): Promise<ExecStream>
+    /** A connection to a port that something listens on inside the instance. Throws port_closed. */
+    openForward(input: InputOf<'instances.forward'>, caller: Caller): Promise<ByteStream>
+    /** A file or folder as tar; its first entry bears the last name of the path. Throws path_missing. */
+    readArchive(input: InputOf<'instances.archive'>, caller: Caller, signal: AbortSignal): Promise<Archive>
+    /** Unpacks a tar into a folder that is there; resolves when all is written. Throws path_missing, path_refused. */
+    writeArchive(input: InputOf<'instances.unpack'>, content: AsyncIterable<Uint8Array>, caller: Caller): Promise<void>
   }
   images: Methods<'images'>
   specs: Methods<'specs'>
