@@ -5,6 +5,7 @@ import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
 import {nodes} from './schemas/nodes.ts'
+import {runtimes} from './schemas/runtimes.ts'
 import {server} from './schemas/server.ts'
 import {sites} from './schemas/sites.ts'
 
@@ -12,6 +13,7 @@ import {sites} from './schemas/sites.ts'
 export const contract = {
   ...auth,
   ...nodes,
+  ...runtimes,
   ...claims,
   ...instances,
   ...catalogue,

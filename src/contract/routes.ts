@@ -52,6 +52,11 @@ export const routes = {
   'backups.get': 'GET /backups/:id',
   'backups.report': 'POST /backups/report',
 
+  'runtimes.list': 'GET /runtimes',
+  'runtimes.get': 'GET /runtimes/:id',
+  'runtimes.approve': 'POST /runtimes/:id/approve',
+  'runtimes.delete': 'DELETE /runtimes/:id',
+
   'gpus.list': 'GET /gpus',
 
   'claims.submit': 'POST /claims',

@@ -14,6 +14,7 @@ const catalogue = {
   node_not_assigned: ['Node {name} is not one of yours.', 'Ask a super administrator to assign it to you.'],
   join_blocked: ['This machine may not join.', 'Ask an administrator to unblock it.'],
   node_suspended: ['The node is suspended: {reason}', 'Remove it and let it join anew.'],
+  gpu_required: ['A GPU is required: {problem}', 'Register with gpu_available and a list of gpu_devices.'],
   input_invalid: ['{field}: {problem}', '{fix}'],
   input_unreadable: [
     'The body is not readable JSON: {problem}',
@@ -79,6 +80,7 @@ const catalogue = {
     'See it with `gpuctl node get {name}`.',
   ],
   node_busy: ['Work runs on node {name}: {count}.', 'Cancel it first, or give the node’s name: --confirm {name}.'],
+  runtime_not_pending: ['Runtime {name} does not wait for approval.', 'See it with `gpuctl runtime get {name}`.'],
   last_admin: ['{name} is the last super administrator.', 'Make another user super_admin first.'],
   key_reused: ['The Idempotency-Key was used for another request.', 'Use a new key for a new request.'],
   too_many: ['Too many {what}.', 'Try again in {seconds} s.'],
@@ -90,6 +92,9 @@ const catalogue = {
   port_closed: [
     'Port {port} of the instance cannot be reached: {reason}',
     'Check that the program in it listens there.',
+  runtime_unreachable: [
+    'No inference runtime answers there.',
+    'It must list at least one model at http://ADDRESS:PORT+1/v1/models; start it, and register again.',
   ],
   store_full: [
     'The server’s disk is full; nothing was recorded.',

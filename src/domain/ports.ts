@@ -7,6 +7,7 @@ import type {Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Offer} from './placement.ts'
 import type {Allocation, BackupRecord, NodeRecord, SiteRecord} from './records.ts'
+import type {RuntimeRecord, RuntimeState} from './runtimes.ts'
 
 /** Time as the domain sees it. */
 export interface Clock {
@@ -102,6 +103,41 @@ export interface NodeTable {
   saveBeats(beats: {nodeId: string; at: string; beat: Beat}[]): Promise<void>
   /** Last beat that was written of each node, at start-up. */
   listBeats(): Promise<{nodeId: string; at: string; beat: Beat}[]>
+}
+
+export interface RuntimeTable {
+  /** Throws name_taken when the endpoint is known already. */
+  insert(runtime: New<RuntimeRecord>): Promise<RuntimeRecord>
+  /** Replaces the row if its version is still that of `runtime`; throws changed_meanwhile otherwise. */
+  save(runtime: RuntimeRecord): Promise<RuntimeRecord>
+  find(id: string): Promise<RuntimeRecord | undefined>
+  findByEndpoint(address: string, port: number): Promise<RuntimeRecord | undefined>
+  findByTokenHash(tokenHash: string): Promise<RuntimeRecord | undefined>
+  /** In the order of their first registration. */
+  list(): Promise<RuntimeRecord[]>
+  listOfNode(nodeId: string): Promise<RuntimeRecord[]>
+  delete(id: string): Promise<void>
+  /** Written behind, without version; those of deleted runtimes are left out. */
+  saveStates(states: readonly {runtimeId: string; state: RuntimeState}[]): Promise<void>
+  /** At start-up. */
+  listStates(): Promise<{runtimeId: string; state: RuntimeState}[]>
+}
+
+/** Looks whether an inference runtime answers where a registration says so (wire.md 1.3, security T6). */
+export interface RuntimeProbe {
+  /**
+   * Throws input_invalid (an address that this caller may not name), too_many, too_busy, and runtime_unreachable, which
+   * says the same whatever was wrong there.
+   */
+  probe(endpoint: {address: string; port: number}, callerAddress: string): Promise<ProbedRuntime>
+}
+
+export interface ProbedRuntime {
+  /** In its one spelling. */
+  address: string
+  models: string[]
+  initializing: boolean
+  ready: {ready: number; total: number}
 }
 
 export interface ClaimFilter {
@@ -270,6 +306,7 @@ export interface Tables {
   tokens: TokenTable
   joinTokens: JoinTokenTable
   nodes: NodeTable
+  runtimes: RuntimeTable
   claims: ClaimTable
   instances: InstanceTable
   allocations: AllocationTable

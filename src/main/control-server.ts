@@ -6,10 +6,12 @@ import {Journal} from '../domain/journal.ts'
 import type {SessionClaims} from '../domain/security-ports.ts'
 import {createServices} from '../domain/services/create-services.ts'
 import type {Services} from '../domain/services/services.ts'
+import {HttpRuntimeProbe, type probeLimits} from '../gateway/runtime-probe.ts'
 import {AgentSessions} from '../link/agent-sessions.ts'
 import {acceptLink} from '../link/server-end.ts'
 import {SvgPainter} from '../platform/captcha-painter.ts'
 import {systemClock} from '../platform/clock.ts'
+import {DialGuard} from '../platform/dial-guard.ts'
 import {ensurePrivateDirectory} from '../platform/files.ts'
 import {newId, sha256Hex} from '../platform/ids.ts'
 import {lockDirectory} from '../platform/lock.ts'
@@ -26,6 +28,7 @@ import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
+import {CannotStart} from './settings.ts'
 
 export interface ControlServerOptions {
   /** Store, keys and run file; 0700. */
@@ -38,6 +41,8 @@ export interface ControlServerOptions {
   version: string
   logger: Logger
   env?: NodeJS.ProcessEnv
+  /** Of the look at a runtime that registers; for tests. */
+  probe?: Partial<typeof probeLimits>
   /** The store is beyond trust: the process has to end (reliability F12). */
   onFatal: (error: unknown) => void
 }
@@ -75,6 +80,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const passwords = new Passwords()
   const vault = new KeyVault(keys.vaultKey)
   const names = new Map<string, string>()
+  const guard = dialGuard(env)
   const sessions: AgentSessions = new AgentSessions({
     logger,
     owner: {
@@ -93,6 +99,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const services: Services = createServices({
     ...{store, journal, memory, fleet, clock, passwords, secrets, vault},
     queue: controllers.queue,
+    runtimeProbe: new HttpRuntimeProbe({guard, clock, limits: options.probe}),
     wake: controllers.wake,
     captchaPainter: new SvgPainter(),
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
@@ -127,6 +134,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   })
   rollback.add('app', () => app.close())
   const bound = await listen(app, options.addresses, options.tls)
+  guard.addOwnPorts(bound.map(({port}) => port))
   const urls = bound.map(
     ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   )
@@ -148,6 +156,16 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
       await removeRunFile(directory)
       await lock.release()
     },
+  }
+}
+
+/** Throws CannotStart. */
+function dialGuard({GPUCTL_NODE_CIDRS: cidrs = ''}: NodeJS.ProcessEnv): DialGuard {
+  try {
+    return new DialGuard({nodeCidrs: cidrs.split(',').filter(text => text.trim() !== '')})
+  } catch (error) {
+    const hint = 'Give networks in CIDR form, separated by commas: 10.1.0.0/16,fd00:7::/32.'
+    throw new CannotStart(`GPUCTL_NODE_CIDRS: ${(error as Error).message}.`, hint, {cause: error})
   }
 }
 

@@ -4,6 +4,7 @@ import type {Scope} from '../contract/schemas/auth.ts'
 import {type Caller, hasRole, hasScope} from '../domain/caller.ts'
 import {problem} from '../domain/errors.ts'
 import type {Peer, Services} from '../domain/services/services.ts'
+import {isLoopbackAddress} from '../platform/dial-guard.ts'
 
 /** Who asks where nobody needs an account. */
 export interface Guest extends Peer {
@@ -83,6 +84,13 @@ function peerOf(request: FastifyRequest): Peer {
 /** Address of the TCP peer; an IPv4 one in its own form also on a double-stack socket. */
 export function addressOf(request: FastifyRequest): string {
   return (request.raw.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+}
+
+/** From this machine itself: not what a proxy on it passes on for somebody else. */
+export function isLocalCall(request: FastifyRequest): boolean {
+  const {forwarded, 'x-forwarded-for': forwardedFor, 'x-real-ip': realIp, via} = request.headers
+  const isPassedOn = [forwarded, forwardedFor, realIp, via].some(header => header !== undefined)
+  return !isPassedOn && isLoopbackAddress(addressOf(request))
 }
 
 export function pathOf(request: FastifyRequest): string {

@@ -74,6 +74,11 @@ export const handlers: Handlers = {
   'backups.get': (input, caller, {backups}) => backups.get(input, caller),
   'backups.report': (input, node, {backups}) => backups.report(node.id, input),
 
+  'runtimes.list': (input, _, {runtimes}) => runtimes.list(input),
+  'runtimes.get': (input, caller, {runtimes}) => runtimes.get(input, caller),
+  'runtimes.approve': (input, caller, {runtimes}) => runtimes.approve(input, caller),
+  'runtimes.delete': (input, caller, {runtimes}) => runtimes.delete(input, caller),
+
   'gpus.list': (input, caller, {gpus}) => gpus.list(input, caller),
 
   'claims.submit': (input, caller, {claims}) => claims.submit(input, caller),

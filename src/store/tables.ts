@@ -6,6 +6,7 @@ import {auditTable, eventTable} from './events.ts'
 import {instanceTable} from './instances.ts'
 import {nodeAdminTable} from './node-admins.ts'
 import {nodeTable} from './nodes.ts'
+import {runtimeTable} from './runtimes.ts'
 import {idempotencyTable, settingTable} from './settings.ts'
 import {backupTable, siteTable} from './sites.ts'
 import type {Sql} from './sql.ts'
@@ -17,6 +18,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   tokens: tokenTable,
   joinTokens: joinTokenTable,
   nodes: nodeTable,
+  runtimes: runtimeTable,
   claims: claimTable,
   instances: instanceTable,
   allocations: allocationTable,

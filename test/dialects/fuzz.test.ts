@@ -28,7 +28,7 @@ const envelopes: Record<string, (body: unknown) => void> = {
       error: {code: expect.any(String), message: expect.any(String), hint: expect.any(String)},
     }),
   openai: body => expect(body).toMatchObject({error: {message: expect.any(String), type: expect.any(String)}}),
-  'llm-router': body => expect(body).toEqual({error: expect.any(String)}),
+  'llm-router': body => expect(body).toMatchObject({error: expect.any(String)}),
   rental: body => expect(body).toMatchObject({code: expect.any(Number), msg: expect.any(String)}),
   fleet: body => expect(body).toHaveProperty('detail'),
   'gpu-claims': body => expect(body).toMatchObject({error: expect.any(String)}),

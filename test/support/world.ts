@@ -85,6 +85,12 @@ export async function world({nodes = [], store: kind = 'sqlite', settings}: Worl
       secrets,
       sessions: sessionTokens(clock),
       vault,
+      runtimeProbe: {
+        probe: async ({address}) => ({
+          ...{address, models: ['gpt-oss-20b'], initializing: false},
+          ready: {ready: 1, total: 1},
+        }),
+      },
       captchaPainter: {draw: async digits => `data:,${digits}`},
       server: {id: serverId, version: '0.1.0', startedAt: new Date(clock.now()).toISOString()},
     })

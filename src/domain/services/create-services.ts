@@ -7,6 +7,7 @@ import {EventService} from './events.ts'
 import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
 import {NodeService} from './nodes.ts'
+import {RuntimeService} from './runtimes.ts'
 import type {Services} from './services.ts'
 import {SiteService} from './sites.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
@@ -23,10 +24,13 @@ export function createServices(deps: ServiceDependencies): Services {
   const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
   const sites = new SiteService(deps, nodes.keeping)
   const claims = new ClaimService(deps, nodeName)
+  const nodeMethods = nodes.methods()
+  const runtimes = new RuntimeService(deps, nodeMethods)
   let prunedAtMs = clock.now()
 
   async function maintain(): Promise<void> {
     await nodes.maintain()
+    await runtimes.maintain()
     if (clock.now() - prunedAtMs < pruneEveryMs) return
     prunedAtMs = clock.now()
     await store.events.prune(eventsKept)
@@ -38,7 +42,8 @@ export function createServices(deps: ServiceDependencies): Services {
     users: new UserService(deps, nodes.keeping).methods(),
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
-    nodes: nodes.methods(),
+    nodes: nodeMethods,
+    runtimes: runtimes.methods(),
     gpus: gpuMethods(deps),
     claims: claims.methods(),
     instances: new InstanceService(deps, claims).methods(),

@@ -1,7 +1,7 @@
 import type {FleetMemory} from '../fleet-memory.ts'
 import type {LegacyPoll} from '../join-desk.ts'
 import type {Journal} from '../journal.ts'
-import type {Clock, Fleet, MachineReading, QueueView, Store, Wake} from '../ports.ts'
+import type {Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
 import type {CaptchaPainter, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
 
 /** What the composition root gives. Journal and memory are the same objects that the controllers have. */
@@ -17,6 +17,7 @@ export interface ServiceDependencies {
   secrets: Secrets
   sessions: SessionTokens
   vault: Vault
+  runtimeProbe: RuntimeProbe
   captchaPainter: CaptchaPainter
   /** The latest reading of the server's own machine. */
   machine?: () => MachineReading

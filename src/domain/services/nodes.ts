@@ -224,6 +224,7 @@ export class NodeService {
         if (next.instance) await tx.instances.save(next.instance)
         else if (isFinal(claim.status.phase)) await tx.instances.save({...instance, status: 'exited', updatedAt: at})
       }
+      for (const runtime of await tx.runtimes.listOfNode(id)) await tx.runtimes.delete(runtime.id)
       await tx.nodes.delete(id)
       await record.event('node', {id, name}, 'Deleted', `${caller.username} deleted ${name}.`, caller.username)
       await record.audit(caller, 'nodes.delete', id, {name, claims: live.length})

@@ -3,11 +3,14 @@ import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {OperationName} from '../../contract/routes.ts'
 import type {InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
+import type {Runtime} from '../../contract/schemas/runtimes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 import type {Caller} from '../caller.ts'
 import type {NodeSample} from '../node-history.ts'
 import type {Archive, ByteStream, ExecStream, MachineReading} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
+import type {RequestOutcome} from '../runtime-memory.ts'
+import type {LoadedModels, RuntimeBeat, RuntimeLoad} from '../runtimes.ts'
 import type {ShellWish} from '../shell.ts'
 import type {KeptNode} from './node-keeping.ts'
 
@@ -70,6 +73,47 @@ export interface LoginOptions {
   captcha?: {id: string; digits: string}
 }
 
+/** Who registers a runtime. */
+export interface RegistrationCaller extends Peer {
+  /** The call came from this machine itself. */
+  isLocal: boolean
+  /** A node key or a join token. */
+  credential: string | undefined
+}
+
+export interface RuntimeRegistrationInput {
+  machineName: string
+  /** IP literal. */
+  address: string
+  port: number
+  runtimeVersion: string
+  gpuAvailable: boolean
+  gpuDevices: Runtime['gpuDevices']
+  gpuCount?: number
+  gpuModel?: string
+  supportedRuntimes: string[]
+}
+
+/** A runtime that may be asked now. */
+export interface RuntimeTarget {
+  id: string
+  name: string
+  address: string
+  apiPort: number
+  /** `http://ADDRESS:PORT` of its API. Check the address again at every dial. */
+  url: string
+  /** What it can be asked for, without what is excluded. */
+  models: string[]
+  loaded: LoadedModels
+  load: RuntimeLoad | null
+  /** The load is recent enough to be trusted. */
+  isFresh: boolean
+  /** The greater of what it told and what the proxy counts. */
+  activeRequests: number
+  /** What the proxy counts: 0 = idle as far as this server knows. */
+  ownRequests: number
+}
+
 export interface Services {
   auth: Methods<'auth'> & {
     /** Throws login_failed, account_disabled, captcha_wrong, too_many, too_busy. */
@@ -119,6 +163,36 @@ export interface Services {
     /** One node's reading; resolves the reference first. Throws not_found. */
     resolve(reference: string, caller: Caller): Promise<{id: string; name: string}>
     reading(nodeId: string): NodeStats | undefined
+  }
+  runtimes: Omit<Methods<'runtimes'>, 'list'> & {
+    /** In the order in which they registered. */
+    list(input: InputOf<'runtimes.list'>): Promise<Runtime[]>
+    /** Each start of a runtime is one; it waits for approval anew, and its former token is worth nothing (wire.md 1.3). */
+    register(
+      input: RuntimeRegistrationInput,
+      caller: RegistrationCaller,
+    ): Promise<{runtime: Runtime; token: string; isNew: boolean}>
+    /** The runtime behind a token; throws token_invalid. */
+    authenticate(token: string): Promise<{id: string; name: string}>
+    /** Throws token_invalid unless the token is that runtime's own, not_found. */
+    beat(token: string, id: string, beat: RuntimeBeat): Promise<void>
+    /** Null takes a member back; absent ones stay. */
+    update(
+      input: {id: string; customName?: string | null; tags?: string[]; notes?: string | null},
+      caller: Caller,
+    ): Promise<Runtime>
+    disconnect(input: {id: string}, caller: Caller): Promise<Runtime>
+    /** Its latest readings, oldest first. */
+    readings(input: {id: string}): Promise<RuntimeLoad[]>
+    /** Requests of the proxy in the last 60 minutes, oldest first. */
+    requestHistory(): {minute: string; succeeded: number; failed: number}[]
+    /** Approved, on an active node or on none, online. */
+    targets(): Promise<RuntimeTarget[]>
+    knownModels(): Promise<{id: string; isReady: boolean}[]>
+    /** The runtime is not asked for that model until it registers again, or was away and came back. */
+    exclude(id: string, model: string): void
+    /** Counts a request to the runtime; call the answer when it is over. */
+    began(id: string): (outcome: RequestOutcome) => void
   }
   gpus: Methods<'gpus'>
   claims: Methods<'claims'>
