@@ -92,6 +92,7 @@ const catalogue = {
   port_closed: [
     'Port {port} of the instance cannot be reached: {reason}',
     'Check that the program in it listens there.',
+  ],
   runtime_unreachable: [
     'No inference runtime answers there.',
     'It must list at least one model at http://ADDRESS:PORT+1/v1/models; start it, and register again.',
