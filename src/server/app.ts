@@ -85,7 +85,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   addPages(app, {services, version, metricsRegistry})
 
   const sources = {services, settings, readings, events, open, boot}
-  const terminals = new Terminals({services, settings, open, upgrades})
+  const terminals = new Terminals({settings, open, upgrades})
   await mountNative(app, {sources, terminals, upgrades, acceptLink})
   for (const dialect of dialects) await mountDialect(app, {...sources, terminals, upgrades}, dialect)
   app.addHook('onClose', async () => {

@@ -97,12 +97,16 @@ export function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] as string
 }
 
-/** A browser's stream cannot set headers; its one-time ticket stands in the query, and is no input of the operation. */
+/**
+ * A browser's stream cannot set headers; its one-time ticket stands in the query (`ticket`, in foreign APIs `token`), and
+ * is no input of the operation.
+ */
 function takeTicket(request: FastifyRequest): string | undefined {
   const query = request.query as Record<string, unknown>
-  const {ticket} = query
+  const {ticket, token} = query
   delete query.ticket
-  return typeof ticket === 'string' && ticket !== '' ? ticket : undefined
+  if (typeof ticket === 'string' && ticket !== '') return ticket
+  return typeof token === 'string' && token.startsWith('gps_') ? token : undefined
 }
 
 function idempotencyKeyOf(request: FastifyRequest): {idempotencyKey?: string} {

@@ -5,7 +5,7 @@ import type {Services} from '../domain/services/services.ts'
 import type {Guest, NodeIdentity} from './auth.ts'
 import type {BytesOperation} from './byte-routes.ts'
 import type {EventOperation} from './event-routes.ts'
-import type {SocketOperation} from './terminal.ts'
+import type {SocketOperation} from './socket-routes.ts'
 
 /** Operations that answer with one JSON body. */
 export type JsonOperation = Exclude<OperationName, EventOperation | BytesOperation | SocketOperation>

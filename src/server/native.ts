@@ -11,7 +11,8 @@ import {type EventOperation, openEventStream, type StreamSources} from './event-
 import {answerFailures, type Family} from './failures.ts'
 import {handlers, type JsonOperation} from './handlers.ts'
 import {inputReader} from './input.ts'
-import type {SocketOperation, Terminals} from './terminal.ts'
+import {openSocket, type SocketOperation} from './socket-routes.ts'
+import type {Terminals} from './terminal.ts'
 import type {Upgrades} from './upgrade.ts'
 
 /** Takes over the socket of an agent that dialled in and showed its key, and answers the upgrade. */
@@ -63,7 +64,8 @@ function addOperation(scope: FastifyInstance, name: OperationName, parts: Native
 function answerOf(name: OperationName, operation: Operation, {sources, terminals}: NativeParts): Answer {
   const {transport = 'json'} = operation
   if (transport === 'socket') {
-    return (input, request, reply) => terminals.open(name as SocketOperation, input as never, request, reply)
+    return (input, request, reply) =>
+      openSocket(name as SocketOperation, input as never, request, reply, {services: sources.services, terminals})
   }
   if (transport === 'bytes') {
     return (input, request, reply) =>

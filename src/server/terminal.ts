@@ -1,35 +1,31 @@
 import type {FastifyReply, FastifyRequest} from 'fastify'
 import type {RawData, WebSocket, WebSocketServer} from 'ws'
-import type {InputOf} from '../contract/contract.ts'
-import {encodeControl, FrameReader, frameKind} from '../contract/frames.ts'
 import type {Caller} from '../domain/caller.ts'
 import {problem} from '../domain/errors.ts'
 import type {ExecStream} from '../domain/ports.ts'
-import type {Services} from '../domain/services/services.ts'
 import {asProblem} from './errors.ts'
-import {framedConnection, framedUpload} from './framed-bytes.ts'
 import type {OpenStreams} from './open-streams.ts'
 import type {ServerSettings} from './settings.ts'
+import {closeCode, type TerminalSpeech, Unspoken} from './terminal-speech.ts'
 import type {Upgrades} from './upgrade.ts'
-
-/** Close codes: those of RFC 6455, and our own above 4000. */
-const closeCode = {
-  done: 1000,
-  stopping: 1001,
-  protocol: 1002,
-  text: 1003,
-  failed: 1011,
-  idle: 4000,
-  revoked: 4401,
-}
 
 const maxUnsentBytes = 256 * 1024
 
 interface TerminalParts {
-  services: Services
   settings: ServerSettings
   open: OpenStreams
   upgrades: Upgrades
+}
+
+interface TerminalWish {
+  request: FastifyRequest
+  reply: FastifyReply
+  /** A terminal ends when nothing passes for long, a transfer does not. */
+  kind: 'terminal' | 'transfer'
+  /** Rejects when the caller may no longer see what the terminal is in. */
+  stillAllowed: () => Promise<unknown>
+  start: () => Promise<ExecStream>
+  speech: TerminalSpeech
 }
 
 /** The library is loaded when the first terminal is opened. */
@@ -38,20 +34,7 @@ async function openSockets(): Promise<WebSocketServer> {
   return new WebSocketServer({noServer: true, maxPayload: 1024 * 1024, perMessageDeflate: false})
 }
 
-/** How each operation over a WebSocket begins. */
-const openers = {
-  'instances.exec': (input: InputOf<'instances.exec'>, caller: Caller, {instances}: Services) =>
-    instances.openExec(input, caller),
-  'instances.forward': async (input: InputOf<'instances.forward'>, caller: Caller, {instances}: Services) =>
-    framedConnection(await instances.openForward(input, caller)),
-  'instances.unpack': async (input: InputOf<'instances.unpack'>, caller: Caller, {instances}: Services) => {
-    await instances.statPath(input, caller) // what can be refused is refused before the upload
-    return framedUpload(content => instances.writeArchive(input, content, caller))
-  },
-}
-export type SocketOperation = keyof typeof openers
-
-/** One end of such an operation for each WebSocket: binary messages are frames (contract/frames.ts) both ways. */
+/** A command with a WebSocket before it: limits, idle time, Origin and revocation are the same for every family. */
 export class Terminals {
   readonly #parts: TerminalParts
   #sockets: Promise<WebSocketServer> | undefined
@@ -61,27 +44,22 @@ export class Terminals {
   }
 
   /** Opens the command first, so that a refusal is still an HTTP answer, then the WebSocket. */
-  async open<N extends SocketOperation>(
-    name: N,
-    input: InputOf<N>,
-    request: FastifyRequest,
-    reply: FastifyReply,
-  ): Promise<void> {
-    const {services, upgrades, open} = this.#parts
+  async open({request, reply, kind, stillAllowed, start, speech}: TerminalWish): Promise<void> {
+    const {upgrades, open} = this.#parts
     const caller = request.asker as Caller
     checkHandshake(request, upgrades)
     let end: (why: 'stopping' | 'revoked') => void = () => request.raw.socket.destroy()
     const leave = open.add({
       caller,
       credential: request.credential,
-      kind: name === 'instances.exec' ? 'terminal' : 'transfer',
-      stillAllowed: () => services.instances.get({id: input.id}, caller),
+      kind,
+      stillAllowed,
       end: why => end(why),
     })
     try {
       this.#sockets ??= openSockets()
       const sockets = await this.#sockets
-      const exec = await openers[name](input as never, caller, services)
+      const exec = await start()
       const upgrade = upgrades.take(request.raw, 'websocket')
       if (!upgrade?.socket.readable || !upgrade.socket.writable) {
         exec.close()
@@ -93,7 +71,7 @@ export class Terminals {
       sockets.handleUpgrade(request.raw, upgrade.socket, upgrade.head, socket => {
         end = why => socket.close(closeCode[why], why)
         socket.once('close', leave)
-        this.#join(socket, exec, request, name !== 'instances.exec')
+        this.#join(socket, exec, {request, kind, speech})
       })
     } catch (error) {
       leave()
@@ -101,7 +79,12 @@ export class Terminals {
     }
   }
 
-  #join(socket: WebSocket, exec: ExecStream, request: FastifyRequest, mayIdle: boolean): void {
+  #join(
+    socket: WebSocket,
+    exec: ExecStream,
+    {request, kind, speech}: Pick<TerminalWish, 'request' | 'kind' | 'speech'>,
+  ): void {
+    const mayIdle = kind === 'transfer'
     const {pingMs, terminalIdleMs} = this.#parts.settings
     let lastByteAt = Date.now()
     let answered = true
@@ -119,63 +102,75 @@ export class Terminals {
       clearInterval(watch)
       exec.close()
     })
-    const reader = new FrameReader()
     let written = Promise.resolve()
     socket.on('message', (message: RawData, isBinary: boolean) => {
       lastByteAt = Date.now()
-      if (!isBinary) return socket.close(closeCode.text, 'binary frames only')
-      const bytes = message as Buffer
-      if (!areInput(reader, bytes)) return socket.close(closeCode.protocol, 'not a frame')
+      const {input, answer} = heard(socket, speech, message as Buffer, isBinary)
+      if (answer !== undefined) socket.send(answer)
+      if (!input) return
       socket.pause()
       written = written
-        .then(() => exec.write(bytes))
+        .then(() => exec.write(input))
         .then(() => socket.resume())
         .catch(() => socket.close(closeCode.failed, 'input failed'))
     })
-    void this.#copyOutput(socket, exec, request, () => {
+    void this.#copyOutput(socket, exec, speech, request, () => {
       lastByteAt = Date.now()
     })
   }
 
-  async #copyOutput(socket: WebSocket, exec: ExecStream, request: FastifyRequest, touch: () => void): Promise<void> {
+  async #copyOutput(
+    socket: WebSocket,
+    exec: ExecStream,
+    speech: TerminalSpeech,
+    request: FastifyRequest,
+    touch: () => void,
+  ): Promise<void> {
     try {
       for await (const bytes of exec.output) {
         if (socket.readyState !== socket.OPEN) return
         touch()
-        if (socket.bufferedAmount > maxUnsentBytes) await sent(socket, bytes)
-        else socket.send(bytes)
+        for (const message of speech.show(bytes)) {
+          if (socket.bufferedAmount > maxUnsentBytes) await sent(socket, message)
+          else socket.send(message)
+        }
       }
       socket.close(closeCode.done)
     } catch (error) {
       const failure = asProblem(error, 0)
       if (failure.kind === 'internal') request.log.error({requestId: request.id, err: failure.cause}, 'terminal failed')
       if (socket.readyState !== socket.OPEN) return
-      socket.send(encodeControl({error: {code: failure.code, message: failure.message}}))
+      socket.send(speech.fail(failure))
       socket.close(closeCode.failed, failure.code)
     }
   }
 }
 
 /** Resolves when the bytes have left for the kernel, or the socket is gone. */
-async function sent(socket: WebSocket, bytes: Uint8Array): Promise<void> {
+async function sent(socket: WebSocket, message: string | Uint8Array): Promise<void> {
   await new Promise<void>(resolve => {
     const go = () => {
       socket.off('close', go)
       resolve()
     }
     socket.once('close', go)
-    socket.send(bytes, go)
+    socket.send(message, go)
   })
 }
 
-function areInput(reader: FrameReader, bytes: Buffer): boolean {
+/** What a message means. One that is none of the protocol ends the terminal. */
+function heard(
+  socket: WebSocket,
+  speech: TerminalSpeech,
+  message: Buffer,
+  isBinary: boolean,
+): ReturnType<TerminalSpeech['read']> {
   try {
-    for (const {kind} of reader.read(bytes)) {
-      if (kind !== frameKind.stdin && kind !== frameKind.control) return false
-    }
-    return true
-  } catch {
-    return false
+    return speech.read(message, isBinary)
+  } catch (error) {
+    if (!(error instanceof Unspoken)) throw error
+    socket.close(error.closeCode, error.message)
+    return {}
   }
 }
 

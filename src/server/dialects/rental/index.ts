@@ -5,6 +5,7 @@ import {baseRoutes} from './base.ts'
 import {failure} from './failure.ts'
 import {imageRoutes} from './images.ts'
 import {productRoutes} from './products.ts'
+import {terminalRoutes} from './terminal.ts'
 
 const own = /^(\/api\/v1)?\/(base|imageregistry|computenode|product|productspec|instance|swagger|health)(\/|$)/
 
@@ -15,7 +16,7 @@ export const rental: Dialect = {
   caseless: true,
   credential: xToken,
   failure,
-  routes: [...baseRoutes, ...imageRoutes, ...productRoutes],
+  routes: [...baseRoutes, ...imageRoutes, ...productRoutes, ...terminalRoutes],
 }
 
 function xToken(request: FastifyRequest): string | undefined {
