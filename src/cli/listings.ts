@@ -4,6 +4,7 @@ import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
+import type {Task} from '../contract/schemas/tasks.ts'
 import type {Column} from './output/column.ts'
 import {ago, gpuSummary, memory, percent} from './output/figures.ts'
 
@@ -144,6 +145,19 @@ export const eventColumns: Column<Event>[] = [
   {name: 'message', value: ({message}) => message},
   {name: 'actor', value: ({actor}) => actor, wide: true},
   {name: 'number', value: ({number}) => number, wide: true},
+]
+
+export const taskColumns: Column<Task>[] = [
+  {name: 'number', value: ({number}) => number},
+  {name: 'type', value: ({type}) => type},
+  {name: 'object', value: ({object}) => object},
+  {name: 'node', value: ({node}) => node},
+  {name: 'status', value: ({status}) => status},
+  {name: 'progress', value: ({progress}) => progress, shown: ({progress}) => percent(progress)},
+  {name: 'message', value: ({message}) => message},
+  {name: 'age', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
+  {name: 'owner', value: ({owner}) => owner, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
 ]
 
 /** `2 × RTX 4090`, `1`, or nothing. */

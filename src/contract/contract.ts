@@ -8,6 +8,7 @@ import {nodes} from './schemas/nodes.ts'
 import {runtimes} from './schemas/runtimes.ts'
 import {server} from './schemas/server.ts'
 import {sites} from './schemas/sites.ts'
+import {tasks} from './schemas/tasks.ts'
 
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
 export const contract = {
@@ -19,6 +20,7 @@ export const contract = {
   ...catalogue,
   ...server,
   ...sites,
+  ...tasks,
 } satisfies Record<OperationName, Operation>
 
 export type Contract = typeof contract

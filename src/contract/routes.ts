@@ -92,6 +92,12 @@ export const routes = {
   'specs.update': 'PATCH /specs/:id',
   'specs.delete': 'DELETE /specs/:id',
 
+  'tasks.list': 'GET /tasks',
+  'tasks.get': 'GET /tasks/:id',
+  'tasks.logs': 'GET /tasks/:id/logs',
+  'tasks.cancel': 'POST /tasks/:id/cancel',
+  'tasks.follow': 'GET /tasks/:id/events',
+
   'events.list': 'GET /events',
   'events.stream': 'GET /events/stream',
 } as const

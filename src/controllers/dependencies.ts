@@ -2,6 +2,8 @@ import type {FleetMemory} from '../domain/fleet-memory.ts'
 import type {Journal} from '../domain/journal.ts'
 import type {Fleet, Store} from '../domain/ports.ts'
 import type {Secrets} from '../domain/security-ports.ts'
+import type {Recipes} from '../domain/task.ts'
+import type {TaskFeed} from '../domain/task-feed.ts'
 import type {Clock} from '../platform/clock.ts'
 
 export interface ControllerSettings {
@@ -31,6 +33,8 @@ export interface ControllerDependencies {
   clock: Clock
   secrets: Pick<Secrets, 'sha256'>
   serverId: string
+  recipes: Recipes
+  taskFeed: TaskFeed
   /** A reconcile failed and will be repeated. */
   onError: (controller: string, key: string, error: unknown) => void
   settings?: Partial<ControllerSettings>

@@ -5,10 +5,11 @@ import {type ControllerDependencies, type ControllerSettings, controllerDefaults
 import {NodeController} from './node-controller.ts'
 import {QueueController} from './queue-controller.ts'
 import {SilenceWatch} from './silence-watch.ts'
+import {TaskController} from './task-controller.ts'
 
 export interface Controllers {
   /**
-   * `queue`: `claim:<id>` or `node:<id>`, what changed for placement. `claim`: a claim id. `node`: a node id; a node that
+   * `queue`: `claim:<id>` or `node:<id>`, what changed for placement. `claim`: a claim id. `task`: a task id. `node`: a node id; a node that
    * has just connected: `opened:<id>:<revision that its agent has stored>`.
    */
   wake: Wake
@@ -36,6 +37,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
     claimChanged: (id, requeue) => queue.claimChanged(id, requeue),
     isLost: id => watch.isLost(id),
   })
+  const tasks = new TaskController(deps)
   let timer: Timer | undefined
   let ticking: Promise<void> = Promise.resolve()
   let isStopped = false
@@ -43,6 +45,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
   const wake: Wake = (controller, key) => {
     const [what, id = '', revision = '0'] = key.split(':')
     if (controller === 'claim') claims.wake(key)
+    else if (controller === 'task') tasks.wake(key)
     else if (controller === 'node' && what === 'opened') nodes.linkOpened(id, Number(revision))
     else if (controller === 'node') nodes.wake(key)
     else if (what === 'claim') queue.claimChanged(id)
@@ -84,6 +87,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       await claims.idle()
       await queue.idle()
       await nodes.idle()
+      await tasks.idle()
     }
   }
 
@@ -95,6 +99,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       for (const {claimId} of unfinished) claims.wake(claimId)
       for (const nodeId of new Set(unfinished.map(one => one.nodeId))) nodes.wake(nodeId)
       await queue.load()
+      await tasks.start()
       queue.tick()
       plan()
     },
@@ -102,7 +107,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       isStopped = true
       timer?.cancel()
       await ticking
-      await Promise.all([claims.close(), queue.close(), nodes.close()])
+      await Promise.all([claims.close(), queue.close(), nodes.close(), tasks.close()])
     },
     idle,
   }

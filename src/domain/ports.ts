@@ -5,8 +5,9 @@ import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {Instance, PathStat} from '../contract/schemas/instances.ts'
 import type {Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
+import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
 import type {Offer} from './placement.ts'
-import type {Allocation, BackupRecord, NodeRecord, SiteRecord} from './records.ts'
+import type {Allocation, BackupRecord, NodeRecord, SiteRecord, TaskRecord} from './records.ts'
 import type {RuntimeRecord, RuntimeState} from './runtimes.ts'
 
 /** Time as the domain sees it. */
@@ -301,6 +302,29 @@ export interface SettingTable {
   set(name: string, value: string): Promise<void>
 }
 
+export interface TaskTable {
+  /** Throws task_conflict when one of its locks is held by another task that is not over. */
+  insert(task: New<TaskRecord>): Promise<TaskRecord>
+  /** Replaces the row if its version is still that of `task`; gives its locks back when it is over. */
+  save(task: TaskRecord): Promise<TaskRecord>
+  find(id: string): Promise<TaskRecord | undefined>
+  findByNumber(number: number): Promise<TaskRecord | undefined>
+  findByPrefix(prefix: string, ownerId: string | undefined, limit: number): Promise<TaskRecord[]>
+  /** Newest first. */
+  list(filter: {
+    ownerId?: string
+    status?: Task['status']
+    type?: string
+    limit?: number
+    offset?: number
+  }): Promise<TaskRecord[]>
+  unfinished(): Promise<TaskRecord[]>
+  log(taskId: string, line: TaskLogLine, keep: number): Promise<void>
+  logs(taskId: string): Promise<TaskLogLine[]>
+  /** Forgets what finished before. */
+  prune(before: string): Promise<number>
+}
+
 export interface Tables {
   users: UserTable
   tokens: TokenTable
@@ -319,6 +343,7 @@ export interface Tables {
   audit: AuditTable
   idempotency: IdempotencyTable
   settings: SettingTable
+  tasks: TaskTable
 }
 
 /** Differences between stores as facts, not as `if (sqlite)`. */
@@ -343,7 +368,7 @@ export interface Store extends Tables {
 }
 
 /** Wakes a controller: the key's state may have changed. Events only wake; the state is read again. */
-export type Wake = (controller: 'queue' | 'claim' | 'node', key: string) => void
+export type Wake = (controller: 'queue' | 'claim' | 'node' | 'task', key: string) => void
 
 /** The agents' links as the domain sees them. */
 export interface Fleet {

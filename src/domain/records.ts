@@ -1,6 +1,7 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
+import type {Task} from '../contract/schemas/tasks.ts'
 
 /** A machine as the store keeps it; liveness and load are derived from its beats. Times RFC 3339. */
 export interface NodeRecord {
@@ -68,3 +69,15 @@ export interface SiteRecord extends Omit<Site, 'node'> {
 
 /** A backup as an agent told of it. */
 export type BackupRecord = Backup
+
+/** A task as the store keeps it. */
+export interface TaskRecord extends Task {
+  version: number
+  ownerId: string
+  /** What was asked, for the steps; never a secret. */
+  input: Record<string, unknown>
+  /** What steps found out for later ones; kept with each step. */
+  notes: Record<string, unknown>
+  /** What nobody else may work on meanwhile, as `device:<node>:/dev/sdb`. */
+  locks: readonly string[]
+}

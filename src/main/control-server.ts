@@ -3,9 +3,11 @@ import {join} from 'node:path'
 import {createControllers} from '../controllers/manager.ts'
 import {FleetMemory} from '../domain/fleet-memory.ts'
 import {Journal} from '../domain/journal.ts'
+import {recipes} from '../domain/recipes.ts'
 import type {SessionClaims} from '../domain/security-ports.ts'
 import {createServices} from '../domain/services/create-services.ts'
 import type {Services} from '../domain/services/services.ts'
+import {TaskFeed} from '../domain/task-feed.ts'
 import {HttpRuntimeProbe, type probeLimits} from '../gateway/runtime-probe.ts'
 import {AgentSessions} from '../link/agent-sessions.ts'
 import {acceptLink} from '../link/server-end.ts'
@@ -77,6 +79,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const clock = systemClock
   const memory = new FleetMemory({clock})
   const journal = new Journal({store, clock})
+  const taskFeed = new TaskFeed()
   const passwords = new Passwords()
   const vault = new KeyVault(keys.vaultKey)
   const names = new Map<string, string>()
@@ -92,12 +95,12 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const fleet = fleetOf(sessions, nodeId => names.get(nodeId) ?? nodeId)
   const secrets = {random: randomBytes, sha256: sha256Hex, uuid: newId}
   const controllers = createControllers({
-    ...{store, journal, memory, fleet, clock, secrets, serverId},
+    ...{store, journal, memory, fleet, clock, secrets, serverId, recipes, taskFeed},
     onError: (controller, key, error) =>
       logger.warn({controller, key, err: error}, 'a reconcile failed and is repeated'),
   })
   const services: Services = createServices({
-    ...{store, journal, memory, fleet, clock, passwords, secrets, vault},
+    ...{store, journal, memory, fleet, clock, passwords, secrets, vault, taskFeed},
     queue: controllers.queue,
     runtimeProbe: new HttpRuntimeProbe({guard, clock, limits: options.probe}),
     wake: controllers.wake,

@@ -19,6 +19,7 @@ export type EventOperation =
   | 'nodes.stats'
   | 'instances.stats'
   | 'instances.followLogs'
+  | 'tasks.follow'
 
 /** What the event streams of one server share. */
 export interface StreamSources {
@@ -82,6 +83,17 @@ const eventSources: {[N in EventOperation]: Prepare<N>} = {
     return async writer => {
       let sequence = 0
       for await (const data of readings) {
+        if (signal.aborted) return
+        await writer.sendSlowly(encodeEvent({id: `${boot}-${++sequence}`, data}))
+      }
+      writer.send(encodeEvent({event: 'end', data: {}}))
+    }
+  },
+  'tasks.follow': async ({input, caller}, {services, boot}, signal) => {
+    const states = await services.tasks.follow(input, caller, signal)
+    return async writer => {
+      let sequence = 0
+      for await (const data of states) {
         if (signal.aborted) return
         await writer.sendSlowly(encodeEvent({id: `${boot}-${++sequence}`, data}))
       }

@@ -107,5 +107,10 @@ export const handlers: Handlers = {
   'specs.update': (input, caller, {specs}) => specs.update(input, caller),
   'specs.delete': (input, caller, {specs}) => specs.delete(input, caller),
 
+  'tasks.list': (input, caller, {tasks}) => tasks.list(input, caller),
+  'tasks.get': (input, caller, {tasks}) => tasks.get(input, caller),
+  'tasks.logs': (input, caller, {tasks}) => tasks.logs(input, caller),
+  'tasks.cancel': (input, caller, {tasks}) => tasks.cancel(input, caller),
+
   'events.list': (input, caller, {events}) => events.list(input, caller),
 }

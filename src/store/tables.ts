@@ -10,6 +10,7 @@ import {runtimeTable} from './runtimes.ts'
 import {idempotencyTable, settingTable} from './settings.ts'
 import {backupTable, siteTable} from './sites.ts'
 import type {Sql} from './sql.ts'
+import {taskTable} from './tasks.ts'
 import {joinTokenTable, tokenTable} from './tokens.ts'
 import {userTable} from './users.ts'
 
@@ -31,6 +32,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   audit: auditTable,
   idempotency: idempotencyTable,
   settings: settingTable,
+  tasks: taskTable,
 }
 
 /** All tables over one connection. */

@@ -8,8 +8,14 @@ import {problem} from '../../src/domain/errors.ts'
 import {FleetMemory} from '../../src/domain/fleet-memory.ts'
 import {Journal} from '../../src/domain/journal.ts'
 import type {Fleet, Store, Wake} from '../../src/domain/ports.ts'
+import {recipes} from '../../src/domain/recipes.ts'
+import type {TaskRecord} from '../../src/domain/records.ts'
 import type {Secrets, SessionClaims, SessionTokens, Vault} from '../../src/domain/security-ports.ts'
 import {createServices} from '../../src/domain/services/create-services.ts'
+import type {ServiceDependencies} from '../../src/domain/services/dependencies.ts'
+import {TaskService} from '../../src/domain/services/tasks.ts'
+import type {Recipe, Recipes} from '../../src/domain/task.ts'
+import {TaskFeed} from '../../src/domain/task-feed.ts'
 import {ManualClock} from '../../src/platform/clock.ts'
 import {Passwords} from '../../src/platform/passwords.ts'
 import {openStore} from '../../src/store/open.ts'
@@ -21,6 +27,8 @@ interface WorldOptions {
   nodes?: SimulatedNode[]
   store?: 'sqlite' | 'postgres'
   settings?: Partial<ControllerSettings>
+  /** In place of the program's own. */
+  recipes?: Recipes
 }
 
 export const peer = {address: '192.0.2.1', requestId: 'test'}
@@ -39,7 +47,7 @@ export function gpuNode(name: string, gpus: number, rest: Partial<SimulatedNode>
  * A whole control plane in one process: a real store, the real services and controllers, agents that keep to the
  * protocol, and a clock that the test moves. `settle()` waits until nobody has anything left to do at this moment.
  */
-export async function world({nodes = [], store: kind = 'sqlite', settings}: WorldOptions = {}) {
+export async function world({nodes = [], store: kind = 'sqlite', settings, recipes: testRecipes}: WorldOptions = {}) {
   const clock = new ManualClock()
   const at = kind === 'postgres' ? await createDatabase() : join(await temporaryDirectory(), 'store.db')
   const agents = new Map<string, SimulatedAgent>()
@@ -61,6 +69,7 @@ export async function world({nodes = [], store: kind = 'sqlite', settings}: Worl
     const memory = new FleetMemory({clock})
     memory.restore(await store.nodes.listBeats())
     const journal = new Journal({store, clock})
+    const taskFeed = new TaskFeed()
     const fleet: Fleet = {
       connected: id => agents.get(id)?.isConnected ?? false,
       agent(id) {
@@ -71,15 +80,19 @@ export async function world({nodes = [], store: kind = 'sqlite', settings}: Worl
     }
     const serverId = '00000000-0000-4000-8000-000000000001'
     const onError = (controller: string, key: string, error: unknown) => errors.push({controller, key, error})
-    const controllers = createControllers({store, journal, memory, fleet, clock, secrets, serverId, onError, settings})
+    const controllers = createControllers({
+      ...{store, journal, memory, fleet, clock, secrets, serverId, taskFeed, onError, settings},
+      recipes: testRecipes ?? recipes,
+    })
     const wake: Wake = (controller, key) => controllers.wake(controller, key)
-    const services = createServices({
+    const deps: ServiceDependencies = {
       store,
       journal,
       memory,
       fleet,
       queue: controllers.queue,
       wake,
+      taskFeed,
       clock,
       passwords: new Passwords(),
       secrets,
@@ -93,13 +106,15 @@ export async function world({nodes = [], store: kind = 'sqlite', settings}: Worl
       },
       captchaPainter: {draw: async digits => `data:,${digits}`},
       server: {id: serverId, version: '0.1.0', startedAt: new Date(clock.now()).toISOString()},
-    })
+    }
+    const services = createServices(deps)
+    const tasks = new TaskService(deps)
     await controllers.start()
     const close = async () => {
       await controllers.stop()
       await store.close()
     }
-    return {store, services, controllers, memory, journal, errors, close}
+    return {store, services, controllers, memory, journal, errors, tasks, close}
   }
 
   async function makeUser(
@@ -189,6 +204,14 @@ export async function world({nodes = [], store: kind = 'sqlite', settings}: Worl
     },
     get journal() {
       return plane.journal
+    },
+    /** Hands a task in, as the services of long work do. */
+    async submitTask<I extends object>(recipe: Recipe<I>, input: I, by: Caller = admin): Promise<TaskRecord> {
+      const task = await plane.journal.change((tx, record) =>
+        plane.tasks.submit({tx, record}, {recipe, input, caller: by}),
+      )
+      plane.tasks.start(task)
+      return task
     },
     /** Errors that the controllers met and will retry. */
     get errors() {

@@ -12,7 +12,7 @@ export default class EventList extends BaseCommand {
   static override flags = {
     kind: Flags.option({
       description: 'only about these',
-      options: ['node', 'claim', 'instance', 'user', 'token', 'image', 'spec', 'server', 'runtime'] as const,
+      options: ['node', 'claim', 'instance', 'user', 'token', 'image', 'spec', 'server', 'runtime', 'task'] as const,
     })(),
     object: Flags.string({description: 'only about this one (id or name)'}),
     after: Flags.integer({description: 'only with a greater number', min: 0}),

@@ -7,7 +7,7 @@ export const Event = Type.Object({
   number: Type.Integer({minimum: 1}),
   at: Time,
   /** What it happened to. */
-  kind: Type.Enum(['node', 'claim', 'instance', 'user', 'token', 'image', 'spec', 'server', 'runtime']),
+  kind: Type.Enum(['node', 'claim', 'instance', 'user', 'token', 'image', 'spec', 'server', 'runtime', 'task']),
   objectId: Type.String(),
   objectName: Type.String(),
   /** Short and stable: `Approved`, `Scheduled`, `Started`, `Exited`, `NodeLost`, … */

@@ -10,11 +10,13 @@ import {NodeService} from './nodes.ts'
 import {RuntimeService} from './runtimes.ts'
 import type {Services} from './services.ts'
 import {SiteService} from './sites.ts'
+import {TaskService} from './tasks.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
 import {UserService} from './users.ts'
 
 const eventsKept = 100_000
 const keysKeptMs = 24 * 60 * 60_000
+const tasksKeptMs = 30 * 24 * 60 * 60_000
 const pruneEveryMs = 10 * 60_000
 
 /** All services over one store. Call `server.maintain()` about once a second, and once more before the end. */
@@ -26,6 +28,7 @@ export function createServices(deps: ServiceDependencies): Services {
   const claims = new ClaimService(deps, nodeName)
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
+  const tasks = new TaskService(deps)
   let prunedAtMs = clock.now()
 
   async function maintain(): Promise<void> {
@@ -34,6 +37,7 @@ export function createServices(deps: ServiceDependencies): Services {
     if (clock.now() - prunedAtMs < pruneEveryMs) return
     prunedAtMs = clock.now()
     await store.events.prune(eventsKept)
+    await store.tasks.prune(new Date(clock.now() - tasksKeptMs).toISOString())
     await store.idempotency.prune(new Date(clock.now() - keysKeptMs).toISOString())
   }
 
@@ -51,6 +55,7 @@ export function createServices(deps: ServiceDependencies): Services {
     specs: specMethods(deps),
     sites: sites.siteMethods(),
     backups: sites.backupMethods(),
+    tasks: tasks.methods(),
     events: new EventService(deps).methods(),
     server: serverMethods(deps, maintain),
   }

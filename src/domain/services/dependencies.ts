@@ -3,6 +3,7 @@ import type {LegacyPoll} from '../join-desk.ts'
 import type {Journal} from '../journal.ts'
 import type {Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
 import type {CaptchaPainter, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
+import type {TaskFeed} from '../task-feed.ts'
 
 /** What the composition root gives. Journal and memory are the same objects that the controllers have. */
 export interface ServiceDependencies {
@@ -12,6 +13,7 @@ export interface ServiceDependencies {
   fleet: Fleet
   queue: QueueView
   wake: Wake
+  taskFeed: TaskFeed
   clock: Clock
   passwords: Passwords
   secrets: Secrets

@@ -5,6 +5,7 @@ import type {InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/insta
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
+import type {Task} from '../../contract/schemas/tasks.ts'
 import type {Caller} from '../caller.ts'
 import type {NodeSample} from '../node-history.ts'
 import type {Archive, ByteStream, ExecStream, MachineReading} from '../ports.ts'
@@ -26,6 +27,7 @@ type Streamed =
   | 'instances.archive'
   | 'instances.unpack'
   | 'events.stream'
+  | 'tasks.follow'
 
 /** Operations whose caller has no user account. */
 type Anonymous =
@@ -226,6 +228,10 @@ export interface Services {
     report(nodeId: string, input: InputOf<'backups.report'>): Promise<OutputOf<'backups.report'>>
     /** How many there are, whatever the page. */
     count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
+  }
+  tasks: Methods<'tasks'> & {
+    /** The newest state each time it changes, the last one when it is over; a slow reader misses some between. */
+    follow(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<Task>>
   }
   events: Methods<'events'> & {
     /** Calls back with every event that is committed from now on, until the returned function is called. */

@@ -3,6 +3,7 @@ import {monitorEventLoopDelay} from 'node:perf_hooks'
 import {QueueController} from '../../../src/controllers/queue-controller.ts'
 import {FleetMemory} from '../../../src/domain/fleet-memory.ts'
 import {Journal} from '../../../src/domain/journal.ts'
+import {TaskFeed} from '../../../src/domain/task-feed.ts'
 import {systemClock} from '../../../src/platform/clock.ts'
 import {sha256Hex} from '../../../src/platform/ids.ts'
 import {openStore} from '../../../src/store/open.ts'
@@ -42,6 +43,8 @@ serveJobs<QueuePassJob, QueuePassResult>(async ({file, nodes, claims}) => {
       journal: new Journal({store, clock}),
       fleet: {connected: () => areConnected, agent: () => fail(new Error('Nobody is called here.'))},
       secrets: {sha256: sha256Hex},
+      recipes: {},
+      taskFeed: new TaskFeed(),
       serverId: randomUUID(),
       onError: (_, __, error) => console.error(error),
     },

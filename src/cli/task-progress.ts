@@ -1,0 +1,31 @@
+import type {Client} from '../client/client.ts'
+import type {Task} from '../contract/schemas/tasks.ts'
+import {exitCode} from './exit-codes.ts'
+import {Failure} from './failure.ts'
+import {waitFor} from './wait.ts'
+
+interface Following {
+  timeoutMs?: number
+  quiet: boolean
+}
+
+/**
+ * Shows a task's steps until it is over. Throws a Failure (exit 1) where the task failed, 124 after the timeout, 130 at
+ * Ctrl-C; the task goes on in the last two.
+ */
+export async function followTask(client: Client, id: string, {timeoutMs, quiet}: Following): Promise<Task> {
+  const task = await waitFor<Task>({
+    look: signal => client.call('tasks.get', {id}, {signal}),
+    isDone: ({status}) => status === 'completed' || status === 'failed',
+    describe: ({progress, message}) => (progress === null ? message : `${message} ${progress} %`),
+    goOn: `gpuctl task wait ${id}`,
+    timeoutMs,
+    quiet,
+  })
+  if (task.status === 'completed') return task
+  throw new Failure('task_failed', `${task.type} ${task.object} failed: ${task.error?.message ?? task.message}`, {
+    exitCode: exitCode.failure,
+    hint: `See what it did with \`gpuctl task logs ${task.number}\`.`,
+    details: {task: task.id, ...task.error},
+  })
+}

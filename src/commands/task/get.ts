@@ -1,0 +1,30 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {ago} from '../../cli/output/figures.ts'
+import type {Task} from '../../contract/schemas/tasks.ts'
+
+export default class TaskGet extends BaseCommand {
+  static override summary = 'Show a task and its steps.'
+  static override examples = ['<%= config.bin %> task get 17', '<%= config.bin %> task get 17 -o yaml']
+  static override args = {task: Args.string({description: 'id or number', required: true})}
+
+  async run(): Promise<Task> {
+    const {args, flags} = await this.parse(TaskGet)
+    const task = await this.client(flags).call('tasks.get', {id: args.task})
+    return this.show(task, [
+      ['Task', `${task.number} (${task.id})`],
+      ['What', `${task.type} ${task.object}`],
+      ['Node', task.node],
+      ['Status', task.progress === null ? task.status : `${task.status}, ${task.progress} %`],
+      ['Message', task.message],
+      ...task.steps.map((step, index): [string, string] => [
+        index === 0 ? 'Steps' : '',
+        `${step.state.padEnd(8)}${step.title}`,
+      ]),
+      ['Error', task.error ? `${task.error.message} (${task.error.code})` : ''],
+      ['Started', ago(task.startedAt)],
+      ['Finished', ago(task.finishedAt)],
+      ['By', task.owner],
+    ])
+  }
+}
