@@ -3,6 +3,7 @@ import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
+import type {Runtime} from '../contract/schemas/runtimes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
 import type {Column} from './output/column.ts'
@@ -37,6 +38,20 @@ export const pendingColumns: Column<Node>[] = [
   {name: 'expires', value: node => node.codeExpiresAt, shown: node => timeLeft(node.codeExpiresAt)},
   {name: 'fingerprint', value: ({fingerprint}) => fingerprint},
   {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const runtimeColumns: Column<Runtime>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'status', value: ({status}) => status},
+  {name: 'node', value: ({node}) => node},
+  {name: 'models', value: ({models}) => models.join(', ')},
+  {name: 'gpus', value: ({gpuCount, gpuModel}) => `${gpuCount} × ${gpuModel}`},
+  {name: 'requests', value: ({requests}) => requests.active},
+  {name: 'last seen', value: ({lastSeenAt}) => lastSeenAt, shown: ({lastSeenAt}) => ago(lastSeenAt)},
+  {name: 'id', value: ({id}) => id, wide: true},
+  {name: 'address', value: ({address}) => address, wide: true},
+  {name: 'port', value: ({port}) => port, wide: true},
+  {name: 'version', value: ({runtimeVersion}) => runtimeVersion, wide: true},
 ]
 
 export const gpuColumns: Column<FleetGpu>[] = [

@@ -18,6 +18,7 @@ export const topicWords: Record<string, string> = names({
   event: ['events'],
   context: ['contexts', 'ctx', 'profile'],
   'join-token': ['join-tokens'],
+  runtime: ['runtimes'],
   server: ['servers'],
   agent: ['agents'],
 })

@@ -33,6 +33,7 @@ export class RuntimeMemory {
   readonly #known = new Map<string, Known>()
   readonly #counts = new Map<string, Counts>()
   readonly #unsaved = new Set<string>()
+  #waiting = 0
   /** Minute since 1970 → requests that ended in it. */
   readonly #minutes = new Map<number, {succeeded: number; failed: number}>()
 
@@ -157,6 +158,19 @@ export class RuntimeMemory {
       this.#minutes.set(minute, bucket)
       for (const known of this.#minutes.keys()) if (known <= minute - historyMinutes) this.#minutes.delete(known)
     }
+  }
+
+  waits(): () => void {
+    this.#waiting += 1
+    let isOver = false
+    return () => {
+      if (!isOver) this.#waiting -= 1
+      isOver = true
+    }
+  }
+
+  get waiting(): number {
+    return this.#waiting
   }
 
   requests(id: string): Runtime['requests'] {

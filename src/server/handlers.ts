@@ -75,7 +75,7 @@ export const handlers: Handlers = {
   'backups.report': (input, node, {backups}) => backups.report(node.id, input),
 
   'runtimes.list': (input, _, {runtimes}) => runtimes.list(input),
-  'runtimes.get': (input, caller, {runtimes}) => runtimes.get(input, caller),
+  'runtimes.get': (input, _, {runtimes}) => runtimes.get(input),
   'runtimes.approve': (input, caller, {runtimes}) => runtimes.approve(input, caller),
   'runtimes.delete': (input, caller, {runtimes}) => runtimes.delete(input, caller),
 

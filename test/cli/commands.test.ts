@@ -215,3 +215,23 @@ test('`api GET /nowhere` says how the native API is reached; `logout` of nobody 
   expect(await nobody.run(['logout'])).toMatchObject({code: 0, stdout: expect.stringContaining('Nobody is logged in')})
   expect(other.asked).toEqual([])
 })
+
+test('`runtime approve NAME` needs consent, and says what may be asked now; the list shows who waits', async () => {
+  const runtime = {
+    ...{id: 'r-1', number: 1, name: 'server-01', machineName: 'server-01', status: 'online', node: '', tags: []},
+    ...{address: '10.0.0.7', port: 32768, apiPort: 32769, models: ['gpt-oss-20b'], gpuCount: 2, gpuModel: 'RTX 4090'},
+    ...{runtimeVersion: '0.1.0', lastSeenAt: new Date().toISOString(), requests: {active: 3}},
+  }
+  const {run, asked} = await person({
+    'GET /runtimes': [{...runtime, status: 'pending'}],
+    'POST /runtimes/server-01/approve': runtime,
+  })
+
+  expect((await run(['runtimes', 'ls'])).stdout).toContain('server-01\tpending\t\tgpt-oss-20b\t2 × RTX 4090\t3\t')
+  expect(await run(['runtime', 'approve', 'server-01'])).toMatchObject({code: 2})
+  expect(asked.some(({method}) => method === 'POST')).toBe(false)
+  expect(await run(['runtime', 'approve', 'server-01', '--yes'])).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Approved server-01 at 10.0.0.7, port 32769: online, gpt-oss-20b.'),
+  })
+})

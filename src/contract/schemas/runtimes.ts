@@ -59,6 +59,8 @@ export const Runtime = Type.Object({
       averageResponseMs: Nullable(Type.Number()),
     }),
   ),
+  /** The load is at most two minutes old. */
+  isLoadFresh: Type.Boolean(),
   /** Its transfer of a model. */
   sync: Nullable(
     Type.Object({

@@ -3,7 +3,15 @@ import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
 import type {NodeRecord} from '../records.ts'
 import {RuntimeMemory} from '../runtime-memory.ts'
-import {isReady, modelsOf, type RuntimeBeat, type RuntimeRecord, runtimeStatus, runtimeTimers} from '../runtimes.ts'
+import {
+  isReady,
+  modelsOf,
+  type RuntimeBeat,
+  type RuntimeLoad,
+  type RuntimeRecord,
+  runtimeStatus,
+  runtimeTimers,
+} from '../runtimes.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {findersAmong, resolve} from './references.ts'
 import {type Registered, RuntimeRegistration} from './runtime-registration.ts'
@@ -61,6 +69,8 @@ export class RuntimeService {
       knownModels: () => this.#knownModels(),
       exclude: (id, model) => this.#memory.exclude(id, model),
       began: id => this.#memory.began(id),
+      waits: () => this.#memory.waits(),
+      waiting: () => this.#memory.waiting,
     }
   }
 
@@ -173,7 +183,7 @@ export class RuntimeService {
         models: modelsOf(record, this.#memory.state(id)).filter(model => !excludedModels.includes(model)),
         activeRequests: Math.max(requests.active, load?.activeRequests ?? 0),
         ownRequests: requests.active,
-        isFresh: load !== null && this.#deps.clock.now() - Date.parse(load.at) <= runtimeTimers.freshForMs,
+        isFresh: described.isLoadFresh,
       }
     })
   }
@@ -209,9 +219,14 @@ export class RuntimeService {
       initializing: state !== undefined && !isReady(state),
       ready: state?.ready ?? null,
       load: state?.load ?? null,
+      isLoadFresh: this.#isFresh(state?.load),
       sync: state?.sync ?? null,
       requests: this.#memory.requests(record.id),
     }
+  }
+
+  #isFresh(load: RuntimeLoad | null | undefined): boolean {
+    return Boolean(load && this.#deps.clock.now() - Date.parse(load.at) <= runtimeTimers.freshForMs)
   }
 
   #status({id, approval, nodeId}: RuntimeRecord): Runtime['status'] {

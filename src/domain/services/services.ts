@@ -166,9 +166,10 @@ export interface Services {
     resolve(reference: string, caller: Caller): Promise<{id: string; name: string}>
     reading(nodeId: string): NodeStats | undefined
   }
-  runtimes: Omit<Methods<'runtimes'>, 'list'> & {
+  runtimes: Omit<Methods<'runtimes'>, 'list' | 'get'> & {
     /** In the order in which they registered. */
     list(input: InputOf<'runtimes.list'>): Promise<Runtime[]>
+    get(input: {id: string}): Promise<Runtime>
     /** Each start of a runtime is one; it waits for approval anew, and its former token is worth nothing (wire.md 1.3). */
     register(
       input: RuntimeRegistrationInput,
@@ -195,6 +196,10 @@ export interface Services {
     exclude(id: string, model: string): void
     /** Counts a request to the runtime; call the answer when it is over. */
     began(id: string): (outcome: RequestOutcome) => void
+    /** Counts a request that waits for a runtime; call the answer when it waits no more. */
+    waits(): () => void
+    /** How many wait now. */
+    waiting(): number
   }
   gpus: Methods<'gpus'>
   claims: Methods<'claims'>

@@ -7,6 +7,7 @@ import {addressOf, bearer, isLocalCall} from '../../auth.ts'
 import {type Dialect, route} from '../../dialect.ts'
 import {accountRoutes} from './accounts.ts'
 import {failure} from './failure.ts'
+import {figureRoutes} from './figures.ts'
 import {beatOf, Health, Node, nodeToWire, Registered, Registration, registeredToWire, registrationOf} from './wire.ts'
 
 const ById = Type.Object({id: Type.String({minLength: 1, maxLength: 64})})
@@ -121,6 +122,7 @@ export const llmRouter: Dialect = {
         nodeToWire(await services.runtimes.update({...params, ...changesOf(body)}, asker)),
     }),
     ...accountRoutes,
+    ...figureRoutes,
   ],
 }
 
