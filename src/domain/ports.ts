@@ -183,7 +183,11 @@ export interface InstanceFilter {
   statuses?: readonly Instance['status'][]
   /** Only those whose claim is live, or only others. */
   live?: boolean
+  /** Only those that their owner has deleted, or only others. */
+  deleted?: boolean
   name?: string
+  /** Part of the name, in whatever case. */
+  namePart?: string
   limit?: number
   offset?: number
 }
@@ -195,7 +199,9 @@ export interface InstanceTable {
   findByNumber(number: number): Promise<Instance | undefined>
   findByClaim(claimId: string): Promise<Instance | undefined>
   findByPrefix(prefix: string, ownerId: string | undefined, limit: number): Promise<Instance[]>
+  /** Newest first. */
   list(filter: InstanceFilter): Promise<Instance[]>
+  count(filter: InstanceFilter): Promise<number>
 }
 
 /**

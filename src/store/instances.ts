@@ -1,5 +1,5 @@
 import type {Instance} from '../contract/schemas/instances.ts'
-import type {InstanceTable} from '../domain/ports.ts'
+import type {InstanceFilter, InstanceTable} from '../domain/ports.ts'
 import {Conditions, layoutOf, RecordTable} from './record-table.ts'
 import type {Sql} from './sql.ts'
 
@@ -14,6 +14,7 @@ const layout = layoutOf<Instance>({
     node_id: instance => instance.nodeId,
     name: instance => instance.name,
     status: instance => instance.status,
+    deleted: instance => (instance.desired === 'deleted' ? 1 : 0),
   },
   fixed: ['claim_id', 'owner_id', 'name'],
 })
@@ -33,14 +34,33 @@ export function instanceTable(sql: Sql): InstanceTable {
     findByNumber: number => table.findByNumber(number),
     findByClaim: claimId => table.first('WHERE claim_id = ?', [claimId]),
     findByPrefix: (prefix, ownerId, limit) => table.findByPrefix(prefix, ownerId, limit),
-    list({ownerId, nodeId, statuses, live, name, limit = 1000, offset = 0}) {
-      const conditions = new Conditions()
-      if (ownerId !== undefined) conditions.add('owner_id = ?', ownerId)
-      if (nodeId !== undefined) conditions.add('node_id = ?', nodeId)
-      if (name !== undefined) conditions.add('name = ?', name)
-      if (live !== undefined) conditions.add(live ? claimIsLive : `NOT ${claimIsLive}`)
-      conditions.addIn('status', statuses)
+    list({limit = 1000, offset = 0, ...filter}) {
+      const conditions = conditionsOf(filter)
       return table.many(`${conditions}ORDER BY number DESC LIMIT ? OFFSET ?`, [...conditions.values, limit, offset])
     },
+    async count(filter) {
+      const conditions = conditionsOf(filter)
+      const row = await sql.get(`SELECT COUNT(*) AS count FROM instances ${conditions}`, conditions.values)
+      return Number(row?.count ?? 0)
+    },
   }
+}
+
+function conditionsOf(filter: InstanceFilter): Conditions {
+  const {ownerId, nodeId, statuses, live, deleted, name, namePart} = filter
+  const conditions = new Conditions()
+  if (ownerId !== undefined) conditions.add('owner_id = ?', ownerId)
+  if (nodeId !== undefined) conditions.add('node_id = ?', nodeId)
+  if (name !== undefined) conditions.add('name = ?', name)
+  if (namePart !== undefined) conditions.add("lower(name) LIKE ? ESCAPE '!'", anywhere(namePart))
+  if (live !== undefined) conditions.add(live ? claimIsLive : `NOT ${claimIsLive}`)
+  // A number in the text, not a parameter: only so the index over what is not deleted is used.
+  if (deleted !== undefined) conditions.add(deleted ? 'deleted = 1' : 'deleted = 0')
+  conditions.addIn('status', statuses)
+  return conditions
+}
+
+/** A pattern of LIKE that finds the text wherever it stands. */
+function anywhere(text: string): string {
+  return `%${text.toLowerCase().replace(/[!%_]/g, '!$&')}%`
 }

@@ -212,6 +212,23 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect(await instances.findByPrefix(running.id.slice(0, 8), undefined, 2)).toEqual([running])
   })
 
+  test('instances are counted and paged without those that are deleted, by a part of their name', async context => {
+    const {instances} = await open(context)
+    const ownerId = randomUUID()
+    const add = (name: string, fields = {}) => instances.insert(newInstance({name, ownerId, ...fields}))
+    const [first, , second] = [await add('Train-1'), await add('other'), await add('my_train%2', {status: 'exited'})]
+    const gone = await add('train-3')
+    expect(await instances.count({ownerId, deleted: false})).toBe(4)
+    await instances.save({...gone, desired: 'deleted'})
+
+    expect(await instances.list({ownerId, deleted: false, namePart: 'TRAIN'})).toEqual([second, first])
+    expect(await instances.list({ownerId, deleted: false, namePart: '_train%'})).toEqual([second])
+    expect(await instances.list({ownerId, deleted: true})).toMatchObject([{name: 'train-3'}])
+    expect(await instances.list({ownerId, deleted: false, limit: 1, offset: 1})).toMatchObject([{name: 'other'}])
+    expect(await instances.count({ownerId, deleted: false, statuses: ['exited']})).toBe(1)
+    expect(await instances.count({ownerId, namePart: 'train'})).toBe(3)
+  })
+
   test('a GPU is bound once until it is released; the loser leaves nothing behind and may go elsewhere', async context => {
     const store = await open(context)
     const winner = await store.allocations.bind(newAllocation('n1', [0, 1]))

@@ -12,7 +12,7 @@ import type {ServiceDependencies} from './dependencies.ts'
 import {InstanceAccess} from './instance-access.ts'
 import {InstanceStreams, shellExec} from './instance-streams.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
-import type {Services} from './services.ts'
+import type {InstancePage, Services} from './services.ts'
 
 type Change = (claim: Claim, instance: Instance) => {claim?: Claim; instance: Instance} | undefined
 
@@ -35,6 +35,7 @@ export class InstanceService {
     const access = this.#access
     return {
       list: (input, caller) => this.#list(input, caller),
+      page: (input, caller) => this.#page(input, caller),
       get: ({id}, caller) => this.#get(id, caller),
       create: (input, caller) => this.#create(input, caller),
       start: ({id}, caller) => this.#start(id, caller),
@@ -63,6 +64,13 @@ export class InstanceService {
     const found = await this.#deps.store.instances.list({ownerId, live, statuses, name, limit: limit ?? 100, offset})
     const shown = found.map(instance => this.#shown(instance))
     return status === undefined ? shown : shown.filter(instance => instance.status === status)
+  }
+
+  async #page({limit, offset, ...filter}: InstancePage, caller: Caller): Promise<{list: Instance[]; total: number}> {
+    const {instances} = this.#deps.store
+    const wanted = {...filter, ownerId: ownerSeen(caller), deleted: false}
+    const list = await instances.list({...wanted, limit, offset})
+    return {list: list.map(instance => this.#shown(instance)), total: await instances.count(wanted)}
   }
 
   async #get(reference: string, caller: Pick<Caller, 'id' | 'role'>): Promise<Instance> {

@@ -1,7 +1,8 @@
 import type {Report} from '../../contract/agent-protocol.ts'
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {OperationName} from '../../contract/routes.ts'
-import type {InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
+import type {User} from '../../contract/schemas/auth.ts'
+import type {Instance, InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
@@ -116,6 +117,14 @@ export interface RuntimeTarget {
   ownRequests: number
 }
 
+export interface InstancePage {
+  /** Part of the name, in whatever case. */
+  namePart?: string
+  statuses?: readonly Instance['status'][]
+  limit: number
+  offset: number
+}
+
 export interface Services {
   auth: Methods<'auth'> & {
     /** Throws login_failed, account_disabled, captcha_wrong, too_many, too_busy. */
@@ -129,7 +138,9 @@ export interface Services {
     /** Redeems a stream ticket for its path, once. */
     redeemTicket(ticket: string, path: string): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
   }
-  users: Methods<'users'>
+  users: Methods<'users'> & {
+    find(id: string): Promise<User | undefined>
+  }
   tokens: Methods<'tokens'>
   joinTokens: Methods<'joinTokens'>
   nodes: Methods<'nodes'> & {
@@ -204,6 +215,8 @@ export interface Services {
   gpus: Methods<'gpus'>
   claims: Methods<'claims'>
   instances: Methods<'instances'> & {
+    /** What is not deleted, newest first, and how many there are; a super administrator sees everybody's. */
+    page(input: InstancePage, caller: Caller): Promise<{list: Instance[]; total: number}>
     /** Output so far, frames. */
     openLogs(input: InputOf<'instances.logs'>, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
     /** Waits for the start, follows, ends with the workload. `after` is the id of the last event that the client has. */

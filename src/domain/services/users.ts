@@ -23,6 +23,10 @@ export class UserService {
   methods(): Services['users'] {
     return {
       list: async () => (await this.#deps.store.users.list()).map(publicUser),
+      find: async id => {
+        const user = await this.#deps.store.users.find(id)
+        return user && publicUser(user)
+      },
       create: (input, caller) => this.create(input, caller),
       update: (input, caller) => this.#update(input, caller),
       delete: ({id}, caller) => this.#delete(id, caller),
