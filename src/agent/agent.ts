@@ -1,7 +1,9 @@
 import type {Desired, InstanceReport, Report} from '../contract/agent-protocol.ts'
+import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {Clock} from '../platform/clock.ts'
 import type {RuntimeDriver} from '../runtime/driver.ts'
 import type {AgentStateStore} from './instance-record.ts'
+import {describeMetrics} from './metrics.ts'
 import {Reconciler} from './reconciler.ts'
 import {ReportQueue} from './report-queue.ts'
 import {type RuntimeHealth, Vitals, type VitalsDependencies} from './vitals.ts'
@@ -66,6 +68,12 @@ export class Agent {
 
   setDesired(desired: Desired): Promise<void> {
     return this.#reconciler.setDesired(desired)
+  }
+
+  /** As last measured, in the words of document 004. */
+  metrics(nodeId: string): AgentMetrics {
+    const held = this.#reconciler.heldGpus()
+    return describeMetrics(this.#vitals.readings(this.#runtime), {nodeId, isAllocated: index => held.has(index)})
   }
 
   /** Resolves when nothing is left to do now; for tests. */

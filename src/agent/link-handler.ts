@@ -19,6 +19,7 @@ export function createLinkHandler(agent: Agent): StreamHandler {
   let revision = -1
   return createAgentRouter({
     [agentRoutes.ping]: call => call.respondJson(200, {pong: true}),
+    [agentRoutes.metrics]: call => call.respondJson(200, agent.metrics(call.query.get('node_id') ?? 'unknown')),
     [agentRoutes.setDesired]: async call => {
       const desired = (await call.readJson(maxDesiredBytes)) as Desired
       if (desired.revision >= revision) {

@@ -147,6 +147,12 @@ export class Reconciler {
     return this.#desired !== null
   }
 
+  /** Indexes of the cards that the server gave to somebody, used or not. */
+  heldGpus(): Set<number> {
+    const held = [...this.#wanted.values()].filter(({state}) => state !== 'removed')
+    return new Set(held.flatMap(({gpus}) => gpus.map(({index}) => index)))
+  }
+
   checkEngine(): Promise<void> {
     return this.#engine.check()
   }

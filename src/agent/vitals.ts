@@ -60,11 +60,14 @@ export class Vitals {
   }
 
   beat(runtime: RuntimeHealth): Beat {
+    return {bootId: this.bootId, sequence: this.#sequence++, ...this.readings(runtime)}
+  }
+
+  /** As last measured. */
+  readings(runtime: RuntimeHealth): Omit<Beat, 'bootId' | 'sequence'> {
     const host = this.#host
     const {state, reason, gpus} = this.#gpus
     return {
-      bootId: this.bootId,
-      sequence: this.#sequence++,
       cpuPercent: host?.cpuPercent ?? null,
       memoryTotalMiB: host?.memoryTotalMiB ?? null,
       memoryUsedMiB: host?.memoryUsedMiB ?? null,

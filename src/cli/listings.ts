@@ -3,8 +3,10 @@ import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
+import type {Quota} from '../contract/schemas/quotas.ts'
 import type {Runtime} from '../contract/schemas/runtimes.ts'
 import type {Event} from '../contract/schemas/server.ts'
+import type {Setting} from '../contract/schemas/settings.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
 import type {Column} from './output/column.ts'
 import {ago, gpuSummary, memory, percent} from './output/figures.ts'
@@ -126,11 +128,32 @@ export const userColumns: Column<User>[] = [
   {
     name: 'gpus',
     value: ({gpuQuota}) => gpuQuota,
-    shown: ({gpuQuota}) => (gpuQuota === null ? 'unlimited' : String(gpuQuota)),
+    shown: ({gpuQuota}) => quotaWord(gpuQuota),
   },
   {name: 'enabled', value: ({enabled}) => enabled},
   {name: 'priority', value: ({maxPriority}) => maxPriority, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const quotaColumns: Column<Quota>[] = [
+  {name: 'user', value: ({user}) => user},
+  {name: 'gpus', value: ({gpus}) => gpus, shown: ({gpus}) => quotaWord(gpus)},
+  {name: 'held', value: ({gpusHeld}) => gpusHeld},
+  {name: 'left', value: ({gpusLeft}) => gpusLeft, shown: ({gpusLeft}) => quotaWord(gpusLeft)},
+  {name: 'priority', value: ({maxPriority}) => maxPriority},
+  {name: 'id', value: ({userId}) => userId, wide: true},
+]
+
+export function quotaWord(gpus: number | null): string {
+  return gpus === null ? 'unlimited' : String(gpus)
+}
+
+export const settingColumns: Column<Setting>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'value', value: ({value}) => value},
+  {name: 'set', value: ({isSet}) => isSet, shown: ({isSet}) => (isSet ? 'yes' : 'no, by default')},
+  {name: 'takes', value: ({values}) => values.join(', ')},
+  {name: 'description', value: ({description}) => description},
 ]
 
 export const tokenColumns: Column<ApiToken>[] = [
@@ -150,6 +173,7 @@ export const joinTokenColumns: Column<JoinToken>[] = [
   {name: 'uses left', value: ({usesLeft}) => usesLeft},
   {name: 'approves', value: ({autoApprove}) => autoApprove},
   {name: 'expires', value: ({expiresAt}) => expiresAt, shown: ({expiresAt}) => timeLeft(expiresAt)},
+  {name: 'admits', value: ({admits}) => admits},
   {name: 'id', value: ({id}) => id, wide: true},
 ]
 

@@ -18,6 +18,14 @@ export const secretFlags = {
   }),
 }
 
+/** Words for who sends a password to a server that others can listen to; undefined where nobody can. */
+export function inClear(server: string): string | undefined {
+  const {protocol, hostname} = new URL(server)
+  const isLocal = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  if (protocol === 'https:' || isLocal) return undefined
+  return `Careful: ${server} is not encrypted; others on the way can read the password.`
+}
+
 /** The password from where the flags say, or asked for. */
 export async function readSecret(
   flags: {'password-stdin'?: boolean; 'password-file'?: string},
@@ -29,8 +37,21 @@ export async function readSecret(
   return ask({kind: 'password', message, instead: '--password-stdin or --password-file', mayAsk})
 }
 
+/** A password that begins to hold: a person types it twice. */
+export async function readNewSecret(
+  flags: {'password-stdin'?: boolean; 'password-file'?: string},
+  message: string,
+  mayAsk: boolean,
+): Promise<string> {
+  const password = await readSecret(flags, message, mayAsk)
+  if (flags['password-stdin'] || flags['password-file'] !== undefined) return password
+  const again = await ask({kind: 'password', message: `${message}, once more`, instead: '--password-stdin', mayAsk})
+  if (again !== password) throw usageError('The two are not the same.', 'Try again; nothing was changed.')
+  return password
+}
+
 /** Without the newline at its end. */
-async function readSecretFile(path: string): Promise<string> {
+export async function readSecretFile(path: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch((error: Error) => {
     throw usageError(`${path} cannot be read: ${error.message}`)
   })

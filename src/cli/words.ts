@@ -14,6 +14,7 @@ export const topicWords: Record<string, string> = names({
   image: ['images', 'imageregistry'],
   spec: ['specs', 'product', 'products'],
   user: ['users'],
+  quota: ['quotas'],
   token: ['tokens'],
   event: ['events'],
   context: ['contexts', 'ctx', 'profile'],

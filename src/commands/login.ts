@@ -3,7 +3,7 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {type Choice, saveContext} from '../cli/context.ts'
 import {usageError} from '../cli/failure.ts'
 import {ask, readStdin} from '../cli/prompt.ts'
-import {readSecret, secretFlags} from '../cli/secret-input.ts'
+import {inClear, readSecret, secretFlags} from '../cli/secret-input.ts'
 import {readServerUrl} from '../cli/settings.ts'
 import {Client} from '../client/client.ts'
 
@@ -28,7 +28,7 @@ export default class Login extends BaseCommand {
     'pass show gpuctl | <%= config.bin %> login https://gpu.example.org -u ada --password-stdin',
     '<%= config.bin %> login https://gpu.example.org --token-stdin --context ci < token',
   ]
-  static override args = {server: Args.string({description: 'address of the server'})}
+  static override args = {server: Args.string({description: 'address of the server', ignoreStdin: true})}
   static override flags = {
     username: Flags.string({char: 'u', description: 'user name'}),
     ...secretFlags,
@@ -44,7 +44,8 @@ export default class Login extends BaseCommand {
     const {context: named, ...others} = flags
     const known = named !== undefined && this.settings.contexts[named] !== undefined
     const choice = this.choose({...others, server: args.server ?? flags.server, context: known ? named : undefined})
-    this.#warnInClear(choice)
+    const warning = inClear(choice.server)
+    if (warning) this.notice(warning)
     const client = (token?: string) => this.#clientFor(choice, token)
     const token = flags['token-stdin'] ? await readStdin() : await this.#logIn(client(), flags)
     if (!/^[\x21-\x7e]+$/.test(token)) throw usageError('Standard input holds no token.')
@@ -71,13 +72,6 @@ export default class Login extends BaseCommand {
   #clientFor({server, caCert}: Choice, token: string | undefined): Client {
     const target = async () => ({server, token, ca: await this.readCa(caCert)})
     return new Client({userAgent: this.config.userAgent, target})
-  }
-
-  #warnInClear({server}: Choice): void {
-    const {protocol, hostname} = new URL(server)
-    const isLocal = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
-    if (protocol === 'http:' && !isLocal)
-      this.notice(`Careful: ${server} is not encrypted; others on the way can read the password.`)
   }
 }
 

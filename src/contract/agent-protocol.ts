@@ -8,6 +8,7 @@ import type {Beat, Gpu} from './schemas/nodes.ts'
  * `POST /containers/:id/dial` (query port; bytes both ways), `GET /containers/:id/path` (query path; PathStat),
  * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),
  * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
+ * `GET /metrics` (query node_id; AgentMetrics).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -19,6 +20,7 @@ export const agentRoutes = {
   path: 'GET /containers/:id/path',
   archive: 'GET /containers/:id/archive',
   unpack: 'POST /containers/:id/archive',
+  metrics: 'GET /metrics',
   ping: 'GET /ping',
 } as const
 

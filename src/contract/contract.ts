@@ -5,14 +5,18 @@ import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
 import {nodes} from './schemas/nodes.ts'
+import {quotas} from './schemas/quotas.ts'
 import {runtimes} from './schemas/runtimes.ts'
 import {server} from './schemas/server.ts'
+import {settings} from './schemas/settings.ts'
 import {sites} from './schemas/sites.ts'
 import {tasks} from './schemas/tasks.ts'
 
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
 export const contract = {
   ...auth,
+  ...quotas,
+  ...settings,
   ...nodes,
   ...runtimes,
   ...claims,

@@ -4,6 +4,8 @@ export const routes = {
   'auth.logout': 'POST /auth/logout',
   'auth.whoami': 'GET /auth/whoami',
   'auth.streamTicket': 'POST /auth/stream-ticket',
+  'auth.register': 'POST /auth/register',
+  'auth.changePassword': 'POST /auth/password',
 
   'server.status': 'GET /status',
   'server.version': 'GET /version',
@@ -15,6 +17,15 @@ export const routes = {
   'users.nodes': 'GET /users/:id/nodes',
   'users.assign': 'PUT /users/:id/nodes/:node',
   'users.unassign': 'DELETE /users/:id/nodes/:node',
+  'users.invite': 'POST /users/invitations',
+
+  'quotas.list': 'GET /quotas',
+  'quotas.get': 'GET /quota',
+  'quotas.set': 'PUT /quota',
+  'quotas.status': 'GET /quota/status',
+
+  'settings.list': 'GET /settings',
+  'settings.set': 'PUT /settings/:name',
 
   'tokens.list': 'GET /tokens',
   'tokens.create': 'POST /tokens',
@@ -29,6 +40,7 @@ export const routes = {
   'nodes.beat': 'POST /nodes/beat',
   'nodes.list': 'GET /nodes',
   'nodes.get': 'GET /nodes/:id',
+  'nodes.metrics': 'GET /nodes/:id/metrics',
   'nodes.approve': 'POST /nodes/approve',
   'nodes.reject': 'POST /nodes/reject',
   'nodes.add': 'POST /nodes',

@@ -39,11 +39,9 @@ export class LoginGuard {
       this.#addresses.blockedForMs(address),
     )
     if (waitMs > 0) throw problem('too_many', {what: 'failed logins', seconds: Math.ceil(waitMs / 1000)})
-    if (this.#running >= 8) throw problem('too_busy', {what: 'logins'})
-    this.#running++
-    // Counted before it is checked: many tries at once are many misses.
-    this.#miss(key)
-    try {
+    return this.bounded(async () => {
+      // Counted before it is checked: many tries at once are many misses.
+      this.#miss(key)
       const isRight = await check()
       if (isRight) {
         this.#accounts.delete(key)
@@ -54,6 +52,15 @@ export class LoginGuard {
         this.#lately.miss(`address ${address}`)
       }
       return isRight
+    })
+  }
+
+  /** Work that costs a password's hash: eight at once for all. Throws too_busy. */
+  async bounded<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#running >= 8) throw problem('too_busy', {what: 'logins'})
+    this.#running++
+    try {
+      return await work()
     } finally {
       this.#running--
     }

@@ -3,7 +3,7 @@ import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {Instance, PathStat} from '../contract/schemas/instances.ts'
-import type {Beat} from '../contract/schemas/nodes.ts'
+import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
 import type {Offer} from './placement.ts'
@@ -395,6 +395,8 @@ export interface LogQuery {
 
 /** What the server asks of one agent over its link. Byte streams carry the frames of contract/frames.ts. */
 export interface AgentPort {
+  /** Its readings; `nodeId` comes back in the answer. Throws node_failed, node_offline. */
+  metrics(nodeId: string): Promise<AgentMetrics>
   /** Tells what should run. The agent answers once it is stored; what comes of it arrives in reports. */
   setDesired(desired: Desired): Promise<void>
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>

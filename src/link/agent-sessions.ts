@@ -1,5 +1,6 @@
 import type {Desired, ExecQuery, Report, UnpackEnd} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
+import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {Logger} from '../platform/logger.ts'
 import {LinkError, RemoteError} from './link-error.ts'
 import type {DuplexCall, ServerLink} from './server-end.ts'
@@ -88,6 +89,10 @@ export class AgentSession {
 
   async setDesired(desired: Desired): Promise<void> {
     await this.#link.json({method: 'PUT', path: '/desired', body: desired})
+  }
+
+  metrics(nodeId: string): Promise<AgentMetrics> {
+    return this.#link.json({method: 'GET', path: `/metrics?node_id=${encodeURIComponent(nodeId)}`, timeoutMs: 5_000})
   }
 
   async logs(

@@ -106,7 +106,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     wake: controllers.wake,
     captchaPainter: new SvgPainter(),
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
-    server: {id: serverId, version, startedAt},
+    server: {id: serverId, version, startedAt, exposed: options.exposed},
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
   services.events.subscribe(({kind, type, objectId}) => {

@@ -1,5 +1,6 @@
 import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
+import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import {problem} from '../domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, Fleet, LogQuery} from '../domain/ports.ts'
 import type {AgentSession, AgentSessions} from '../link/agent-sessions.ts'
@@ -27,6 +28,10 @@ class TranslatedAgent implements AgentPort {
 
   setDesired(desired: Desired): Promise<void> {
     return this.#translate(this.#session.setDesired(desired))
+  }
+
+  metrics(nodeId: string): Promise<AgentMetrics> {
+    return this.#translate(this.#session.metrics(nodeId))
   }
 
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {

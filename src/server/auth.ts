@@ -16,6 +16,8 @@ export interface Guest extends Peer {
 export interface NodeIdentity {
   id: string
   name: string
+  /** Before that only routes with `waitingToo` take anything from it. */
+  isApproved: boolean
 }
 
 type Asker = Guest | NodeIdentity | Caller
@@ -32,6 +34,8 @@ declare module 'fastify' {
     transport?: Transport
     /** The route changes something though its method is GET. */
     changes?: boolean
+    /** Of routes for nodes: taken also from one that waits for its approval. */
+    waitingToo?: boolean
     /** What a token needs here, where it is neither of `read` and `write`. */
     scope?: Scope
   }
@@ -60,7 +64,11 @@ export function accessCheck(services: Services, findCredential: FindCredential) 
     }
     if (access === 'node') {
       if (!credential) throw problem('login_required', {})
-      request.asker = await services.nodes.authenticate(credential)
+      const node = await services.nodes.authenticate(credential)
+      if (!node.isApproved && !request.routeOptions.config.waitingToo) {
+        throw problem('node_not_approved', {name: node.name})
+      }
+      request.asker = node
       return
     }
     const ticket = transport === 'events' || transport === 'socket' ? takeTicket(request) : undefined

@@ -11,7 +11,12 @@ import type {SocketOperation} from './socket-routes.ts'
 export type JsonOperation = Exclude<OperationName, EventOperation | BytesOperation | SocketOperation>
 
 /** Who asks, by what the operation demands of him (`access` in the contract). */
-type AskerOf<N extends JsonOperation> = N extends 'auth.login' | 'server.version' | 'nodes.join' | 'nodes.joinStatus'
+type AskerOf<N extends JsonOperation> = N extends
+  | 'auth.login'
+  | 'auth.register'
+  | 'server.version'
+  | 'nodes.join'
+  | 'nodes.joinStatus'
   ? Guest
   : N extends 'nodes.beat' | 'sites.report' | 'backups.report'
     ? NodeIdentity
@@ -27,6 +32,8 @@ export const handlers: Handlers = {
   'auth.logout': (input, caller, {auth}) => auth.logout(input, caller),
   'auth.whoami': (input, caller, {auth}) => auth.whoami(input, caller),
   'auth.streamTicket': (input, caller, {auth}) => auth.streamTicket(input, caller),
+  'auth.register': (input, peer, {auth}) => auth.register(input, peer),
+  'auth.changePassword': (input, caller, {auth}) => auth.changePassword(input, caller),
 
   'server.status': (input, caller, {server}) => server.status(input, caller),
   'server.version': (_, __, {server}) => server.version(),
@@ -38,6 +45,15 @@ export const handlers: Handlers = {
   'users.nodes': (input, caller, {users}) => users.nodes(input, caller),
   'users.assign': (input, caller, {users}) => users.assign(input, caller),
   'users.unassign': (input, caller, {users}) => users.unassign(input, caller),
+  'users.invite': (input, caller, {users}) => users.invite(input, caller),
+
+  'quotas.list': (input, caller, {quotas}) => quotas.list(input, caller),
+  'quotas.get': (input, caller, {quotas}) => quotas.get(input, caller),
+  'quotas.set': (input, caller, {quotas}) => quotas.set(input, caller),
+  'quotas.status': (input, caller, {quotas}) => quotas.status(input, caller),
+
+  'settings.list': (input, caller, {settings}) => settings.list(input, caller),
+  'settings.set': (input, caller, {settings}) => settings.set(input, caller),
 
   'tokens.list': (input, caller, {tokens}) => tokens.list(input, caller),
   'tokens.create': (input, caller, {tokens}) => tokens.create(input, caller),
@@ -53,6 +69,7 @@ export const handlers: Handlers = {
   'nodes.beat': (beat, node, {nodes}) => nodes.beat(node.id, beat).then(() => ({done: true})),
   'nodes.list': (input, caller, {nodes}) => nodes.list(input, caller),
   'nodes.get': (input, caller, {nodes}) => nodes.get(input, caller),
+  'nodes.metrics': (input, caller, {nodes}) => nodes.metrics(input, caller),
   'nodes.approve': (input, caller, {nodes}) => nodes.approve(input, caller),
   'nodes.reject': (input, caller, {nodes}) => nodes.reject(input, caller),
   'nodes.add': (input, caller, {nodes}) => nodes.add(input, caller),

@@ -55,7 +55,7 @@ function addOperation(scope: FastifyInstance, name: OperationName, parts: Native
   scope.route({
     method,
     url: path,
-    config: {access, transport},
+    config: {access, transport, waitingToo: name === 'nodes.beat'},
     bodyLimit: name === 'nodes.join' ? parts.sources.settings.maxJoinBytes : undefined,
     handler: async (request, reply) => answer(await readInput(request), request, reply),
   })

@@ -72,7 +72,14 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
 
   test('a join token with three uses lets three of twenty callers in, and none once it expired', async context => {
     const {joinTokens} = await open(context)
-    const base = {createdAt: at, updatedAt: at, expiresAt: '2026-02-01T00:00:00.000Z', autoApprove: true, labels: {}}
+    const base = {
+      createdAt: at,
+      updatedAt: at,
+      expiresAt: '2026-02-01T00:00:00.000Z',
+      autoApprove: true,
+      labels: {},
+      admits: 'nodes' as const,
+    }
     const token = await joinTokens.insert({id: randomUUID(), ...base, name: 'rack', usesLeft: 3, secretHash: 's'})
 
     expect(await joinTokens.use('s', '2026-02-01T00:00:00.000Z')).toBeUndefined()

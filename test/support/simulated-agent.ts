@@ -1,6 +1,7 @@
 import type {Desired, DesiredInstance, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
 import type {PathStat} from '../../src/contract/schemas/instances.ts'
+import type {AgentMetrics} from '../../src/contract/schemas/nodes.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, LogQuery} from '../../src/domain/ports.ts'
 import type {Services} from '../../src/domain/services/services.ts'
 
@@ -154,6 +155,17 @@ export class SimulatedAgent implements AgentPort {
     return (async function* () {
       yield encodeFrame(frameKind.stdout, Buffer.from(text))
     })()
+  }
+
+  async metrics(nodeId: string): Promise<AgentMetrics> {
+    const system = {cpu_usage_percent: 10, memory_usage_percent: 1, memory_total_mb: 1000, memory_used_mb: 10}
+    return {
+      node_id: nodeId,
+      cpu_usage_percent: 10,
+      memory_usage_percent: 1,
+      gpus: [],
+      system: {...system, disk_usage_percent: 0, load_average: 0, uptime: 1},
+    }
   }
 
   async stats(): Promise<AsyncIterable<Record<string, unknown>>> {

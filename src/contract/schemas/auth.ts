@@ -50,6 +50,8 @@ export type ApiToken = Static<typeof ApiToken>
 export const JoinToken = Type.Object({
   ...identity,
   name: Name,
+  /** What comes in with it: machines, or people who make an account (an invitation). */
+  admits: Type.Enum(['nodes', 'users']),
   usesLeft: Type.Integer({minimum: 0}),
   expiresAt: Time,
   autoApprove: Type.Boolean(),
@@ -96,6 +98,23 @@ export const auth = {
     access: 'viewer',
     input: Type.Object({path: Type.String({pattern: '^/', maxLength: 1024})}),
     output: Type.Object({ticket: Type.String(), expiresAt: Time}),
+  }),
+  'auth.register': operation({
+    summary: 'Make an own account, as the setting auth.registration allows. It begins without any GPU.',
+    access: 'public',
+    status: 201,
+    input: Type.Object({
+      username: Username,
+      password: Password,
+      invitation: Type.Optional(Type.String({maxLength: 256, description: 'what `user invite` printed'})),
+    }),
+    output: User,
+  }),
+  'auth.changePassword': operation({
+    summary: 'Change your own password. Ends all your logins; the answer is a new one.',
+    access: 'viewer',
+    input: Type.Object({current: Type.String({maxLength: 256}), password: Password}),
+    output: Session,
   }),
   'users.list': operation({summary: 'List users.', access: 'super_admin', input: Nothing, output: Type.Array(User)}),
   'users.create': operation({
@@ -148,6 +167,16 @@ export const auth = {
     input: Type.Object({id: Reference, node: Reference}),
     output: AssignedNode,
   }),
+  'users.invite': operation({
+    summary: 'Make an invitation with which people register themselves. Its secret is shown this once.',
+    access: 'super_admin',
+    status: 201,
+    input: Type.Object({
+      uses: Type.Optional(Type.Integer({minimum: 1, maximum: 1000})),
+      ttlSeconds: Type.Optional(Type.Integer({minimum: 60, maximum: 365 * 86_400})),
+    }),
+    output: Type.Object({...JoinToken.properties, secret: Type.String()}),
+  }),
   'tokens.list': operation({
     summary: 'List your API tokens.',
     access: 'viewer',
@@ -169,7 +198,7 @@ export const auth = {
   }),
   'tokens.revoke': operation({summary: 'Revoke an API token.', access: 'viewer', input: ById, output: Done}),
   'joinTokens.list': operation({
-    summary: 'List join tokens.',
+    summary: 'List join tokens and invitations.',
     access: 'super_admin',
     input: Nothing,
     output: Type.Array(JoinToken),
@@ -187,5 +216,10 @@ export const auth = {
     }),
     output: Type.Object({...JoinToken.properties, secret: Type.String()}),
   }),
-  'joinTokens.revoke': operation({summary: 'Revoke a join token.', access: 'super_admin', input: ById, output: Done}),
+  'joinTokens.revoke': operation({
+    summary: 'Revoke a join token or an invitation.',
+    access: 'super_admin',
+    input: ById,
+    output: Done,
+  }),
 }

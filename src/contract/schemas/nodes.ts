@@ -189,6 +189,39 @@ export const Beat = Type.Object({
 })
 export type Beat = Static<typeof Beat>
 
+/**
+ * A node as its agent measures it, in the words of document 004's node agent (`GET /api/v1/metrics`). Percentages 0–100,
+ * memory in MiB, uptime in seconds, load of the last minute; what is not known is 0, because that wire has no other word.
+ */
+export const AgentMetrics = Type.Object({
+  node_id: Type.String(),
+  cpu_usage_percent: Type.Number(),
+  memory_usage_percent: Type.Number(),
+  gpus: Type.Array(
+    Type.Object({
+      id: Type.Integer({description: 'index on the node'}),
+      temperature_c: Type.Number(),
+      memory_total_mb: Type.Number(),
+      memory_used_mb: Type.Number(),
+      name: Type.String(),
+      uuid: Type.String(),
+      /** More than 10 % of memory or of time in use, or given to a claim. */
+      busy: Type.Boolean(),
+      usage_percent: Type.Number(),
+    }),
+  ),
+  system: Type.Object({
+    cpu_usage_percent: Type.Number(),
+    memory_usage_percent: Type.Number(),
+    memory_total_mb: Type.Number(),
+    memory_used_mb: Type.Number(),
+    disk_usage_percent: Type.Number(),
+    load_average: Type.Number(),
+    uptime: Type.Number(),
+  }),
+})
+export type AgentMetrics = Static<typeof AgentMetrics>
+
 export const nodes = {
   'nodes.join': operation({
     summary: 'Ask to join the fleet; answers the code that an administrator types.',
@@ -211,6 +244,12 @@ export const nodes = {
     output: Type.Array(Node),
   }),
   'nodes.get': operation({summary: 'One node.', access: 'viewer', input: ById, output: Node}),
+  'nodes.metrics': operation({
+    summary: 'What the agent of a node measures now, as it says it.',
+    access: 'viewer',
+    input: ById,
+    output: AgentMetrics,
+  }),
   'nodes.approve': operation({
     summary: 'Admit a waiting node by its code, id or name.',
     access: 'super_admin',

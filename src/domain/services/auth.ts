@@ -4,7 +4,7 @@ import type {Caller} from '../caller.ts'
 import {CaptchaDesk, captchaLength} from '../captcha.ts'
 import {problem} from '../errors.ts'
 import type {Recorder} from '../journal.ts'
-import {LoginGuard} from '../login-guard.ts'
+import type {LoginGuard} from '../login-guard.ts'
 import type {UserRecord} from '../ports.ts'
 import type {SessionClaims} from '../security-ports.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -34,13 +34,13 @@ export class AuthService {
   /** jti → when its token would have expired, seconds. */
   #revoked: Promise<Map<string, number>> | undefined
 
-  constructor(deps: ServiceDependencies) {
+  constructor(deps: ServiceDependencies, guard: LoginGuard) {
     this.#deps = deps
-    this.#guard = new LoginGuard(deps)
+    this.#guard = guard
     this.#captchas = new CaptchaDesk(deps)
   }
 
-  methods(): Services['auth'] {
+  methods(): Omit<Services['auth'], 'register' | 'changePassword'> {
     return {
       login: (input, peer, options) => this.login(input, peer, options),
       captcha: peer => this.#captcha(peer),
@@ -73,7 +73,7 @@ export class AuthService {
     // Only who knows the password learns that the account is there.
     if (isPasswordRight && user?.enabled === false) throw problem('account_disabled', {name: username})
     if (!isRight || !user) throw problem('login_failed', {})
-    const session = this.#session(user, ttlSeconds)
+    const session = this.session(user, ttlSeconds)
     await journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))
     return session
   }
@@ -89,14 +89,15 @@ export class AuthService {
     if (credential !== 'login' || lifeSeconds !== ttlSeconds || expiresAt === null) return undefined
     if (Date.parse(expiresAt) - clock.now() > leftSeconds * 1000) return undefined
     const user = await store.users.find(id)
-    return user?.enabled ? this.#session(user, ttlSeconds) : undefined
+    return user?.enabled ? this.session(user, ttlSeconds) : undefined
   }
 
   async authenticate(credential: string): Promise<Identity> {
     return /^(gpt|sk)_/.test(credential) ? this.#byToken(credential) : this.#bySession(credential)
   }
 
-  #session(user: UserRecord, ttlSeconds: number): OutputOf<'auth.login'> {
+  /** A fresh login of the user. */
+  session(user: UserRecord, ttlSeconds = sessionSeconds): OutputOf<'auth.login'> {
     const {clock, secrets, sessions, server} = this.#deps
     const iat = Math.floor(clock.now() / 1000)
     const exp = iat + ttlSeconds

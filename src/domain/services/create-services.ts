@@ -1,4 +1,6 @@
 import type {Caller} from '../caller.ts'
+import {LoginGuard} from '../login-guard.ts'
+import {AccountService} from './accounts.ts'
 import {AuthService} from './auth.ts'
 import {imageMethods, specMethods} from './catalogue.ts'
 import {ClaimService} from './claims.ts'
@@ -7,8 +9,10 @@ import {EventService} from './events.ts'
 import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
 import {NodeService} from './nodes.ts'
+import {QuotaService} from './quotas.ts'
 import {RuntimeService} from './runtimes.ts'
 import type {Services} from './services.ts'
+import {settingMethods} from './settings.ts'
 import {SiteService} from './sites.ts'
 import {TaskService} from './tasks.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
@@ -29,6 +33,9 @@ export function createServices(deps: ServiceDependencies): Services {
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
   const tasks = new TaskService(deps)
+  const guard = new LoginGuard(deps)
+  const auth = new AuthService(deps, guard)
+  const users = new UserService(deps, nodes.keeping)
   let prunedAtMs = clock.now()
 
   async function maintain(): Promise<void> {
@@ -42,8 +49,10 @@ export function createServices(deps: ServiceDependencies): Services {
   }
 
   return {
-    auth: new AuthService(deps).methods(),
-    users: new UserService(deps, nodes.keeping).methods(),
+    auth: {...auth.methods(), ...new AccountService(deps, {guard, auth}).methods()},
+    users: users.methods(),
+    quotas: new QuotaService(deps, users).methods(),
+    settings: settingMethods(deps),
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
     nodes: nodeMethods,

@@ -30,5 +30,7 @@ export interface ServiceDependencies {
     id: string
     version: string
     startedAt: string
+    /** Somebody on another machine can reach it. */
+    exposed: boolean
   }
 }

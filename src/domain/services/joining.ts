@@ -36,17 +36,33 @@ export class Joining {
   }
 
   async join(input: InputOf<'nodes.join'>, peer: Peer): Promise<OutputOf<'nodes.join'>> {
+    const {secrets} = this.#deps
+    const pollSecret = Buffer.from(secrets.random(32)).toString('base64url')
+    const asked = await this.#ask(input, peer, {pollSecretHash: secrets.sha256(pollSecret)})
+    const {id, number, code, codeExpiresAt} = asked
+    return {requestId: id, number, code: code!, pollSecret, expiresAt: codeExpiresAt!, pollAfterMs}
+  }
+
+  /** As join, for machines that cannot poll: the key comes at once, and is good for beats alone until the approval (T4). */
+  async register(input: InputOf<'nodes.join'>, peer: Peer): Promise<{id: string; number: number; nodeKey: string}> {
+    const {secrets} = this.#deps
+    const nodeKey = newSecret('gpn', secrets)
+    const key = {keyHash: secrets.sha256(nodeKey), keyDeliveredAt: this.#now()}
+    const {id, number} = await this.#ask(input, peer, key)
+    return {id, number, nodeKey}
+  }
+
+  async #ask(input: InputOf<'nodes.join'>, peer: Peer, known: Partial<NodeRecord>): Promise<NodeRecord> {
     await this.#load()
     const {secrets, journal} = this.#deps
     const tokenHash = input.joinToken === undefined ? undefined : secrets.sha256(input.joinToken)
     const id = secrets.uuid()
-    const pollSecret = Buffer.from(secrets.random(32)).toString('base64url')
-    const {code, expiresAt} = this.#desk.admit(id, peer.address, tokenHash !== undefined)
+    const {code, expiresAt: codeExpiresAt} = this.#desk.admit(id, peer.address, tokenHash !== undefined)
     try {
       const node = await journal.change(async (tx, record) => {
         const token = tokenHash && (await tx.joinTokens.use(tokenHash, this.#now()))
-        if (tokenHash && !token) throw problem('token_invalid', {})
-        const fresh = this.#request(id, input, peer, {code, expiresAt, pollSecret})
+        if (tokenHash && (!token || token.admits === 'users')) throw problem('token_invalid', {})
+        const fresh = {...this.#request(id, input, peer), ...known, code, codeExpiresAt}
         const {autoApprove = false, labels = {}} = token || {}
         let made = await tx.nodes.insert({...fresh, labels: {...fresh.labels, ...labels}})
         const words = `${made.hostname} asks to join from ${peer.address}.`
@@ -59,7 +75,7 @@ export class Joining {
         this.#desk.approved(id, Date.parse(node.codeExpiresAt!))
         this.#links.admitted(node)
       }
-      return {requestId: id, number: node.number, code, pollSecret, expiresAt: node.codeExpiresAt!, pollAfterMs}
+      return node
     } catch (error) {
       this.#desk.forget(id)
       throw error
@@ -168,6 +184,7 @@ export class Joining {
       await record.event('node', {id, name: node.hostname}, 'Rejected', words, caller.username)
       await record.audit(caller, 'nodes.reject', id, {hostname: node.hostname, reason})
     })
+    this.#links.dropped(id)
     this.#desk.forget(id)
     return {done: true}
   }
@@ -202,19 +219,10 @@ export class Joining {
     }
   }
 
-  #request(
-    id: string,
-    input: InputOf<'nodes.join'>,
-    {address}: Peer,
-    {code, expiresAt, pollSecret}: {code: string; expiresAt: string; pollSecret: string},
-  ): Omit<NodeRecord, 'number'> {
-    const at = this.#now()
+  #request(id: string, input: InputOf<'nodes.join'>, {address}: Peer): Omit<NodeRecord, 'number'> {
     return {
-      ...emptyNode(id, at),
+      ...emptyNode(id, this.#now()),
       hostname: input.hostname,
-      code,
-      codeExpiresAt: expiresAt,
-      pollSecretHash: this.#deps.secrets.sha256(pollSecret),
       address,
       claimedAddress: input.claimedAddress ?? '',
       fingerprint: input.fingerprint ?? '',

@@ -1,11 +1,11 @@
 import type {Report} from '../../contract/agent-protocol.ts'
-import type {InputOf} from '../../contract/contract.ts'
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import {type Caller, hasRole} from '../caller.ts'
 import {isFinal} from '../claim.ts'
-import {problem} from '../errors.ts'
+import {isProblem, problem} from '../errors.ts'
 import {evict} from '../lifecycle.ts'
-import {describeNode, describeReading} from '../node.ts'
+import {describeNode, describeReading, statusWord} from '../node.ts'
 import {NodeHistory, type NodeSample} from '../node-history.ts'
 import type {NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -39,7 +39,7 @@ export class NodeService {
       describe: (node, caller) => this.#described(node, caller),
       keyChanged: id => this.#forgetKeys(id),
       admitted: node => this.#know(node),
-      dropped: id => this.#active.delete(id),
+      dropped: id => this.#forgetNode(id),
     })
   }
 
@@ -47,6 +47,8 @@ export class NodeService {
     const {memory} = this.#deps
     return {
       join: (input, peer) => this.#joining.join(input, peer),
+      register: (input, peer) => this.#joining.register(input, peer),
+      metrics: async ({id}, caller) => this.#metrics(await this.find(id, caller)),
       joinStatus: (input, peer) => this.#joining.status(input, peer),
       approve: (input, caller) => this.#joining.approve(input, caller),
       reject: (input, caller) => this.#joining.reject(input, caller),
@@ -206,7 +208,7 @@ export class NodeService {
   /** Its key is worth nothing from now on, and its work goes elsewhere or is given up. */
   async #delete({id: reference, confirm}: InputOf<'nodes.delete'>, caller: Caller): Promise<{done: true}> {
     const {id, name: knownAs, hostname} = await this.find(reference, caller)
-    const {journal, clock, wake, memory} = this.#deps
+    const {journal, clock, wake} = this.#deps
     const claimIds = await journal.change(async (tx, record) => {
       const node = await tx.nodes.find(id)
       if (!node) throw problem('not_found', {kind: 'node', name: reference})
@@ -230,25 +232,23 @@ export class NodeService {
       await record.audit(caller, 'nodes.delete', id, {name, claims: live.length})
       return live.map(({claimId}) => claimId)
     })
-    this.#forgetKeys(id)
     this.#joining.forget(id)
-    this.#active.delete(id)
-    memory.forgetNode(id)
-    this.#history.forget(id)
+    this.#forgetNode(id)
     wake('queue', `node:${id}`)
     wake('node', id)
     for (const claimId of claimIds) wake('queue', `claim:${claimId}`)
     return {done: true}
   }
 
-  async #authenticate(nodeKey: string): Promise<{id: string; name: string}> {
+  async #authenticate(nodeKey: string): Promise<{id: string; name: string; isApproved: boolean}> {
     const {secrets, store, journal} = this.#deps
     const keyHash = secrets.sha256(nodeKey)
     const known = this.#keys.get(keyHash)
-    if (known) return known
+    if (known) return {...known, isApproved: true}
     const node = nodeKey.startsWith('gpn_') ? await store.nodes.findByKeyHash(keyHash) : undefined
-    if (node?.admission !== 'active') throw problem('token_invalid', {})
+    if (!node || node.admission === 'blocked') throw problem('token_invalid', {})
     if (node.suspendedReason) throw problem('node_suspended', {reason: node.suspendedReason})
+    if (node.admission === 'pending') return {id: node.id, name: node.hostname, isApproved: false}
     if (node.keyUsedAt === null) {
       const isOurs = await journal.change(async tx => {
         const now = await tx.nodes.find(node.id)
@@ -262,7 +262,7 @@ export class NodeService {
     const found = {id: node.id, name: node.name}
     this.#keys.set(keyHash, found)
     this.#know(node)
-    return found
+    return {...found, isApproved: true}
   }
 
   #takeBeat(nodeId: string, beat: InputOf<'nodes.beat'>): void {
@@ -344,6 +344,22 @@ export class NodeService {
     })
   }
 
+  /** What its agent measures, as the agent says it. Throws node_not_online, node_failed. */
+  async #metrics(node: NodeRecord): Promise<OutputOf<'nodes.metrics'>> {
+    const {fleet, memory} = this.#deps
+    const name = node.name || node.hostname
+    const status = statusWord(node.admission, memory.liveness(node.id))
+    if (status !== 'online' || !fleet.connected(node.id)) {
+      throw problem('node_not_online', {name, status: status === 'online' ? 'not connected' : status})
+    }
+    try {
+      return await fleet.agent(node.id).metrics(node.id)
+    } catch (error) {
+      if (!isProblem(error) || error.code === 'node_failed') throw error
+      throw problem('node_failed', {name, reason: 'its agent did not answer.'}, {cause: error})
+    }
+  }
+
   #reading(nodeId: string): NodeStats | undefined {
     const node = this.#active.get(nodeId)
     return node && describeReading(node, this.#deps.memory)
@@ -351,6 +367,13 @@ export class NodeService {
 
   #know({id, number, name, hostname, address, admission}: NodeRecord): void {
     if (admission === 'active') this.#active.set(id, {id, number, name, hostname, address, admission})
+  }
+
+  #forgetNode(nodeId: string): void {
+    this.#forgetKeys(nodeId)
+    this.#active.delete(nodeId)
+    this.#deps.memory.forgetNode(nodeId)
+    this.#history.forget(nodeId)
   }
 
   #forgetKeys(nodeId: string): void {

@@ -33,6 +33,7 @@ type Streamed =
 /** Operations whose caller has no user account. */
 type Anonymous =
   | 'auth.login'
+  | 'auth.register'
   | 'nodes.join'
   | 'nodes.joinStatus'
   | 'nodes.beat'
@@ -133,6 +134,7 @@ export interface Services {
     captcha(peer: Peer): Promise<{id: string; picture: string; length: number; isNeeded: boolean}>
     /** A new login for one of `ttlSeconds` that has at most `leftSeconds` to live; undefined for all others. */
     renew(caller: Caller, rule: {ttlSeconds: number; leftSeconds: number}): Promise<OutputOf<'auth.login'> | undefined>
+    register(input: InputOf<'auth.register'>, peer: Peer): Promise<OutputOf<'auth.register'>>
     /** The caller behind a JWT or an API token; throws token_invalid, token_expired. */
     authenticate(credential: string, peer: Peer): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
     /** Redeems a stream ticket for its path, once. */
@@ -140,7 +142,11 @@ export interface Services {
   }
   users: Methods<'users'> & {
     find(id: string): Promise<User | undefined>
+    /** Number of each user that exists, by id: for wires that count their users. Whose they are, the caller already knows. */
+    numbers(ids: Iterable<string>): Promise<ReadonlyMap<string, number>>
   }
+  quotas: Methods<'quotas'>
+  settings: Methods<'settings'>
   tokens: Methods<'tokens'>
   joinTokens: Methods<'joinTokens'>
   nodes: Methods<'nodes'> & {
@@ -154,8 +160,10 @@ export interface Services {
     requestStatus(number: number, peer: Peer): Promise<NodeRecord['admission']>
     /** As approve, but by the code alone; the address is what the machine is said to have. Throws code_malformed, code_unknown. */
     approveCode(input: {code: string; claimedAddress?: string}, caller: Caller): Promise<Node>
+    /** As join, and the key comes at once: until the node is approved it is good for beats only. */
+    register(input: InputOf<'nodes.join'>, peer: Peer): Promise<{id: string; number: number; nodeKey: string}>
     /** The node behind a node key; throws token_invalid, node_suspended. */
-    authenticate(nodeKey: string): Promise<{id: string; name: string}>
+    authenticate(nodeKey: string): Promise<{id: string; name: string; isApproved: boolean}>
     beat(nodeId: string, beat: InputOf<'nodes.beat'>): Promise<void>
     /** Called by the owner of the links. */
     linkOpened(nodeId: string): Promise<void>

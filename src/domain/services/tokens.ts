@@ -12,7 +12,7 @@ const mostTokens = 100
 const joinTokenSeconds = 24 * 60 * 60
 
 /** A secret with a prefix that says what it opens, and that scanners can find. */
-export function newSecret(prefix: 'gpt' | 'gpj' | 'gpn', {random}: Pick<Secrets, 'random'>): string {
+export function newSecret(prefix: 'gpt' | 'gpj' | 'gpn' | 'gpi', {random}: Pick<Secrets, 'random'>): string {
   return `${prefix}_${Buffer.from(random(32)).toString('base64url')}`
 }
 
@@ -149,6 +149,7 @@ export class JoinTokenService {
         createdAt: at,
         updatedAt: at,
         name,
+        admits: 'nodes',
         usesLeft: uses,
         expiresAt: new Date(nowMs + ttlSeconds * 1000).toISOString(),
         autoApprove: input.autoApprove ?? false,
@@ -186,6 +187,6 @@ function publicToken({secretHash: _, ownerId: __, ...token}: TokenRecord): ApiTo
   return {...token, requestsPerMinute: token.requestsPerMinute ?? null, concurrency: token.concurrency ?? null}
 }
 
-function publicJoinToken({secretHash: _, ...token}: JoinTokenRecord): JoinToken {
+export function publicJoinToken({secretHash: _, ...token}: JoinTokenRecord): JoinToken {
   return token
 }

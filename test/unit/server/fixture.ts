@@ -84,7 +84,7 @@ export function memoryServices(): Memory {
   Object.assign(areas.nodes as object, {
     authenticate: async (key: string) => {
       if (key !== nodeKey) throw problem('token_invalid', {})
-      return {id: 'n1', name: 'node-1'}
+      return {id: 'n1', name: 'node-1', isApproved: true}
     },
     beat: async (nodeId: string, beat: unknown) => {
       memory.calls.push({name: 'nodes.beat', input: beat, asker: nodeId})

@@ -1,0 +1,22 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../../../cli/base-command.ts'
+import type {Setting} from '../../../contract/schemas/settings.ts'
+
+export default class ServerConfigSet extends BaseCommand {
+  static override summary = 'Change a setting of a server; it holds at once.'
+  static override examples = [
+    '<%= config.bin %> server config set auth.registration closed',
+    '<%= config.bin %> server config set auth.registration invite',
+  ]
+  static override args = {
+    name: Args.string({description: 'name of the setting', required: true}),
+    value: Args.string({description: 'what it shall be', required: true}),
+  }
+
+  async run(): Promise<Setting> {
+    const {args, flags} = await this.parse(ServerConfigSet)
+    const setting = await this.client(flags).call('settings.set', {name: args.name, value: args.value})
+    this.say(`${setting.name} is ${setting.value}.`, setting)
+    return setting
+  }
+}

@@ -1,0 +1,39 @@
+import type {SettingTable} from './ports.ts'
+
+interface ServerSetting {
+  description: string
+  values: readonly string[]
+  /** What the server does while nobody has set it. */
+  byDefault(server: {exposed: boolean}): string
+}
+
+/** What an operator changes while the server runs (`server config`). One line here makes a setting. */
+export const serverSettings = {
+  'auth.registration': {
+    description: 'who may make an account: everybody, who has an invitation, or nobody',
+    values: ['open', 'invite', 'closed'],
+    byDefault: ({exposed}) => (exposed ? 'invite' : 'open'),
+  },
+} as const satisfies Record<string, ServerSetting>
+
+export type SettingName = keyof typeof serverSettings
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(serverSettings, name)
+}
+
+/** What holds now, and whether somebody set it. A value of another version that is none any more counts as not set. */
+export async function readSetting<N extends SettingName>(
+  name: N,
+  {settings, server}: {settings: Pick<SettingTable, 'get'>; server: {exposed: boolean}},
+): Promise<{value: (typeof serverSettings)[N]['values'][number]; isSet: boolean}> {
+  const {values, byDefault} = serverSettings[name]
+  const kept = await settings.get(settingKey(name))
+  const known = values.find(value => value === kept)
+  return known === undefined ? {value: byDefault(server), isSet: false} : {value: known, isSet: true}
+}
+
+/** The store keeps other things of the server among its settings, too. */
+export function settingKey(name: SettingName): string {
+  return `server:${name}`
+}
