@@ -2,10 +2,12 @@ import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
+import type {SshKey} from '../contract/schemas/keys.ts'
 import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
 import type {Quota} from '../contract/schemas/quotas.ts'
 import type {Runtime} from '../contract/schemas/runtimes.ts'
 import type {Event} from '../contract/schemas/server.ts'
+import type {Session} from '../contract/schemas/sessions.ts'
 import type {Setting} from '../contract/schemas/settings.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
 import type {Column} from './output/column.ts'
@@ -154,6 +156,27 @@ export const settingColumns: Column<Setting>[] = [
   {name: 'set', value: ({isSet}) => isSet, shown: ({isSet}) => (isSet ? 'yes' : 'no, by default')},
   {name: 'takes', value: ({values}) => values.join(', ')},
   {name: 'description', value: ({description}) => description},
+]
+
+export const keyColumns: Column<SshKey>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'type', value: ({type}) => type},
+  {name: 'bits', value: ({bits}) => bits},
+  {name: 'fingerprint', value: ({fingerprint}) => fingerprint},
+  {name: 'age', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const sessionColumns: Column<Session>[] = [
+  {name: 'number', value: ({number}) => number},
+  {name: 'kind', value: ({kind}) => kind},
+  {name: 'user', value: ({user}) => user},
+  {name: 'instance', value: ({instance}) => instance},
+  {name: 'address', value: ({address}) => address},
+  {name: 'since', value: ({startedAt}) => startedAt, shown: ({startedAt}) => ago(startedAt)},
+  {name: 'bytes in', value: ({bytesIn}) => bytesIn},
+  {name: 'bytes out', value: ({bytesOut}) => bytesOut},
+  {name: 'id', value: ({id}) => id, wide: true},
 ]
 
 export const tokenColumns: Column<ApiToken>[] = [

@@ -4,10 +4,12 @@ import {auth} from './schemas/auth.ts'
 import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
+import {keys} from './schemas/keys.ts'
 import {nodes} from './schemas/nodes.ts'
 import {quotas} from './schemas/quotas.ts'
 import {runtimes} from './schemas/runtimes.ts'
 import {server} from './schemas/server.ts'
+import {sessions} from './schemas/sessions.ts'
 import {settings} from './schemas/settings.ts'
 import {sites} from './schemas/sites.ts'
 import {tasks} from './schemas/tasks.ts'
@@ -25,6 +27,8 @@ export const contract = {
   ...server,
   ...sites,
   ...tasks,
+  ...keys,
+  ...sessions,
 } satisfies Record<OperationName, Operation>
 
 export type Contract = typeof contract

@@ -26,6 +26,7 @@ export const errorKinds = {
   host_unexpected: 'invalid',
   quota_too_large: 'invalid',
   site_elsewhere: 'invalid',
+  key_unusable: 'invalid',
   claim_impossible: 'over_capacity',
   claim_over_quota: 'over_quota',
   site_over_quota: 'over_quota',
@@ -39,6 +40,7 @@ export const errorKinds = {
   media_type_unknown: 'media_type',
   body_too_large: 'too_large',
   name_taken: 'conflict',
+  key_taken: 'conflict',
   name_ambiguous: 'conflict',
   changed_meanwhile: 'conflict',
   claim_moved: 'conflict',
@@ -66,6 +68,7 @@ export const errorKinds = {
   runtime_unreachable: 'bad_gateway',
   store_full: 'out_of_space',
   store_unavailable: 'unavailable',
+  session_ended: 'unavailable',
   server_stopping: 'unavailable',
   internal: 'internal',
 } as const satisfies Record<string, string>

@@ -31,6 +31,13 @@ export const routes = {
   'tokens.create': 'POST /tokens',
   'tokens.revoke': 'DELETE /tokens/:id',
 
+  'keys.list': 'GET /keys',
+  'keys.create': 'POST /keys',
+  'keys.delete': 'DELETE /keys/:id',
+
+  'sessions.list': 'GET /sessions',
+  'sessions.kill': 'DELETE /sessions/:id',
+
   'joinTokens.list': 'GET /join-tokens',
   'joinTokens.create': 'POST /join-tokens',
   'joinTokens.revoke': 'DELETE /join-tokens/:id',

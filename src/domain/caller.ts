@@ -18,6 +18,8 @@ export interface Caller {
   credential: 'login' | 'token'
   /** Of an API token: its id; of a login: the token's jti. */
   credentialId: string
+  /** SSH key that opened the door. */
+  keyId?: string
   expiresAt: string | null
   /** Of a login: from its making to its end. */
   lifeSeconds?: number

@@ -43,6 +43,7 @@ const catalogue = {
     'Site {site} is not on node {node}.',
     'See the sites of the node with `gpuctl site list --node {node}`.',
   ],
+  key_unusable: ['The key cannot be used: {problem}.', '{fix}'],
   claim_impossible: [
     'No node can take this claim now: {reason}',
     'Leave out --no-queue to wait, or run `gpuctl claim explain`.',
@@ -71,6 +72,7 @@ const catalogue = {
   media_type_unknown: ['The body’s type {type} is not understood.', 'Send application/json.'],
   body_too_large: ['The body is larger than {limit}.', 'Send less.'],
   name_taken: ['There is already {kind} {name}.', 'Choose another name.'],
+  key_taken: ['The key is there already, as {name}.', 'List your keys with `gpuctl key list`.'],
   name_ambiguous: ['{name} could be any of {candidates}.', 'Give the full id.'],
   changed_meanwhile: ['Somebody else changed {kind} {name} meanwhile.', 'Read it again, then repeat the change.'],
   claim_moved: ['Claim {id} cannot go from {from} to {to}.', 'Read it again.'],
@@ -113,6 +115,7 @@ const catalogue = {
     'Free space on the server; reading and releasing still work.',
   ],
   store_unavailable: ['The store cannot be reached.', 'Try again in a few seconds.'],
+  session_ended: ['The session was ended.', 'Open a new one.'],
   server_stopping: ['The server is stopping.', 'Try again when it is back.'],
   internal: [
     'Something went wrong in the server.',

@@ -3,6 +3,7 @@ import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {Instance, PathStat} from '../contract/schemas/instances.ts'
+import type {SshKey} from '../contract/schemas/keys.ts'
 import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
@@ -45,6 +46,12 @@ export interface JoinTokenRecord extends JoinToken {
   secretHash: string
 }
 
+export interface SshKeyRecord extends SshKey {
+  ownerId: string
+  /** The key itself, as after its type in a .pub file. */
+  base64: string
+}
+
 /** One privileged or changing call. Written in the transaction of its effect. */
 export interface AuditEntry {
   at: string
@@ -74,6 +81,15 @@ export interface TokenTable {
   findBySecretHash(secretHash: string): Promise<TokenRecord | undefined>
   listOf(ownerId: string): Promise<TokenRecord[]>
   touch(id: string, lastUsedAt: string): Promise<void>
+  delete(id: string): Promise<void>
+}
+
+export interface SshKeyTable {
+  /** Throws name_taken: of one user, names and keys are unique. */
+  insert(key: New<SshKeyRecord>): Promise<SshKeyRecord>
+  find(id: string): Promise<SshKeyRecord | undefined>
+  findByFingerprint(ownerId: string, fingerprint: string): Promise<SshKeyRecord | undefined>
+  listOf(ownerId: string): Promise<SshKeyRecord[]>
   delete(id: string): Promise<void>
 }
 
@@ -335,6 +351,7 @@ export interface Tables {
   users: UserTable
   tokens: TokenTable
   joinTokens: JoinTokenTable
+  sshKeys: SshKeyTable
   nodes: NodeTable
   runtimes: RuntimeTable
   claims: ClaimTable

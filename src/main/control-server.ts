@@ -154,6 +154,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
       await agentless.close()
       await sessions.close()
       await controllers.stop()
+      await services.sessions.settled()
       await maintenance.stop()
       await store.close()
       await removeRunFile(directory)

@@ -59,6 +59,13 @@ export const handlers: Handlers = {
   'tokens.create': (input, caller, {tokens}) => tokens.create(input, caller),
   'tokens.revoke': (input, caller, {tokens}) => tokens.revoke(input, caller),
 
+  'keys.list': (input, caller, {keys}) => keys.list(input, caller),
+  'keys.create': (input, caller, {keys}) => keys.create(input, caller),
+  'keys.delete': (input, caller, {keys}) => keys.delete(input, caller),
+
+  'sessions.list': (input, caller, {sessions}) => sessions.list(input, caller),
+  'sessions.kill': (input, caller, {sessions}) => sessions.kill(input, caller),
+
   'joinTokens.list': (input, caller, {joinTokens}) => joinTokens.list(input, caller),
   'joinTokens.create': (input, caller, {joinTokens}) => joinTokens.create(input, caller),
   'joinTokens.revoke': (input, caller, {joinTokens}) => joinTokens.revoke(input, caller),

@@ -10,6 +10,7 @@ import {runtimeTable} from './runtimes.ts'
 import {idempotencyTable, settingTable} from './settings.ts'
 import {backupTable, siteTable} from './sites.ts'
 import type {Sql} from './sql.ts'
+import {sshKeyTable} from './ssh-keys.ts'
 import {taskTable} from './tasks.ts'
 import {joinTokenTable, tokenTable} from './tokens.ts'
 import {userTable} from './users.ts'
@@ -18,6 +19,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   users: userTable,
   tokens: tokenTable,
   joinTokens: joinTokenTable,
+  sshKeys: sshKeyTable,
   nodes: nodeTable,
   runtimes: runtimeTable,
   claims: claimTable,

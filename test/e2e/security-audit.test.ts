@@ -18,7 +18,13 @@ const writtenAs: Partial<Record<OperationName, string>> = {
   'instances.create': 'claims.submit',
   'instances.delete': 'claims.cancel',
 }
+/** Rows of later: the end of what the call began. */
+const ends = 'sessions.end'
 
+const publicKey = Buffer.concat([
+  ...[Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519')],
+  ...[Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)],
+]).toString('base64')
 const canary = (what: string) => `canary-${what}-7Qx9vK2m`
 const secretMembers = new Set(['token', 'secret', 'pollSecret', 'nodeKey', 'ticket'])
 
@@ -61,6 +67,8 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   const ci = await step('tokens.create', {name: 'ci'}, login)
   await plane.ask('auth.whoami', {}, {token: ci.secret})
   await step('tokens.revoke', {id: 'ci'}, login)
+  await step('keys.create', {key: `ssh-ed25519 ${publicKey}`, name: 'laptop'}, login)
+  await step('keys.delete', {id: 'laptop'}, login)
   const invitation = await step('joinTokens.create', {name: 'invitation', autoApprove: true, uses: 2})
   const invited = await step('nodes.join', {hostname: 'gpu-1', joinToken: invitation.secret}, '')
   await step('nodes.joinStatus', {code: invited.code}, '', {'x-join-secret': invited.pollSecret ?? ''})
@@ -84,8 +92,11 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   await step('claims.cancel', {id: 'a'}, login)
   await step('instances.create', {image: 'box', spec: 'small', name: 'b'}, login)
   await eventually(async () => (await plane.ok('instances.get', {id: 'b'}, {token: login})).status === 'running')
-  await exec(plane, 'b', login, 'audit-exec')
+  const leave = await exec(plane, 'b', login, 'audit-exec')
   calls.set('instances.exec', ['audit-exec'])
+  const [session] = await plane.ok<{id: string}[]>('sessions.list', {}, {token: login})
+  await step('sessions.kill', {id: session?.id}, login)
+  await leave()
   await step('instances.stop', {id: 'b', graceSeconds: 0}, login)
   await step('instances.start', {id: 'b'}, login)
   await step('instances.restart', {id: 'b', graceSeconds: 0}, login)
@@ -116,13 +127,14 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   return {secrets: secrets.filter(Boolean), calls}
 }
 
-function exec(plane: ControlPlane, id: string, token: string, requestId: string): Promise<void> {
-  const url = `${plane.url.replace('http', 'ws')}${apiPrefix}/instances/${id}/exec?command=true`
+/** A command that stays; ends when what is returned is called. */
+function exec(plane: ControlPlane, id: string, token: string, requestId: string): Promise<() => Promise<void>> {
+  const url = `${plane.url.replace('http', 'ws')}${apiPrefix}/instances/${id}/exec?command=cat&stdin=true`
   const socket = new WebSocket(url, {headers: {authorization: `Bearer ${token}`, 'x-request-id': requestId}})
   return new Promise((resolve, reject) => {
     socket.once('error', reject)
-    socket.once('open', () => socket.close())
-    socket.once('close', () => resolve())
+    const closed = new Promise<void>(done => socket.once('close', () => done()))
+    socket.once('open', () => resolve(() => closed))
   })
 }
 
@@ -136,7 +148,7 @@ test('T31 and T8: every changing operation leaves one audit row, and no secret s
 
   for (const [name, requestIds] of calls) {
     for (const requestId of requestIds) {
-      const found = rows.filter(row => row.requestId === requestId).map(({action}) => action)
+      const found = rows.filter(row => row.requestId === requestId && row.action !== ends).map(({action}) => action)
       expect([name, found]).toEqual([name, [writtenAs[name] ?? name]])
     }
   }

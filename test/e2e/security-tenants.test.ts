@@ -1,5 +1,7 @@
+import {once} from 'node:events'
 import {request as httpRequest} from 'node:http'
-import {describe, expect, test} from 'vitest'
+import {describe, expect, onTestFinished, test} from 'vitest'
+import {WebSocket} from 'ws'
 import {contract} from '../../src/contract/contract.ts'
 import type {Access, Operation} from '../../src/contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../../src/contract/routes.ts'
@@ -11,7 +13,7 @@ import {eventually} from '../support/wait.ts'
 
 const ladder: readonly Role[] = ['viewer', 'user', 'node_admin', 'super_admin']
 /** What stands behind `:id`: something that a user owns, or something of the whole fleet, where the role alone decides. */
-const owned = ['claims', 'instances', 'tokens']
+const owned = ['claims', 'instances', 'tokens', 'keys', 'sessions']
 const shared = ['users', 'joinTokens', 'nodes', 'images', 'specs']
 const byId = (Object.keys(routes) as OperationName[]).filter(name => routes[name].includes(':id'))
 const ofOwners = byId.filter(name => owned.includes(area(name)))
@@ -99,8 +101,25 @@ async function annsPlace() {
     claims: claim,
     instances: instance,
     tokens: token,
+    keys: await plane.ok('keys.create', {name: 'anns-key', key: sshKey}, {token: ann}),
+    sessions: await openSession(plane, ann),
   }
   return {plane, tokens, ann, things}
+}
+
+const sshKey = `ssh-ed25519 ${Buffer.concat([
+  ...[Buffer.from([0, 0, 0, 11]), Buffer.from('ssh-ed25519')],
+  ...[Buffer.from([0, 0, 0, 32]), Buffer.alloc(32, 7)],
+]).toString('base64')}`
+
+/** A command that Ann left running. It has no name but its id. */
+async function openSession(plane: ControlPlane, token: string): Promise<{id: string; number: number; name: string}> {
+  const url = `${plane.url.replace('http', 'ws')}${apiPrefix}/instances/train/exec?command=cat&stdin=true`
+  const socket = new WebSocket(url, {headers: {authorization: `Bearer ${token}`}})
+  onTestFinished(() => socket.terminate())
+  await once(socket, 'open')
+  const [session] = await plane.ok<[{id: string; number: number}]>('sessions.list', {}, {token})
+  return {...session, name: session.id}
 }
 
 describe('what belongs to somebody else', () => {
@@ -150,6 +169,8 @@ describe('what belongs to somebody else', () => {
         await ask('claims.list', {all: true}),
         await ask('instances.list', {all: true, finished: true}),
         await ask('tokens.list'),
+        await ask('keys.list'),
+        await ask('sessions.list', {all: true}),
         await ask('gpus.list'),
         await ask('nodes.list'),
         await ask('events.list', {limit: 1000}),

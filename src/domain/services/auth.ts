@@ -5,8 +5,9 @@ import {CaptchaDesk, captchaLength} from '../captcha.ts'
 import {problem} from '../errors.ts'
 import type {Recorder} from '../journal.ts'
 import type {LoginGuard} from '../login-guard.ts'
-import type {UserRecord} from '../ports.ts'
+import type {SshKeyRecord, UserRecord} from '../ports.ts'
 import type {SessionClaims} from '../security-ports.ts'
+import {fingerprintOf} from '../ssh-key.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {LoginOptions, Peer, Services} from './services.ts'
 
@@ -46,6 +47,9 @@ export class AuthService {
       captcha: peer => this.#captcha(peer),
       renew: async (caller, rule) => this.#renew(caller, rule),
       authenticate: credential => this.authenticate(credential),
+      passwordLogin: (input, peer) => this.#passwordLogin(input, peer),
+      findKey: (username, blob) => this.#findKey(username, blob),
+      keyLogin: (username, blob, peer) => this.#keyLogin(username, blob, peer),
       redeemTicket: async (ticket, path) => this.#redeemTicket(ticket, path),
       logout: (input, caller) => this.#logout(input, caller),
       whoami: (_, caller) => this.#whoami(caller),
@@ -58,7 +62,15 @@ export class AuthService {
     peer: Peer,
     {ttlSeconds = sessionSeconds, captcha}: LoginOptions = {},
   ): Promise<OutputOf<'auth.login'>> {
-    const {store, passwords, journal} = this.#deps
+    const user = await this.#check(username, password, peer, captcha)
+    const session = this.session(user, ttlSeconds)
+    await this.#deps.journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))
+    return session
+  }
+
+  /** Throws login_failed, account_disabled, captcha_wrong, too_many, too_busy. */
+  async #check(username: string, password: string, peer: Peer, captcha?: LoginOptions['captcha']): Promise<UserRecord> {
+    const {store, passwords} = this.#deps
     const user = await store.users.findByName(username)
     const isCaptchaDue = captcha !== undefined && this.#guard.lately(username, peer.address) >= captchaAfter
     const isCaptchaRight = captcha !== undefined && this.#captchas.redeem(captcha, peer.address)
@@ -73,9 +85,24 @@ export class AuthService {
     // Only who knows the password learns that the account is there.
     if (isPasswordRight && user?.enabled === false) throw problem('account_disabled', {name: username})
     if (!isRight || !user) throw problem('login_failed', {})
-    const session = this.session(user, ttlSeconds)
-    await journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))
-    return session
+    return user
+  }
+
+  async #passwordLogin({username, password}: InputOf<'auth.login'>, peer: Peer): Promise<Caller> {
+    return {...connected(await this.#check(username, password, peer)), ...peer}
+  }
+
+  async #findKey(username: string, blob: Uint8Array): Promise<SshKeyRecord | undefined> {
+    const {store} = this.#deps
+    const user = await store.users.findByName(username)
+    return user?.enabled ? store.sshKeys.findByFingerprint(user.id, fingerprintOf(blob)) : undefined
+  }
+
+  async #keyLogin(username: string, blob: Uint8Array, peer: Peer): Promise<Caller> {
+    const user = await this.#deps.store.users.findByName(username)
+    const key = await this.#findKey(username, blob)
+    if (!user?.enabled || key?.ownerId !== user.id) throw problem('login_failed', {})
+    return {...connected(user), ...peer, keyId: key.id}
   }
 
   async #captcha({address}: Peer): ReturnType<Services['auth']['captcha']> {
@@ -254,6 +281,11 @@ export class AuthService {
     )
     return this.#revoked
   }
+}
+
+/** Of a door that keeps its connection and needs no token. */
+function connected({id, username, role}: UserRecord): Identity {
+  return {id, username, role, scopes: ['read', 'write'], credential: 'login', credentialId: '', expiresAt: null}
 }
 
 /** The event lets the server end the streams that were opened with what is worth nothing now. */

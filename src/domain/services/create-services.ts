@@ -8,10 +8,12 @@ import type {ServiceDependencies} from './dependencies.ts'
 import {EventService} from './events.ts'
 import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
+import {KeyService} from './keys.ts'
 import {NodeService} from './nodes.ts'
 import {QuotaService} from './quotas.ts'
 import {RuntimeService} from './runtimes.ts'
 import type {Services} from './services.ts'
+import {SessionService} from './sessions.ts'
 import {settingMethods} from './settings.ts'
 import {SiteService} from './sites.ts'
 import {TaskService} from './tasks.ts'
@@ -29,6 +31,7 @@ export function createServices(deps: ServiceDependencies): Services {
   const nodes = new NodeService(deps)
   const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
   const sites = new SiteService(deps, nodes.keeping)
+  const sessions = new SessionService(deps).methods()
   const claims = new ClaimService(deps, nodeName)
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
@@ -57,9 +60,11 @@ export function createServices(deps: ServiceDependencies): Services {
     joinTokens: new JoinTokenService(deps).methods(),
     nodes: nodeMethods,
     runtimes: runtimes.methods(),
+    keys: new KeyService(deps).methods(),
+    sessions,
     gpus: gpuMethods(deps),
     claims: claims.methods(),
-    instances: new InstanceService(deps, claims).methods(),
+    instances: new InstanceService(deps, claims, sessions).methods(),
     images: imageMethods(deps),
     specs: specMethods(deps),
     sites: sites.siteMethods(),

@@ -7,9 +7,11 @@ import {isFinal} from '../claim.ts'
 import {problem} from '../errors.ts'
 import {gpusOf} from '../node.ts'
 import type {AgentPort, ExecStream, LogQuery} from '../ports.ts'
+import type {OpenSession} from '../session.ts'
 import {shellCommand} from '../shell.ts'
+import {trackedExec} from '../tracked-exec.ts'
 import type {ServiceDependencies} from './dependencies.ts'
-import type {ShellInput} from './services.ts'
+import type {Services, ShellInput} from './services.ts'
 
 type LogInput = InputOf<'instances.logs'>
 type LogItem = {id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}
@@ -17,10 +19,16 @@ type LogItem = {id: string; event: 'log'; data: LogEvent} | {id: string; event: 
 /** What flows out of an instance and into it. Whoever may see the instance may see its streams. */
 export class InstanceStreams {
   readonly #deps: ServiceDependencies
+  readonly #sessions: Pick<Services['sessions'], 'open'>
   readonly #get: (reference: string, caller: Caller) => Promise<Instance>
 
-  constructor(deps: ServiceDependencies, get: (reference: string, caller: Caller) => Promise<Instance>) {
+  constructor(
+    deps: ServiceDependencies,
+    sessions: Pick<Services['sessions'], 'open'>,
+    get: (reference: string, caller: Caller) => Promise<Instance>,
+  ) {
     this.#deps = deps
+    this.#sessions = sessions
     this.#get = get
   }
 
@@ -90,26 +98,23 @@ export class InstanceStreams {
     return this.#stats(instance, readings)
   }
 
-  async openExec(input: InputOf<'instances.exec'>, caller: Caller): Promise<ExecStream> {
+  /** A session of its own unless it is part of one. */
+  async openExec(input: InputOf<'instances.exec'>, caller: Caller, session?: OpenSession): Promise<ExecStream> {
     const instance = await this.#get(input.id, caller)
     if (instance.status !== 'running')
       throw problem('instance_not_running', {name: instance.name, status: instance.status})
     const {agent, containerId} = this.container(instance)
     const {command, tty = false, stdin = false, user, workingDir, rows, columns, env = []} = input
-    await this.#deps.journal.change((_, record) =>
-      record.audit(caller, 'instances.exec', instance.id, {name: instance.name, program: command[0] ?? ''}),
-    )
     const pairs = env.map(pair => [pair.split('=')[0] ?? '', pair.slice(pair.indexOf('=') + 1)])
-    return agent.exec(containerId, {
-      command,
-      tty,
-      stdin,
-      user,
-      workingDir,
-      rows,
-      columns,
-      env: Object.fromEntries(pairs),
-    })
+    const query = {command, tty, stdin, user, workingDir, rows, columns, env: Object.fromEntries(pairs)}
+    const program = command[0] ?? ''
+    if (!session) {
+      const start = {kind: tty ? ('terminal' as const) : ('exec' as const), caller, instance, program}
+      return trackedExec(start, this.#sessions.open, () => agent.exec(containerId, query))
+    }
+    const names = {name: instance.name, program, session: session.id}
+    await this.#deps.journal.change((_, record) => record.audit(caller, 'instances.exec', instance.id, names))
+    return agent.exec(containerId, query)
   }
 
   async *#stats(instance: Instance, readings: AsyncIterable<Record<string, unknown>>): AsyncGenerator<InstanceStats> {

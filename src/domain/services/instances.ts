@@ -22,11 +22,11 @@ export class InstanceService {
   readonly #streams: InstanceStreams
   readonly #access: InstanceAccess
 
-  constructor(deps: ServiceDependencies, claims: ClaimService) {
+  constructor(deps: ServiceDependencies, claims: ClaimService, sessions: Pick<Services['sessions'], 'open'>) {
     this.#deps = deps
     this.#claims = claims
     const get = (reference: string, caller: Caller) => this.#get(reference, caller)
-    this.#streams = new InstanceStreams(deps, get)
+    this.#streams = new InstanceStreams(deps, sessions, get)
     this.#access = new InstanceAccess({deps, get, locate: instance => this.#streams.container(instance)})
   }
 
@@ -45,8 +45,8 @@ export class InstanceService {
       openLogs: (input, caller, signal) => streams.openLogs(input, caller, signal),
       followLogs: async (input, after, caller, signal) => streams.followLogs(input, after, caller, signal),
       openStats: ({id}, caller, signal) => streams.openStats(id, caller, signal),
-      openExec: (input, caller) => streams.openExec(input, caller),
-      openShell: async (input, caller) => streams.openExec(shellExec(input), caller),
+      openExec: (input, caller, session) => streams.openExec(input, caller, session),
+      openShell: async (input, caller, session) => streams.openExec(shellExec(input), caller, session),
       openForward: (input, caller) => access.openForward(input, caller),
       statPath: (input, caller) => access.statPath(input, caller),
       readArchive: (input, caller, signal) => access.readArchive(input, caller, signal),

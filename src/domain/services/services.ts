@@ -9,10 +9,11 @@ import type {Event} from '../../contract/schemas/server.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
 import type {Caller} from '../caller.ts'
 import type {NodeSample} from '../node-history.ts'
-import type {Archive, ByteStream, ExecStream, MachineReading} from '../ports.ts'
+import type {Archive, ByteStream, ExecStream, MachineReading, SshKeyRecord} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
 import type {RequestOutcome} from '../runtime-memory.ts'
 import type {LoadedModels, RuntimeBeat, RuntimeLoad} from '../runtimes.ts'
+import type {OpenSession, SessionStart} from '../session.ts'
 import type {ShellWish} from '../shell.ts'
 import type {KeptNode} from './node-keeping.ts'
 
@@ -135,6 +136,12 @@ export interface Services {
     /** A new login for one of `ttlSeconds` that has at most `leftSeconds` to live; undefined for all others. */
     renew(caller: Caller, rule: {ttlSeconds: number; leftSeconds: number}): Promise<OutputOf<'auth.login'> | undefined>
     register(input: InputOf<'auth.register'>, peer: Peer): Promise<OutputOf<'auth.register'>>
+    /** As login, for a door that keeps its connection instead of a token. Throws login_failed, too_many, too_busy. */
+    passwordLogin(input: InputOf<'auth.login'>, peer: Peer): Promise<Caller>
+    /** The key of an enabled user, by the blob of RFC 4253, 6.6. Knowing it is no login: who has it shows a signature. */
+    findKey(username: string, blob: Uint8Array): Promise<SshKeyRecord | undefined>
+    /** After its signature was checked. Throws login_failed. */
+    keyLogin(username: string, blob: Uint8Array, peer: Peer): Promise<Caller>
     /** The caller behind a JWT or an API token; throws token_invalid, token_expired. */
     authenticate(credential: string, peer: Peer): Promise<Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>>
     /** Redeems a stream ticket for its path, once. */
@@ -220,6 +227,13 @@ export interface Services {
     /** How many wait now. */
     waiting(): number
   }
+  keys: Methods<'keys'>
+  sessions: Methods<'sessions'> & {
+    /** A door opened; throws too_many, and token_invalid when the user is disabled or gone. */
+    open(start: SessionStart): Promise<OpenSession>
+    /** Resolves when what has ended is written down. */
+    settled(): Promise<void>
+  }
   gpus: Methods<'gpus'>
   claims: Methods<'claims'>
   instances: Methods<'instances'> & {
@@ -235,9 +249,10 @@ export interface Services {
       signal: AbortSignal,
     ): Promise<AsyncIterable<{id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}>>
     openStats(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<InstanceStats>>
-    openExec(input: InputOf<'instances.exec'>, caller: Caller): Promise<ExecStream>
+    /** A session of its own, unless it belongs to one. */
+    openExec(input: InputOf<'instances.exec'>, caller: Caller, session?: OpenSession): Promise<ExecStream>
     /** A login shell, or a line that a shell runs; with a terminal unless there is a command. */
-    openShell(input: ShellInput, caller: Caller): Promise<ExecStream>
+    openShell(input: ShellInput, caller: Caller, session?: OpenSession): Promise<ExecStream>
     /** A connection to a port that something listens on inside the instance. Throws port_closed. */
     openForward(input: InputOf<'instances.forward'>, caller: Caller): Promise<ByteStream>
     /** A file or folder as tar; its first entry bears the last name of the path. Throws path_missing. */

@@ -1,9 +1,17 @@
 import {firstTables} from './0001-first-tables.ts'
 import {runtimes} from './0002-runtimes.ts'
 import {sitesAndBackups} from './0003-sites-and-backups.ts'
+import {sshKeys} from './0005-ssh-keys.ts'
 import {taskTables} from './0006-tasks.ts'
 import {deletedInstances} from './0008-deleted-instances.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
-export const migrations: readonly Migration[] = [firstTables, runtimes, sitesAndBackups, taskTables, deletedInstances]
+export const migrations: readonly Migration[] = [
+  firstTables,
+  runtimes,
+  sitesAndBackups,
+  sshKeys,
+  taskTables,
+  deletedInstances,
+]
