@@ -39,6 +39,8 @@ export interface AgentStart {
   joinTokenFile?: string
   /** KEY=VALUE. */
   labels?: string[]
+  runtimePort?: number
+  runtimeName?: string
 }
 
 export function serverDirectory(data?: string, directories: Directories = findDirectories()): string {
@@ -127,6 +129,8 @@ export async function startAgent(options: AgentStart): Promise<{run: RunFile; st
   if (options.runtime) args.push('--runtime', options.runtime)
   if (options.fakeGpus) args.push('--fake-gpus', options.fakeGpus)
   if (options.name) args.push('--name', options.name)
+  if (options.runtimePort) args.push('--runtime-port', String(options.runtimePort))
+  if (options.runtimeName) args.push('--runtime-name', options.runtimeName)
   if (options.joinTokenFile) args.push('--join-token-file', options.joinTokenFile)
   for (const pair of options.labels ?? []) args.push('--label', pair)
   const run = await startInBackground({

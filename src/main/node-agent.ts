@@ -6,10 +6,12 @@ import {Agent} from '../agent/agent.ts'
 import {type Identity, loadIdentity, saveIdentity} from '../agent/identity.ts'
 import {summarizeGpus} from '../agent/inventory.ts'
 import {type JoinProgress, join, type KeptRequest} from '../agent/join.ts'
+import {RuntimeReporter, type RuntimeReportState} from '../agent/runtime-reporter.ts'
 import {stateFile} from '../agent/state-file.ts'
 import {apiPrefix} from '../contract/routes.ts'
 import type {JoinReply, JoinRequest} from '../contract/schemas/nodes.ts'
 import {LinkKeeper, type LinkState} from '../link/link-keeper.ts'
+import type {GpuCollector} from '../metrics/collector.ts'
 import {HostSampler} from '../metrics/host.ts'
 import {detectCollector} from '../metrics/registry.ts'
 import {type Clock, systemClock} from '../platform/clock.ts'
@@ -37,6 +39,11 @@ export interface NodeAgentOptions {
   /** Name under which the machine asks to join; its host name unless given. */
   name?: string
   joinToken?: string
+  /** Port as which the inference runtime of this machine registers; its API listens at the next one. */
+  runtimePort?: number
+  /** Name of that runtime; the node's unless given. */
+  runtimeName?: string
+  onRuntime?: (state: RuntimeReportState, detail: string) => void
   labels?: Record<string, string>
   onJoin: JoinProgress
   onLink: (state: LinkState, detail: string, name: string) => void
@@ -123,13 +130,49 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     onState: (state, detail) => options.onLink(state, detail, name),
   })
   keeper.start()
+  const reporting = reportRuntime(options, {identity, gpus, clock})
   return {
     identity,
     runtime: driver.name,
     async stop() {
+      await reporting.stop()
       await keeper.stop()
       await agent.stop()
       await lock.release()
+    },
+  }
+}
+
+/** Beats for the inference runtime of this machine where there is to be one. */
+function reportRuntime(
+  options: NodeAgentOptions,
+  {identity, gpus, clock}: {identity: Identity; gpus: GpuCollector | undefined; clock: Clock},
+): {stop(): Promise<void>} {
+  const {runtimePort: port, runtimeName, server, version, logger, directory, onRuntime = () => {}} = options
+  if (port === undefined) return {stop: async () => {}}
+  const stopping = new AbortController()
+  const path = joinPath(directory, 'runtime.json')
+  const reporter = new RuntimeReporter({
+    ...{server, port, version, logger, clock, signal: stopping.signal},
+    nodeKey: identity.nodeKey,
+    name: runtimeName ?? identity.name,
+    gpus: async () => (await gpus?.sample())?.gpus ?? [],
+    host: new HostSampler(),
+    kept: {
+      load: () =>
+        readSecretFile(path).then(
+          text => JSON.parse(text),
+          () => undefined,
+        ),
+      save: kept => writeSecretFile(path, JSON.stringify(kept)),
+    },
+    onState: onRuntime,
+  })
+  const running = reporter.run().catch(error => logger.error({err: error}, 'the inference runtime is reported no more'))
+  return {
+    async stop() {
+      stopping.abort()
+      await running
     },
   }
 }

@@ -12,6 +12,8 @@ export interface AgentFlags {
   fakeGpus?: string
   name?: string
   joinTokenFile?: string
+  runtimePort?: number
+  runtimeName?: string
   labels?: Record<string, string>
   verbose: boolean
 }
@@ -33,6 +35,7 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
     code: '',
     detail: '',
     runtime: flags.runtime ?? '',
+    inference: '',
   }
   let writing: Promise<void> = Promise.resolve()
   const tell = (change: Partial<typeof node>) => {
@@ -67,6 +70,15 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
           tell({detail: reason})
           say(`Waiting: ${reason}`)
         },
+      },
+      onRuntime(state, detail) {
+        const place = `port ${flags.runtimePort}`
+        const inference = state === 'waiting' ? `${place}: waiting, ${detail}` : `${place}: reported as ${detail}`
+        if (inference === node.inference) return
+        tell({inference})
+        if (state === 'registered')
+          say(`The inference runtime registered. Approve it: gpuctl runtime approve ${detail}`)
+        if (state === 'waiting') say(`The inference runtime waits: ${detail}`)
       },
       onLink(state, detail, name) {
         const status = ({up: 'online', refused: 'refused'} as const)[state as 'up'] ?? 'connecting'

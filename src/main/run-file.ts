@@ -18,6 +18,8 @@ export interface RunFile {
     code: string
     detail: string
     runtime: string
+    /** What becomes of the inference runtime here; '' = none is wanted. */
+    inference: string
   }
 }
 

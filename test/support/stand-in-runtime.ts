@@ -9,6 +9,10 @@ export interface StandInOptions {
   /** Of `/v1/models`; absent unless given. */
   readyModels?: [number, number]
   initializing?: boolean
+  /** The list of models as a bare array. */
+  bare?: boolean
+  /** In place of the list of models. */
+  listFault?: {status: number; body?: string; headers?: Record<string, string>}
   /** Of the API; a free one unless given. */
   port?: number
   host?: string
@@ -56,7 +60,11 @@ export async function standInRuntime(options: StandInOptions = {}) {
 
   async function answer({method, path, body}: SeenRequest, response: ServerResponse): Promise<void> {
     if (settings.delayMs > 0) await delay(settings.delayMs)
-    if (method === 'GET' && path === '/v1/models') return json(response, 200, modelList())
+    if (method === 'GET' && path === '/v1/models') {
+      const {listFault} = options
+      if (!listFault) return json(response, 200, options.bare ? modelList().data : modelList())
+      return void response.writeHead(listFault.status, listFault.headers).end(listFault.body)
+    }
     const fault = faults.shift()
     if (fault === 'reset') return void response.destroy()
     if (fault && fault !== 'reset-in-stream') {

@@ -12,17 +12,29 @@ export const agentFlags = {
 export default class AgentStart extends BaseCommand {
   static override summary = 'Run the node agent here: it shows a code, waits for its approval, and then runs work.'
   static override description =
-    'Needs no open port: the agent dials the server and keeps that one connection. Once approved, the machine keeps its identity; a restart needs no new approval.'
+    'Needs no open port: the agent dials the server and keeps that one connection. Once approved, the machine keeps its identity; a restart needs no new approval. With --runtime-port it looks for an inference runtime at http://127.0.0.1:PORT+1 and registers it; the server must reach it at the address from which this machine dials the server, so there the runtime has to listen.'
   static override examples = [
     '<%= config.bin %> agent start --server http://control:8888',
     '<%= config.bin %> agent start --server http://control:8888 --join-token-file token --detach',
     '<%= config.bin %> agent start --server http://127.0.0.1:8888 --fake-gpus 2xRTX4090',
+    '<%= config.bin %> agent start --server http://control:8888 --runtime-port 32768',
   ]
   static override flags = {
     ...agentFlags,
     name: Flags.string({description: 'name under which to join; the host name unless given'}),
     label: Flags.string({description: 'label of the node, KEY=VALUE; may be repeated', multiple: true}),
     'join-token-file': Flags.string({description: 'file with a join token: no code, no waiting'}),
+    'runtime-port': Flags.integer({
+      description:
+        'an inference runtime is here whose OpenAI-compatible API listens at the next port: register it and beat for it',
+      helpValue: '<port>',
+      min: 1024,
+      max: 65_534,
+    }),
+    'runtime-name': Flags.string({
+      description: 'name of that runtime; the node’s unless given',
+      dependsOn: ['runtime-port'],
+    }),
     detach: Flags.boolean({char: 'd', description: 'in the background'}),
   }
 
@@ -35,6 +47,7 @@ export default class AgentStart extends BaseCommand {
       const {run, started} = await startAgent({
         ...{program: this.program, server, runtime: flags.runtime, fakeGpus: flags['fake-gpus'], name: flags.name},
         ...{joinTokenFile: flags['join-token-file'], labels: flags.label},
+        ...{runtimePort: flags['runtime-port'], runtimeName: flags['runtime-name']},
       })
       const {code = '', name = ''} = run.node ?? {}
       this.log(started ? `The agent runs (pid ${run.pid}).` : `The agent already runs (pid ${run.pid}).`)
@@ -54,6 +67,7 @@ export default class AgentStart extends BaseCommand {
           verbose: flags.verbose,
         },
         joinTokenFile: flags['join-token-file'],
+        ...{runtimePort: flags['runtime-port'], runtimeName: flags['runtime-name']},
       },
       this.config.version,
       line => this.logToStderr(line),

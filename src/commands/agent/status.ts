@@ -9,6 +9,7 @@ interface AgentStatusOutput {
   code: string
   runtime: string
   detail: string
+  inference: string
 }
 
 export default class AgentStatus extends BaseCommand {
@@ -24,17 +25,28 @@ export default class AgentStatus extends BaseCommand {
     if (!run?.node) {
       this.log('No agent runs here. Start one: gpuctl agent start --server URL')
       process.exitCode = 1
-      return {running: false, pid: null, server: null, status: 'stopped', name: '', code: '', runtime: '', detail: ''}
+      return {
+        running: false,
+        pid: null,
+        server: null,
+        status: 'stopped',
+        name: '',
+        code: '',
+        runtime: '',
+        detail: '',
+        inference: '',
+      }
     }
-    const {status, name, code, detail, runtime} = run.node
+    const {status, name, code, detail, runtime, inference} = run.node
     this.log(`Agent      pid ${run.pid}, ${status}${name ? ` as ${name}` : ''}${runtime ? `, runtime ${runtime}` : ''}`)
     this.log(`Server     ${run.urls[0] ?? ''}`)
     if (code) this.log(`Code       ${code}   (gpuctl node approve ${code})`)
     if (detail) this.log(`Detail     ${detail}`)
+    if (inference) this.log(`Inference  ${inference}`)
     if (status === 'refused') {
       const {wayBackIn} = await import('../../main/run-agent.ts')
       this.log(wayBackIn(agentDirectory()))
     }
-    return {running: true, pid: run.pid, server: run.urls[0] ?? '', status, name, code, detail, runtime}
+    return {running: true, pid: run.pid, server: run.urls[0] ?? '', status, name, code, detail, runtime, inference}
   }
 }

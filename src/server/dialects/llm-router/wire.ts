@@ -1,5 +1,6 @@
 import {type Static, Type} from 'typebox'
 import type {Runtime} from '../../../contract/schemas/runtimes.ts'
+import {problem} from '../../../domain/errors.ts'
 import type {RuntimeBeat} from '../../../domain/runtimes.ts'
 import type {RuntimeRegistrationInput} from '../../../domain/services/services.ts'
 
@@ -98,8 +99,13 @@ export const Health = Type.Object({
   sync_progress: Type.Optional(Sync),
 })
 
+/** Throws input_invalid. */
 export function beatOf(body: Static<typeof Health>): RuntimeBeat {
   const [ready, total] = body.ready_models ?? []
+  if (ready !== undefined && total !== undefined && ready > total) {
+    const fix = 'Give [ready, total], the first not above the second.'
+    throw problem('input_invalid', {field: 'ready_models', problem: 'has more ready than there are.', fix})
+  }
   const {sync_state: state, sync_progress: progress} = body
   return {
     load: {
