@@ -23,6 +23,8 @@ const tools = {
   ps: 'procps',
   curl: 'curl',
   git: 'git',
+  'zfs-fuse': 'zfs-fuse',
+  'mkfs.ext4': 'e2fsprogs',
 }
 
 /** Installs the missing ones. Returns the names of those that are still missing, which is none on Debian as root. */

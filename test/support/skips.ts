@@ -13,6 +13,7 @@ const probes = {
   ssh: () => (works('ssh', '-V') ? undefined : 'needs the OpenSSH client'),
   strace: () => (works('strace', '-V') ? undefined : 'needs strace'),
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
+  zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
   linux: () => (process.platform === 'linux' ? undefined : 'needs Linux'),
 } satisfies Record<string, () => string | undefined>
 

@@ -1,0 +1,139 @@
+/**
+ * What server and agent say to each other about storage, over the link: `POST /storage/:method` with the method's input
+ * as JSON, answered with its output. Sizes in bytes; every change may be repeated after a crash.
+ */
+export interface StorageMethods {
+  'devices.list': {input: object; output: BlockDevice[]}
+  'pools.list': {input: object; output: FoundPool[]}
+  'pool.create': {input: PoolCreation; output: FoundPool}
+  'pool.destroy': {input: {pool: string; type: PoolType; wipe: boolean}; output: null}
+  'pool.share': {input: {pool: string; type: PoolType; share: Share}; output: FoundShare}
+  'pool.unshare': {input: {pool: string; type: PoolType}; output: null}
+  'mounts.list': {input: object; output: FoundMount[]}
+  'mount.create': {input: MountCreation; output: FoundMount}
+  'mount.remove': {input: {name: string}; output: null}
+  'volumes.list': {input: PoolName; output: FoundVolume[]}
+  'volume.create': {input: VolumeName & {quotaBytes: number | null; mark: string; from?: string}; output: FoundVolume}
+  'volume.quota': {input: VolumeName & {quotaBytes: number | null}; output: FoundVolume}
+  'volume.delete': {input: VolumeName; output: null}
+  'snapshots.list': {input: VolumeName; output: FoundSnapshot[]}
+  'snapshot.create': {input: SnapshotName; output: FoundSnapshot}
+  'snapshot.delete': {input: SnapshotName; output: null}
+  /** The volume is again as it was; later snapshots go. */
+  'snapshot.rollback': {input: SnapshotName; output: null}
+  'snapshot.clone': {input: SnapshotName & {to: string; mark: string}; output: FoundVolume}
+  /** The very commands that a change would run, one line each, nothing done. */
+  plan: {input: {method: PlannedMethod; input: object}; output: string[]}
+}
+
+export type StorageMethod = keyof StorageMethods
+export type PlannedMethod = Exclude<StorageMethod, 'plan' | `${string}.list`>
+export type StorageInput<M extends StorageMethod> = StorageMethods[M]['input']
+export type StorageOutput<M extends StorageMethod> = StorageMethods[M]['output']
+
+export type PoolType = 'zfs' | 'lvm' | 'lvm-thin' | 'btrfs' | 'directory' | 'fake'
+
+export interface PoolName {
+  pool: string
+  type: PoolType
+}
+
+export interface VolumeName extends PoolName {
+  volume: string
+}
+
+export interface SnapshotName extends VolumeName {
+  snapshot: string
+}
+
+export interface PoolCreation {
+  /** Grammar of security T15. */
+  pool: string
+  type: PoolType
+  /** Absent for `directory`: the pool is a folder of the node. */
+  device?: string
+  /** Erase what the device carries (wire.md, ruling 8). Never a device that is mounted or in use. */
+  force: boolean
+  /** Written to the pool in the same command, so that a repeat knows its own work (reliability M24). */
+  mark: string
+  comment?: string
+}
+
+export interface Share {
+  /** CIDR, /16 or narrower. */
+  network: string
+  readWrite: boolean
+  rootSquash: boolean
+}
+
+export interface FoundShare extends Share {
+  /** What a client mounts: `/tank`. */
+  exportPath: string
+}
+
+/** A block device, and what it carries: only a free one is taken without force. */
+export interface BlockDevice {
+  path: string
+  /** Stable name under /dev/disk/by-id, where there is one. */
+  byId: string | null
+  sizeBytes: number
+  model: string
+  serial: string
+  kind: 'disk' | 'part' | 'loop' | 'raid' | 'lvm' | 'other'
+  readOnly: boolean
+  /** As `ext4 filesystem "data"`, `partition table gpt`, `mounted at /srv`, `member of ZFS pool tank`. */
+  carries: string[]
+  /** Mounted, or held by another device: not even force takes it. */
+  busy: boolean
+}
+
+/** Differences between drivers as facts, not as `if (zfs)`. */
+export interface StorageFacts {
+  needsDevice: boolean
+  /** A volume's quota is enforced by the file system. */
+  quota: boolean
+  snapshots: boolean
+  clones: boolean
+  /** Snapshots can be sent as a stream, and the difference of two of them. */
+  send: boolean
+}
+
+export interface FoundPool {
+  pool: string
+  type: PoolType
+  facts: StorageFacts
+  devices: string[]
+  sizeBytes: number
+  freeBytes: number
+  state: 'online' | 'degraded' | 'faulted' | 'unknown'
+  /** Where its volumes stand; '' while it is not mounted. */
+  path: string
+  mark: string
+  share: FoundShare | null
+}
+
+export interface MountCreation {
+  name: string
+  server: string
+  exportPath: string
+  readOnly: boolean
+}
+
+export interface FoundMount extends MountCreation {
+  path: string
+  /** `dead`: it is mounted, and its server does not answer. */
+  state: 'mounted' | 'dead' | 'absent'
+  detail: string
+}
+
+export interface FoundVolume extends VolumeName {
+  path: string
+  quotaBytes: number | null
+  usedBytes: number
+  mark: string
+}
+
+export interface FoundSnapshot extends SnapshotName {
+  createdAt: string
+  usedBytes: number
+}

@@ -1,0 +1,71 @@
+import type {
+  FoundPool,
+  FoundSnapshot,
+  FoundVolume,
+  PoolCreation,
+  PoolType,
+  SnapshotName,
+  StorageFacts,
+  VolumeName,
+} from '../contract/storage-protocol.ts'
+
+/** A program with its arguments, as it is run: never through a shell (security T15). */
+export interface StorageCommand {
+  file: string
+  args: readonly string[]
+  /** What it says when there was nothing to do any more: no failure. */
+  fine?: RegExp
+  /** A short lock of the system (a dataset that is just being unmounted) passes: again, up to three times, a second apart. */
+  patient?: boolean
+}
+
+export type StorageErrorCode =
+  | 'unavailable' // the programs of this kind of storage are not here
+  | 'invalid' // a name or size that this storage does not take
+  | 'not_found'
+  | 'exists' // and it is not this task's own work
+  | 'in_use' // the device carries data or is held; the pool has volumes; the volume is mounted
+  | 'full'
+  | 'unsupported' // the driver's facts say so
+  | 'failed'
+
+/** Why a storage call failed, in words for the operator. */
+export class StorageError extends Error {
+  constructor(
+    readonly code: StorageErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.name = 'StorageError'
+  }
+}
+
+/**
+ * One kind of storage on a host. What changes something is a plan, a list of commands that the executor runs in order
+ * and that a dry run shows; the driver reads what is there. Plans are pure and their repeat does no harm.
+ */
+export interface StorageDriver {
+  readonly type: PoolType
+  readonly facts: StorageFacts
+  /** Why it cannot work here, in words, or undefined when it can. */
+  unavailable(): Promise<string | undefined>
+  pools(): Promise<FoundPool[]>
+  volumes(pool: string): Promise<FoundVolume[]>
+  /** Throws unsupported where the facts say so; the other snapshot methods too. */
+  snapshots(volume: VolumeName): Promise<FoundSnapshot[]>
+  readonly plans: StoragePlans
+}
+
+export interface StoragePlans {
+  createPool(input: PoolCreation): StorageCommand[]
+  /** `devices` are those of the found pool; `wipe` takes its label from them too. */
+  destroyPool(input: {pool: string; devices: readonly string[]; wipe: boolean}): StorageCommand[]
+  createVolume(input: VolumeName & {quotaBytes: number | null; mark: string}): StorageCommand[]
+  setQuota(input: VolumeName & {quotaBytes: number | null}): StorageCommand[]
+  deleteVolume(input: VolumeName): StorageCommand[]
+  createSnapshot(input: SnapshotName): StorageCommand[]
+  deleteSnapshot(input: SnapshotName): StorageCommand[]
+  rollback(input: SnapshotName): StorageCommand[]
+  clone(input: SnapshotName & {to: string; mark: string}): StorageCommand[]
+}

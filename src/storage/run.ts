@@ -1,0 +1,75 @@
+import {sleep, systemClock} from '../platform/clock.ts'
+import {type Exec, ExecError, type ExecResult} from '../platform/exec.ts'
+import {type StorageCommand, StorageError, type StorageErrorCode} from './driver.ts'
+
+/** Storage programs answer in seconds; a `zpool create` over many slow disks is given minutes. */
+const timeoutMs = 5 * 60_000
+const patience = {tries: 3, pauseMs: 1_000}
+const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
+
+/** English words, so that what a program says can be read, and nothing of our own environment. */
+const environment = {PATH: folders.join(':'), LC_ALL: 'C', HOME: '/', TZ: 'UTC'}
+
+/** What a refusal means, by the words of the program. */
+const meanings: readonly (readonly [RegExp, StorageErrorCode])[] = [
+  [/no such pool|does not exist|not found|could not find|cannot open .*: no such/i, 'not_found'],
+  [/already exists|pool already|is part of active pool|contains a filesystem|already in volume group/i, 'exists'],
+  [/busy|in use|is mounted|currently in use|has children|filesystem in use/i, 'in_use'],
+  [/no space|out of space|insufficient free space|quota exceeded|not enough free/i, 'full'],
+]
+
+export interface StorageRunner {
+  /** Runs the program; a refusal throws StorageError with the program's words. */
+  read(file: string, args: readonly string[]): Promise<string>
+  run(command: StorageCommand, signal?: AbortSignal): Promise<void>
+}
+
+/** Runs storage programs: argv only, from the system's own folders, in an environment of our own (security T15). */
+export function storageRunner(exec: Exec, env: Record<string, string> = environment): StorageRunner {
+  async function once({file, args, fine}: StorageCommand, signal?: AbortSignal): Promise<ExecResult> {
+    try {
+      const result = await exec('/usr/bin/env', ['-i', ...asWords(env), file, ...args], {timeoutMs, signal})
+      if (result.code === 0 || fine?.test(result.stderr + result.stdout)) return result
+      if (result.code === 127 || result.code === 126) throw new StorageError('unavailable', `${file} is not installed.`)
+      throw refusal(file, args, result)
+    } catch (error) {
+      if (!(error instanceof ExecError)) throw error
+      throw new StorageError('failed', error.message, {cause: error})
+    }
+  }
+
+  return {
+    async read(file, args) {
+      return (await once({file, args})).stdout
+    },
+    async run(command, signal) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await once(command, signal)
+          return
+        } catch (error) {
+          const isShort = command.patient && error instanceof StorageError && error.code === 'in_use'
+          if (!isShort || attempt >= patience.tries) throw error
+          await sleep(systemClock, patience.pauseMs, signal)
+        }
+      }
+    },
+  }
+}
+
+function asWords(env: Record<string, string>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`)
+}
+
+function refusal(file: string, args: readonly string[], {stdout, stderr, code}: ExecResult): StorageError {
+  const said = (stderr.trim() || stdout.trim()).split('\n').slice(0, 4).join(' ').slice(0, 500)
+  const meaning = meanings.find(([words]) => words.test(said))?.[1] ?? 'failed'
+  return new StorageError(meaning, `${file} ${args[0] ?? ''} refused (${code}): ${said || 'without a word'}`)
+}
+
+/** The command as a person would type it. */
+export function shown({file, args}: StorageCommand): string {
+  return [file, ...args]
+    .map(word => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(' ')
+}

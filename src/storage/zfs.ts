@@ -1,0 +1,171 @@
+import type {FoundPool, FoundShare, FoundSnapshot, FoundVolume, VolumeName} from '../contract/storage-protocol.ts'
+import {type StorageCommand, type StorageDriver, StorageError, type StoragePlans} from './driver.ts'
+import {commentText, devicePath, markText, poolName, sizeBytes, volumeName} from './grammar.ts'
+import type {StorageRunner} from './run.ts'
+
+/** User properties: whose work a dataset is, and since when (reliability M24). */
+const markProperty = 'gpuctl:task'
+const volumeProperty = 'gpuctl:volume'
+const gone = /does not exist|no such pool|could not find any snapshots/i
+
+/** Pools and datasets of OpenZFS; also of zfs-fuse, which knows no `-p` for `list` and no JSON. */
+export class ZfsDriver implements StorageDriver {
+  readonly type = 'zfs'
+  readonly facts = {needsDevice: true, quota: true, snapshots: true, clones: true, send: true}
+  readonly plans: StoragePlans = zfsPlans
+  readonly #runner: StorageRunner
+
+  constructor({runner}: {runner: StorageRunner}) {
+    this.#runner = runner
+  }
+
+  async unavailable(): Promise<string | undefined> {
+    try {
+      await this.#runner.read('zpool', ['list', '-H', '-o', 'name'])
+      return undefined
+    } catch (error) {
+      return `ZFS does not work here: ${(error as Error).message}`
+    }
+  }
+
+  async pools(): Promise<FoundPool[]> {
+    const lines = rows(await this.#runner.read('zpool', ['list', '-H', '-o', 'name,health']))
+    return Promise.all(lines.map(([name = '', health = '']) => this.#pool(name, health)))
+  }
+
+  async volumes(pool: string): Promise<FoundVolume[]> {
+    const properties = await this.#properties(
+      ['-r', '-d', '1'],
+      ['used', 'quota', 'mountpoint', markProperty, volumeProperty],
+      poolName(pool),
+    )
+    return [...properties]
+      .filter(([name, values]) => name !== pool && !name.includes('@') && values.get(volumeProperty) === 'yes')
+      .map(([name, values]) => ({
+        ...{pool, type: this.type, volume: name.slice(pool.length + 1)},
+        path: values.get('mountpoint') ?? '',
+        quotaBytes: Number(values.get('quota')) || null,
+        usedBytes: Number(values.get('used')) || 0,
+        mark: own(values.get(markProperty)),
+      }))
+  }
+
+  async snapshots({pool, volume}: VolumeName): Promise<FoundSnapshot[]> {
+    const dataset = datasetOf({pool, volume})
+    const found = await this.#properties(['-r', '-d', '1'], ['used', 'creation'], dataset)
+    return [...found]
+      .filter(([name]) => name.startsWith(`${dataset}@`))
+      .map(([name, values]) => ({
+        ...{pool, type: this.type, volume, snapshot: name.slice(dataset.length + 1)},
+        createdAt: new Date(Number(values.get('creation')) * 1000).toISOString(),
+        usedBytes: Number(values.get('used')) || 0,
+      }))
+  }
+
+  async #pool(pool: string, health: string): Promise<FoundPool> {
+    const wanted = ['used', 'available', 'mountpoint', 'mounted', markProperty, 'sharenfs']
+    const values = (await this.#properties([], wanted, pool)).get(pool) ?? new Map<string, string>()
+    const used = Number(values.get('used')) || 0
+    const free = Number(values.get('available')) || 0
+    const path = values.get('mounted') === 'yes' ? (values.get('mountpoint') ?? '') : ''
+    return {
+      ...{pool, type: this.type, facts: this.facts},
+      devices: await this.#devices(pool),
+      sizeBytes: used + free,
+      freeBytes: free,
+      state: states[health] ?? 'unknown',
+      path,
+      mark: own(values.get(markProperty)),
+      share: shareOf(values.get('sharenfs') ?? 'off', path),
+    }
+  }
+
+  /** `get -Hp` gives exact bytes on every version, where `list -p` is missing on some. */
+  async #properties(scope: string[], names: string[], dataset: string): Promise<Map<string, Map<string, string>>> {
+    const args = ['get', '-Hp', ...scope, '-o', 'name,property,value', names.join(','), dataset]
+    const found = new Map<string, Map<string, string>>()
+    for (const [name = '', property = '', value = ''] of rows(await this.#runner.read('zfs', args))) {
+      found.set(name, (found.get(name) ?? new Map()).set(property, value))
+    }
+    return found
+  }
+
+  async #devices(pool: string): Promise<string[]> {
+    const text = await this.#runner.read('zpool', ['status', pool])
+    const table = text.slice(text.indexOf('NAME'), text.indexOf('errors:'))
+    return [...table.matchAll(/^\t\s+(\S+)\s+(?:ONLINE|DEGRADED|FAULTED|UNAVAIL|OFFLINE|REMOVED)/gm)]
+      .map(([, name = '']) => name)
+      .filter(name => name !== pool && !/^(mirror|raidz|draid|spare|replacing|logs|cache)/.test(name))
+      .map(name => (name.startsWith('/') ? name : `/dev/${name}`))
+  }
+}
+
+const states: Record<string, FoundPool['state']> = {
+  ONLINE: 'online',
+  DEGRADED: 'degraded',
+  FAULTED: 'faulted',
+  UNAVAIL: 'faulted',
+  SUSPENDED: 'faulted',
+}
+
+const zfsPlans: StoragePlans = {
+  createPool({pool, device, force, mark, comment}) {
+    if (!device) throw new StorageError('invalid', 'A ZFS pool needs a device.')
+    const path = devicePath(device)
+    const note = comment ? ['-o', `comment=${commentText(comment)}`] : []
+    const create = ['create', ...(force ? ['-f'] : []), ...note, '-O', `${markProperty}=${markText(mark)}`]
+    return [
+      ...(force ? [{file: 'wipefs', args: ['-a', path]}] : []),
+      {file: 'zpool', args: [...create, poolName(pool), path]},
+    ]
+  },
+  destroyPool: ({pool, devices, wipe}) => [
+    {file: 'zpool', args: ['destroy', '-f', poolName(pool)], fine: gone, patient: true},
+    ...(wipe ? devices.map((device): StorageCommand => ({file: 'wipefs', args: ['-a', devicePath(device)]})) : []),
+  ],
+  createVolume({quotaBytes, mark, ...name}) {
+    const quota = quotaBytes === null ? [] : ['-o', `quota=${sizeBytes(quotaBytes)}`]
+    const marks = ['-o', `${markProperty}=${markText(mark)}`, '-o', `${volumeProperty}=yes`]
+    return [{file: 'zfs', args: ['create', ...quota, ...marks, datasetOf(name)]}]
+  },
+  setQuota: ({quotaBytes, ...name}) => [
+    {file: 'zfs', args: ['set', `quota=${quotaBytes === null ? 'none' : sizeBytes(quotaBytes)}`, datasetOf(name)]},
+  ],
+  deleteVolume: name => [{file: 'zfs', args: ['destroy', '-r', datasetOf(name)], fine: gone, patient: true}],
+  createSnapshot: ({snapshot, ...name}) => [
+    {file: 'zfs', args: ['snapshot', `${datasetOf(name)}@${volumeName(snapshot)}`], fine: /already exists/i},
+  ],
+  deleteSnapshot: ({snapshot, ...name}) => [
+    {file: 'zfs', args: ['destroy', `${datasetOf(name)}@${volumeName(snapshot)}`], fine: gone, patient: true},
+  ],
+  rollback: ({snapshot, ...name}) => [
+    {file: 'zfs', args: ['rollback', '-r', `${datasetOf(name)}@${volumeName(snapshot)}`], patient: true},
+  ],
+  clone({snapshot, to, mark, ...name}) {
+    const marks = ['-o', `${markProperty}=${markText(mark)}`, '-o', `${volumeProperty}=yes`]
+    const from = `${datasetOf(name)}@${volumeName(snapshot)}`
+    return [{file: 'zfs', args: ['clone', ...marks, from, datasetOf({pool: name.pool, volume: to})]}]
+  },
+}
+
+function datasetOf({pool, volume}: Pick<VolumeName, 'pool' | 'volume'>): string {
+  return `${poolName(pool)}/${volumeName(volume)}`
+}
+
+/** `rw=@192.168.3.0/24,no_root_squash` as a share; anything that we did not write is none of ours. */
+function shareOf(text: string, exportPath: string): FoundShare | null {
+  const [, mode, network] = /(?:^|,)(rw|ro)=@([\d./]+)(?:,|$)/.exec(text) ?? []
+  if (!mode || !network) return null
+  return {network, readWrite: mode === 'rw', rootSquash: !text.includes('no_root_squash'), exportPath}
+}
+
+function own(mark: string | undefined): string {
+  return mark === undefined || mark === '-' ? '' : mark
+}
+
+function rows(text: string): string[][] {
+  return text
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => line.split('\t'))
+}
