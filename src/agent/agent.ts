@@ -36,6 +36,7 @@ export class Agent {
       ...deps,
       gpu: (index, uuid) => this.#vitals.gpu(index, uuid),
       onReport: (instances, complete) => this.#tell(this.#instances(instances, complete)),
+      onVolumesGone: gone => this.#tell({type: 'volumes', gone}),
       onRuntime: (state, reason) => this.#setRuntime({state, reason}),
     })
   }

@@ -23,9 +23,18 @@ export function containerSpec(
       [label.gpus]: wanted.gpus.map(gpu => gpu.index).join(','),
       [label.owner]: wanted.owner,
       [label.name]: wanted.name,
+      ...foreignLabels(wanted),
     },
-    gpus: wanted.gpus.map(({index, uuid}) => node.gpu(index, uuid)),
+    gpus: wanted.gpus.map(({index, uuid, share}) => ({...node.gpu(index, uuid), ...(share ? {share} : {})})),
     cpus: wanted.cpus,
     memoryMiB: wanted.memoryMiB,
+    systemDiskGiB: wanted.systemDiskGiB,
+    volumes: wanted.volumes,
+    hamiCore: wanted.hamiCore,
   }
+}
+
+/** What programs written for the rental API look for (wire.md 3.3). */
+function foreignLabels({containerName}: DesiredInstance): Record<string, string> {
+  return {'managed-by': 'docker-gpu-manage', instance: containerName}
 }

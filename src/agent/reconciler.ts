@@ -12,6 +12,7 @@ import type {AgentStateStore, InstanceRecord} from './instance-record.ts'
 import {describeInstance} from './instance-report.ts'
 import {nextStep, type Step, strays} from './plan.ts'
 import {StrayRemoval} from './stray-removal.ts'
+import {VolumeRemoval} from './volume-removal.ts'
 
 /** Instances that are worked on at once; one that is being stopped holds its place for its grace. */
 const concurrency = 32
@@ -35,6 +36,7 @@ export interface ReconcilerDependencies {
   /** The device behind an allocated index. Throws RuntimeError when it is not there. */
   gpu: (index: number, uuid: string) => ContainerGpu
   onReport: (reports: InstanceReport[], complete: boolean) => void
+  onVolumesGone: (names: string[]) => void
   onRuntime: (state: 'ok' | 'degraded', reason: string) => void
 }
 
@@ -48,6 +50,7 @@ export class Reconciler {
   readonly #engine: EngineWatch
   readonly #pulls: ImagePulls
   readonly #strays: StrayRemoval
+  readonly #volumes: VolumeRemoval
   readonly #fence = new EpochFence()
   readonly #records = new Map<string, InstanceRecord>()
   /** By allocation, all containers of this node as last seen. */
@@ -89,6 +92,7 @@ export class Reconciler {
     })
     this.#pulls = new ImagePulls({driver, onProgress: id => this.#report(id), onEnd: id => this.#queue.add(id)})
     this.#strays = new StrayRemoval({driver, clock, logger})
+    this.#volumes = new VolumeRemoval({driver, clock, logger, onGone: name => deps.onVolumesGone([name])})
   }
 
   async start(): Promise<void> {
@@ -105,7 +109,8 @@ export class Reconciler {
     this.#stopped = true
     await this.#engine.stop()
     const done = new AbortController()
-    await Promise.race([this.#queue.close(), sleep(this.#deps.clock, stopWithinMs, done.signal).catch(() => {})])
+    const work = Promise.all([this.#queue.close(), this.#volumes.close()])
+    await Promise.race([work, sleep(this.#deps.clock, stopWithinMs, done.signal).catch(() => {})])
     done.abort()
     await this.#saving.catch(() => {})
   }
@@ -133,6 +138,7 @@ export class Reconciler {
     await this.#save()
     this.#raiseAnswered(desired.revision)
     for (const id of this.#wanted.keys()) this.#queue.add(id)
+    this.#volumes.want(desired.goingVolumes ?? [])
     const isDropped = [...before.keys()].some(id => !this.#wanted.has(id))
     if (isDropped) this.#engine.look().catch(error => this.#engine.lost(error)) // the grace of the strays begins
   }
@@ -162,6 +168,7 @@ export class Reconciler {
     await this.#queue.idle()
     await this.#pulls.idle()
     await this.#queue.idle()
+    await this.#volumes.idle()
   }
 
   #want(desired: Desired, instances: DesiredInstance[]): void {

@@ -11,12 +11,15 @@ export class ReportQueue {
   #inventory: Report | undefined
   #beat: Report | undefined
   #instances: {complete: boolean; desiredRevision: number; byAllocation: Map<string, InstanceReport>} | undefined
+  /** Volumes; bounded by what the server asked for. */
+  readonly #gone = new Set<string>()
   #closed = false
   #wake = () => {}
 
   push(report: Report): void {
     if (report.type === 'beat') this.#beat = report
     else if (report.type === 'instances') this.#merge(report)
+    else if (report.type === 'volumes') for (const name of report.gone) this.#gone.add(name)
     else this.#inventory = report
     this.#wake()
   }
@@ -27,6 +30,8 @@ export class ReportQueue {
     const {complete = false, desiredRevision = 0, byAllocation} = this.#instances ?? {}
     if (byAllocation)
       reports.push({type: 'instances', complete, desiredRevision, instances: [...byAllocation.values()]})
+    if (this.#gone.size > 0) reports.push({type: 'volumes', gone: [...this.#gone]})
+    this.#gone.clear()
     this.#inventory = undefined
     this.#beat = undefined
     this.#instances = undefined
@@ -35,7 +40,7 @@ export class ReportQueue {
 
   /** Resolves when there is something to tell, or the queue is closed. For one reader. */
   async wait(): Promise<void> {
-    if (this.#closed || this.#inventory || this.#beat || this.#instances) return
+    if (this.#closed || this.#inventory || this.#beat || this.#instances || this.#gone.size > 0) return
     await new Promise<void>(resolve => {
       this.#wake = resolve
     })

@@ -67,9 +67,15 @@ export interface DesiredInstance {
   command?: string[]
   env: Record<string, string>
   labels: Record<string, string>
-  gpus: {index: number; uuid: string}[]
+  /** With a share only that part of the card, by HAMi-core. */
+  gpus: {index: number; uuid: string; share?: {memoryMiB: number; percent: number}}[]
+  /** Folder of HAMi-core on the node, where there are shares. */
+  hamiCore?: string
   cpus?: number
   memoryMiB?: number
+  systemDiskGiB?: number
+  /** Named volumes and where they are in the container. */
+  volumes?: {name: string; path: string}[]
   /** `removed`: end it and take it away; `stopped` keeps the container. */
   state: 'running' | 'stopped' | 'removed'
   /** Grows with each start or restart that the owner asked for: a higher one starts the container again. */
@@ -84,6 +90,8 @@ export interface Desired {
   /** Grows; an agent ignores an older one than it has stored. */
   revision: number
   instances: DesiredInstance[]
+  /** Names of volumes that are to go for good, told until the agent says that they are gone. */
+  goingVolumes?: string[]
 }
 
 /** What an agent tells of one instance. */
@@ -112,5 +120,6 @@ export type Report =
   | {type: 'hello'; bootId: string; inventory: Inventory; desiredRevision: number}
   | {type: 'beat'; beat: Beat}
   | {type: 'inventory'; inventory: Inventory}
+  | {type: 'volumes'; gone: string[]}
   /** `complete`: these are all containers of ours on the node; what is not in it is not there. */
   | {type: 'instances'; complete: boolean; desiredRevision: number; instances: InstanceReport[]}

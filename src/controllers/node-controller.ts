@@ -1,7 +1,8 @@
 import type {Desired, DesiredInstance} from '../contract/agent-protocol.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
-import {allocationId, containerName, generationOf, wantedState} from '../domain/allocation.ts'
+import {allocationId, containerName, generationOf, volumesOf, wantedState} from '../domain/allocation.ts'
+import {factsOf} from '../domain/machine.ts'
 import type {Allocation} from '../domain/records.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
 import type {ControllerDependencies, ControllerSettings} from './dependencies.ts'
@@ -55,13 +56,14 @@ export class NodeController {
       return
     }
     const instances = await this.#desired(nodeId)
-    const text = JSON.stringify(instances)
+    const goingVolumes = await this.#deps.store.volumes.going(nodeId)
+    const text = JSON.stringify({instances, goingVolumes})
     const told = this.#told.get(nodeId)
     if (told?.text === text) return
     const revision = Math.max(clock.now(), (told?.revision ?? 0) + 1)
     memory.noteSent(nodeId, revision, instances)
     this.#told.set(nodeId, {text: '', revision})
-    const desired: Desired = {serverId, nodeId, revision, instances}
+    const desired: Desired = {serverId, nodeId, revision, instances, goingVolumes}
     await fleet.agent(nodeId).setDesired(desired)
     if (this.#told.get(nodeId)?.revision === revision) this.#told.set(nodeId, {text, revision})
     return
@@ -71,11 +73,16 @@ export class NodeController {
   async #desired(nodeId: string): Promise<DesiredInstance[]> {
     const {store, memory, secrets, clock} = this.#deps
     const wanted = new Map<string, DesiredInstance>()
+    const node = await store.nodes.find(nodeId)
+    const hamiCore = node ? factsOf(node).hamiCore : ''
     for (const allocation of await store.allocations.listLive(nodeId)) {
       const claim = await store.claims.find(allocation.claimId)
       const instance = claim && (await store.instances.find(claim.instanceId))
       if (!claim || !instance) continue
-      wanted.set(allocation.id, this.#describe(allocation, claim, instance, wantedState(allocation, claim, instance)))
+      wanted.set(
+        allocation.id,
+        this.#describe(allocation, claim, instance, wantedState(allocation, claim, instance), hamiCore),
+      )
     }
     const finished = await store.instances.list({
       nodeId,
@@ -92,7 +99,7 @@ export class NodeController {
       const allocation = await store.allocations.find(id)
       const claim = await store.claims.find(instance.claimId)
       if (!allocation || !claim || allocation.nodeId !== nodeId) continue
-      wanted.set(id, this.#describe(allocation, claim, instance, isDeleted ? 'removed' : 'stopped'))
+      wanted.set(id, this.#describe(allocation, claim, instance, isDeleted ? 'removed' : 'stopped', hamiCore))
     }
     for (const report of memory.reportsOfNode(nodeId)) {
       if (wanted.has(report.allocationId)) continue
@@ -100,7 +107,7 @@ export class NodeController {
       const claim = allocation && (await store.claims.find(allocation.claimId))
       const instance = claim && (await store.instances.find(claim.instanceId))
       if (allocation && claim && instance) {
-        wanted.set(allocation.id, this.#describe(allocation, claim, instance, 'removed'))
+        wanted.set(allocation.id, this.#describe(allocation, claim, instance, 'removed', hamiCore))
       }
     }
     // Of two bindings of one claim the newer comes last: it is the one whose epoch the agent remembers.
@@ -112,8 +119,11 @@ export class NodeController {
     claim: Claim,
     instance: Instance,
     state: DesiredInstance['state'],
+    hamiCore: string,
   ): DesiredInstance {
     const {spec} = claim
+    const volumes = volumesOf(claim.id, spec)
+    const isSplit = allocation.gpus.some(({share}) => share)
     return {
       allocationId: allocation.id,
       instanceId: instance.id,
@@ -126,9 +136,14 @@ export class NodeController {
       command: spec.command,
       env: spec.env ?? {},
       labels: spec.labels ?? {},
-      gpus: allocation.gpus.map(({index, uuid}) => ({index, uuid})),
+      gpus: allocation.gpus.map(({index, uuid, share}) => {
+        return share ? {index, uuid, share: {memoryMiB: share.memoryMiB, percent: share.percent}} : {index, uuid}
+      }),
+      ...(isSplit ? {hamiCore} : {}),
       cpus: spec.cpus,
       memoryMiB: spec.memoryMiB,
+      ...(spec.systemDiskGiB === undefined ? {} : {systemDiskGiB: spec.systemDiskGiB}),
+      ...(volumes.length > 0 ? {volumes} : {}),
       state,
       generation: generationOf(instance),
       graceSeconds: this.#deps.memory.graceSeconds(allocation.id),

@@ -1,11 +1,12 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
-import {allocationId, containerName} from '../domain/allocation.ts'
+import {allocationId, containerName, volumesOf} from '../domain/allocation.ts'
 import {move} from '../domain/claim.ts'
 import {isProblem} from '../domain/errors.ts'
 import type {Recorder} from '../domain/journal.ts'
 import {offerOf} from '../domain/offers.ts'
 import {type Placement, Planner} from '../domain/planner.ts'
 import {GpuTaken, type QueueView, type Tables} from '../domain/ports.ts'
+import {heldBy} from '../domain/product.ts'
 import type {Allocation, NodeRecord} from '../domain/records.ts'
 import {type Requeue, WorkQueue} from '../platform/work-queue.ts'
 import type {ControllerDependencies} from './dependencies.ts'
@@ -267,8 +268,8 @@ export class QueueController {
     const {clock, secrets} = this.#deps
     const at = new Date(clock.now()).toISOString()
     const epoch = claim.status.epoch + 1
-    const held = gpus.map(({index, uuid, model, simulated}) => ({index, uuid, model, simulated}))
-    const {cpus = 0, memoryMiB = 0} = claim.spec
+    const held = heldBy(claim.spec, gpus)
+    const {cpus = 0, memoryMiB = 0, systemDiskGiB, dataDiskGiB} = claim.spec
     await tx.allocations.bind({
       id: allocationId(id, epoch, secrets),
       claimId: id,
@@ -278,13 +279,17 @@ export class QueueController {
       gpus: held,
       cpus,
       memoryMiB,
+      ...(systemDiskGiB === undefined ? {} : {systemDiskGiB}),
+      ...(dataDiskGiB === undefined ? {} : {dataDiskGiB}),
       createdAt: at,
       releasedAt: null,
     })
+    const volumes = volumesOf(id, claim.spec)
+    for (const {name} of volumes) await tx.volumes.note({name, nodeId, claimId: id})
     await tx.claims.save(move(claim, 'Scheduled', at, {nodeId, nodeName, gpus: held, epoch, reason: ''}))
     const name = containerName(id, epoch)
     const placed = {node: nodeName, nodeId, runtime, gpus: held, epoch, containerName: name, reason: '', updatedAt: at}
-    await tx.instances.save({...instance, ...placed, status: 'creating'})
+    await tx.instances.save({...instance, ...placed, ...(volumes.length > 0 ? {volumes} : {}), status: 'creating'})
     await record.event('claim', claim, 'Scheduled', `${claim.name} goes to ${nodeName}.`)
     return true
   }

@@ -1,5 +1,5 @@
 import type {DesiredInstance} from '../contract/agent-protocol.ts'
-import type {Claim} from '../contract/schemas/claims.ts'
+import type {Claim, ClaimSpec} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import {isFinal} from './claim.ts'
 import type {Allocation} from './records.ts'
@@ -15,6 +15,14 @@ export function allocationId(claimId: string, epoch: number, {sha256}: Pick<Secr
 
 export function containerName(claimId: string, epoch: number): string {
   return `gpuctl-${claimId}-${epoch}`
+}
+
+/** Without the epoch: a new binding on the same node finds its files again. */
+export function volumesOf(
+  claimId: string,
+  {dataDiskGiB}: Pick<ClaimSpec, 'dataDiskGiB'>,
+): {name: string; path: string}[] {
+  return dataDiskGiB === undefined ? [] : [{name: `gpuctl-${claimId}-data`, path: '/data'}]
 }
 
 /** Which start of the container is wanted; grows with every start and restart. */

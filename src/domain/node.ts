@@ -1,5 +1,6 @@
 import type {Node, NodeStats} from '../contract/schemas/nodes.ts'
 import type {FleetMemory} from './fleet-memory.ts'
+import {describeMachine, type EngineAnswer} from './machine.ts'
 import type {NodeRecord} from './records.ts'
 
 /** The admission until it is active, then the liveness. */
@@ -20,9 +21,11 @@ export function gpusOf(node: NodeRecord, memory: FleetMemory): Node['gpus'] {
 export interface NodeView {
   connected: boolean
   gpusUsed: number
-  /** Shows the code of a pending node. */
+  /** Shows the code of a pending node, and how the machine is reached. */
   mayApprove: boolean
   nameTaken: boolean
+  /** Of an agentless node; what other nodes say of their own engine is in their beats. */
+  engine: EngineAnswer | undefined
 }
 
 /** A node as the API shows it: what the store keeps, and what is known of it at this moment. */
@@ -66,8 +69,18 @@ export function describeNode(node: NodeRecord, memory: FleetMemory, view: NodeVi
     agentVersion: node.inventory?.agentVersion ?? node.agentVersion,
     labels: node.labels,
     lastSeenAt: memory.lastSeenAt(node.id),
+    ...describeMachine(node, {mayChange: view.mayApprove, ...(view.engine ?? engineOf(node.id, memory))}),
     simulated: gpus.some(gpu => gpu.simulated) || node.inventory?.runtime === 'fake',
   }
+}
+
+/** What the agent on the machine says of its engine, as long as it is heard. */
+function engineOf(nodeId: string, memory: FleetMemory): EngineAnswer {
+  const liveness = memory.liveness(nodeId)
+  const state = memory.beat(nodeId)?.runtimeState ?? 'unknown'
+  const heard = {ok: 'connected', degraded: 'failed', unknown: 'unknown'} as const
+  const dockerStatus = liveness === 'never' ? 'unknown' : liveness === 'online' ? heard[state] : 'failed'
+  return {dockerStatus, dockerCheckedAt: memory.lastSeenAt(nodeId)}
 }
 
 /** One node's reading for the streams. */

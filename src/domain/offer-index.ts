@@ -1,13 +1,16 @@
 import {
   chooseGpus,
+  diskMissing,
   fitOn,
   freeGpus,
   gpuSuits,
   impossible,
   isTighter,
+  isUsable,
   type Needs,
   type Offer,
   type OfferedGpu,
+  without,
 } from './placement.ts'
 
 /** Fitting nodes of one bucket that are compared with one another. */
@@ -29,6 +32,8 @@ interface Family {
 export class OfferIndex {
   readonly #offers = new Map<string, Offer>()
   readonly #families = new Map<string, Family>()
+  /** Nodes with cards that can be split. */
+  readonly #splitting = new Set<string>()
   readonly #places = new Map<string, {family: Family; free: number}>()
 
   #revision = 0
@@ -54,12 +59,15 @@ export class OfferIndex {
     this.#revision++
     this.#unplace(offer.nodeId)
     this.#offers.set(offer.nodeId, offer)
+    if (offer.gpus.some(({leftMiB}) => leftMiB !== undefined)) this.#splitting.add(offer.nodeId)
+    else this.#splitting.delete(offer.nodeId)
     this.#place(offer)
   }
 
   delete(nodeId: string): void {
     this.#revision++
     this.#unplace(nodeId)
+    this.#splitting.delete(nodeId)
     this.#offers.delete(nodeId)
   }
 
@@ -67,6 +75,7 @@ export class OfferIndex {
   find(needs: Needs, excluded: (nodeId: string) => boolean): {offer: Offer; gpus: OfferedGpu[]} | undefined {
     if (needs.node !== undefined) return this.#findPinned(needs, needs.node, excluded)
     const count = needs.gpus?.count ?? 0
+    if (count > 0 && needs.gpus?.shareMiB !== undefined) return this.#findParts(needs, excluded)
     let best: {offer: Offer; free: number; allSuit: boolean} | undefined
     for (const family of this.#families.values()) {
       const {kinds, buckets} = family
@@ -99,7 +108,7 @@ export class OfferIndex {
     let best: {offer: Offer; suitable: number} | undefined
     for (const offer of this.#offers.values()) {
       if (offer.refusal !== '' || impossible(needs, offer) !== '') continue
-      const suitable = offer.gpus.reduce((sum, gpu) => sum + (gpu.free && gpuSuits(gpu, needs) ? 1 : 0), 0)
+      const suitable = offer.gpus.reduce((sum, gpu) => sum + (isUsable(gpu, needs) && gpuSuits(gpu, needs) ? 1 : 0), 0)
       if (!best || suitable > best.suitable) best = {offer, suitable}
     }
     return best?.offer
@@ -109,17 +118,11 @@ export class OfferIndex {
     const offer = this.#offers.get(nodeId)
     if (!offer) return
     this.#revision++
-    const taken = new Set(gpus.map(gpu => gpu.index))
     const place = this.#places.get(nodeId)
     this.#unplace(nodeId)
-    const left: Offer = {
-      ...offer,
-      cpusFree: offer.cpusFree - (needs.cpus ?? 0),
-      memoryFreeMiB: offer.memoryFreeMiB - (needs.memoryMiB ?? 0),
-      gpus: offer.gpus.map(gpu => (taken.has(gpu.index) ? {...gpu, free: false} : gpu)),
-    }
+    const left = without(offer, gpus, needs)
     this.#offers.set(nodeId, left)
-    if (place) this.#placeIn(place.family, left, place.free - gpus.length)
+    if (place) this.#placeIn(place.family, left, place.free - freeGpus({gpus}))
   }
 
   /** `allSuit`: whatever is free there will do, so the bucket has answered for the GPUs already. */
@@ -137,6 +140,20 @@ export class OfferIndex {
       if (allSuit ? !fitsBesidesGpus(needs, offer) : 'reason' in fitOn(needs, offer)) continue
       if (!best || isLeaner(offer, best)) best = offer
       if (++fitting >= compared) break
+    }
+    return best
+  }
+
+  /** Only nodes that split cards are looked at: the one that has to break the fewest whole cards, then the fullest. */
+  #findParts(needs: Needs, excluded: (nodeId: string) => boolean) {
+    let best: {offer: Offer; gpus: OfferedGpu[]; broken: number} | undefined
+    for (const nodeId of this.#splitting) {
+      const offer = this.#offers.get(nodeId)
+      const found = offer && !excluded(nodeId) ? fitOn(needs, offer) : undefined
+      if (!offer || !found || 'reason' in found) continue
+      const broken = freeGpus(found)
+      if (best && (broken > best.broken || (broken === best.broken && !isTighter(offer, best.offer)))) continue
+      best = {offer, gpus: found.gpus, broken}
     }
     return best
   }
@@ -185,7 +202,8 @@ export class OfferIndex {
 const mostNeeds = 1_000
 
 function suitingKinds({kinds, suiting}: Family, needs: Needs): number {
-  const key = `${needs.gpus?.minMemoryMiB ?? 0} ${needs.gpus?.model ?? ''}`
+  const {minMemoryMiB = 0, model = '', modelName = ''} = needs.gpus ?? {}
+  const key = `${minMemoryMiB} ${model}|${modelName}`
   const known = suiting.get(key)
   if (known !== undefined) return known
   const found = kinds.filter(kind => gpuSuits(kind, needs)).length
@@ -197,6 +215,7 @@ function suitingKinds({kinds, suiting}: Family, needs: Needs): number {
 function fitsBesidesGpus(needs: Needs, offer: Offer): boolean {
   if (!offer.images && needs.image !== 'host') return false
   if ((needs.cpus ?? 0) > offer.cpusFree || (needs.memoryMiB ?? 0) > offer.memoryFreeMiB) return false
+  if (diskMissing(needs, offer)) return false
   return Object.entries(needs.nodeLabels ?? {}).every(([key, value]) => offer.labels[key] === value)
 }
 

@@ -1,14 +1,18 @@
+import {parseGiB} from './figures.ts'
 import type {FleetMemory} from './fleet-memory.ts'
-import type {Offer} from './placement.ts'
+import {factsOf} from './machine.ts'
+import {type Disk, type Offer, sellableMiB} from './placement.ts'
 import type {Allocation, NodeRecord} from './records.ts'
 
 /** What a node has to give now. `held`: its live allocations, and those whose containers it has not let go of yet. */
 export function offerOf(
   node: NodeRecord,
-  held: readonly Pick<Allocation, 'gpus' | 'cpus' | 'memoryMiB'>[],
+  held: readonly Pick<Allocation, 'gpus' | 'cpus' | 'memoryMiB' | 'systemDiskGiB' | 'dataDiskGiB'>[],
   {memory, connected}: {memory: FleetMemory; connected: boolean},
 ): Offer {
-  const taken = new Set(held.flatMap(({gpus}) => gpus.map(gpu => gpu.index)))
+  const cards = cardsHeld(held)
+  const {listing, hamiCore} = factsOf(node)
+  const splits = hamiCore !== '' && (node.inventory?.images ?? false)
   const cpus = node.inventory?.cpus ?? 0
   const memoryMiB = node.inventory?.memoryMiB ?? 0
   return {
@@ -22,15 +26,44 @@ export function offerOf(
     cpusFree: cpus - held.reduce((sum, one) => sum + one.cpus, 0),
     memoryMiB,
     memoryFreeMiB: memoryMiB - held.reduce((sum, one) => sum + one.memoryMiB, 0),
-    gpus: (node.inventory?.gpus ?? []).map(({index, uuid, model, memoryMiB, simulated}) => ({
-      index,
-      uuid,
-      model,
-      memoryMiB,
-      simulated,
-      free: !taken.has(index),
-    })),
+    systemDisk: diskOf(parseGiB(listing.systemDisk), held, one => one.systemDiskGiB),
+    dataDisk: diskOf(parseGiB(listing.dataDisk), held, one => one.dataDiskGiB),
+    gpus: (node.inventory?.gpus ?? []).map(({index, uuid, model, memoryMiB, simulated, vendor}) => {
+      const card = cards.get(index)
+      // HAMi-core works on CUDA.
+      const isSplit = splits && vendor !== 'amd' && memoryMiB !== null
+      const leftMiB = card?.isWhole ? 0 : Math.max(0, sellableMiB({memoryMiB}) - (card?.sharedMiB ?? 0))
+      return {index, uuid, model, memoryMiB, simulated, free: !card, ...(isSplit ? {leftMiB} : {})}
+    }),
   }
+}
+
+/** Cards that somebody holds, by index: whole, or so much of their memory. */
+export function cardsHeld(
+  held: readonly Pick<Allocation, 'gpus'>[],
+): Map<number, {isWhole: boolean; sharedMiB: number}> {
+  const cards = new Map<number, {isWhole: boolean; sharedMiB: number}>()
+  for (const {index, share} of held.flatMap(({gpus}) => gpus)) {
+    const {isWhole = false, sharedMiB = 0} = cards.get(index) ?? {}
+    cards.set(index, {isWhole: isWhole || !share, sharedMiB: sharedMiB + (share?.memoryMiB ?? 0)})
+  }
+  return cards
+}
+
+/** How many cards of each node somebody holds, whole or in part. */
+export function cardsUsed(live: readonly Pick<Allocation, 'nodeId' | 'gpus'>[]): Map<string, number> {
+  const cards = new Map<string, Set<number>>()
+  for (const {nodeId, gpus} of live) {
+    const known = cards.get(nodeId) ?? new Set()
+    for (const {index} of gpus) known.add(index)
+    cards.set(nodeId, known)
+  }
+  return new Map([...cards].map(([nodeId, indexes]) => [nodeId, indexes.size]))
+}
+
+function diskOf<T>(gib: number | null, held: readonly T[], taken: (one: T) => number | undefined): Disk | undefined {
+  if (gib === null) return undefined
+  return {gib, freeGiB: gib - held.reduce((sum, one) => sum + (taken(one) ?? 0), 0)}
 }
 
 /** Why the node takes no work at all now, or ''. */
@@ -38,6 +71,7 @@ function refusalOf(node: NodeRecord, memory: FleetMemory, connected: boolean): s
   if (node.admission === 'pending') return 'waits for approval'
   if (node.admission === 'blocked') return 'blocked'
   if (node.suspendedReason) return `suspended: ${node.suspendedReason}`
+  if (!factsOf(node).listed) return 'not listed'
   if (!node.schedulable) return node.cordonReason ? `cordoned: ${node.cordonReason}` : 'cordoned'
   const liveness = memory.liveness(node.id)
   if (liveness === 'never') return 'has not connected yet'

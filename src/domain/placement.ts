@@ -14,7 +14,15 @@ export interface Offer {
   cpusFree: number
   memoryMiB: number
   memoryFreeMiB: number
+  /** Where the operator said how large they are; absent: nobody asks. */
+  systemDisk?: Disk
+  dataDisk?: Disk
   gpus: readonly OfferedGpu[]
+}
+
+export interface Disk {
+  gib: number
+  freeGiB: number
 }
 
 export interface OfferedGpu {
@@ -23,7 +31,10 @@ export interface OfferedGpu {
   model: string
   memoryMiB: number | null
   simulated: boolean
+  /** Nobody holds any of it. */
   free: boolean
+  /** Memory that is left for parts of it (HAMi); absent: it is never split. */
+  leftMiB?: number
 }
 
 export interface Verdict {
@@ -35,17 +46,25 @@ export interface Verdict {
 }
 
 /** The part of a spec that decides where it can run. Claims of one shape fit, or do not fit, together. */
-export type Needs = Pick<ClaimSpec, 'image' | 'gpus' | 'cpus' | 'memoryMiB' | 'node' | 'nodeLabels'>
+export type Needs = Pick<
+  ClaimSpec,
+  'image' | 'gpus' | 'cpus' | 'memoryMiB' | 'systemDiskGiB' | 'dataDiskGiB' | 'node' | 'nodeLabels'
+>
 
-export function shapeOf({image, gpus, cpus, memoryMiB, node, nodeLabels}: Needs): string {
+export function shapeOf(needs: Needs): string {
+  const {image, gpus, cpus, memoryMiB, systemDiskGiB, dataDiskGiB, node, nodeLabels} = needs
   const labels = nodeLabels ? Object.entries(nodeLabels).sort(([a], [b]) => (a < b ? -1 : 1)) : []
   return JSON.stringify([
     image === 'host',
     gpus?.count ?? 0,
     gpus?.model ? bare(gpus.model) : '',
+    gpus?.modelName ? nameOf(gpus.modelName) : '',
     gpus?.minMemoryMiB ?? 0,
+    gpus?.shareMiB ?? 0,
     cpus ?? 0,
     memoryMiB ?? 0,
+    systemDiskGiB ?? 0,
+    dataDiskGiB ?? 0,
     node ?? '',
     labels,
   ])
@@ -56,14 +75,32 @@ export function modelMatches(model: string, wanted: string): boolean {
   return bare(model).includes(bare(wanted))
 }
 
+const brands = /\b(nvidia|amd|geforce|quadro|tesla|radeon|instinct)\b/gi
+
+/** The whole name, brand words aside: "NVIDIA GeForce RTX 4090" is `RTX 4090`, and "RTX 4090 D" is not. */
+export function isModel(model: string, name: string): boolean {
+  return nameOf(model) === nameOf(name)
+}
+
+function nameOf(model: string): string {
+  return bare(model.replace(brands, ''))
+}
+
 function bare(model: string): string {
   return model.toLowerCase().replace(/[^a-z0-9]/g, '')
 }
 
 export function gpuSuits(gpu: Pick<OfferedGpu, 'model' | 'memoryMiB'>, needs: Needs): boolean {
-  const {model, minMemoryMiB} = needs.gpus ?? {}
+  const {model, modelName, minMemoryMiB} = needs.gpus ?? {}
   if (model !== undefined && !modelMatches(gpu.model, model)) return false
+  if (modelName !== undefined && !isModel(gpu.model, modelName)) return false
   return minMemoryMiB === undefined || (gpu.memoryMiB ?? 0) >= minMemoryMiB
+}
+
+/** Free for the claim: the whole card, or room for its part of it. */
+export function isUsable(gpu: OfferedGpu, needs: Needs): boolean {
+  const share = needs.gpus?.shareMiB
+  return share === undefined ? gpu.free : (gpu.leftMiB ?? 0) >= share
 }
 
 /** The node's GPUs that the claim would get, or the first need that the node does not meet. */
@@ -72,16 +109,21 @@ export function fitOn(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reaso
   if (offer.refusal !== '') return {reason: offer.refusal}
   if (never !== '') return {reason: never}
   const count = needs.gpus?.count ?? 0
-  const free = offer.gpus.filter(gpu => gpu.free && gpuSuits(gpu, needs))
+  const free = offer.gpus.filter(gpu => isUsable(gpu, needs) && gpuSuits(gpu, needs))
   if (free.length < count) {
     const suitable = offer.gpus.filter(gpu => gpuSuits(gpu, needs)).length
-    return {reason: `has ${free.length} of ${suitable} GPUs free${count > 1 ? `, ${count} asked` : ''}`}
+    const asked = `${count > 1 ? `, ${count} asked` : ''}`
+    const share = needs.gpus?.shareMiB
+    if (share !== undefined) return {reason: `has ${size(share)} left on ${free.length} of ${suitable} GPUs${asked}`}
+    return {reason: `has ${free.length} of ${suitable} GPUs free${asked}`}
   }
   if ((needs.cpus ?? 0) > offer.cpusFree) return {reason: `${round(offer.cpusFree)} CPUs free, ${needs.cpus} asked`}
   if ((needs.memoryMiB ?? 0) > offer.memoryFreeMiB) {
     return {reason: `${size(offer.memoryFreeMiB)} of memory free, ${size(needs.memoryMiB ?? 0)} asked`}
   }
-  return {gpus: chooseGpus(free, count)}
+  const disk = diskMissing(needs, offer)
+  if (disk) return {reason: disk}
+  return {gpus: needs.gpus?.shareMiB === undefined ? chooseGpus(free, count) : chooseParts(free, count)}
 }
 
 /** The smallest free cards, and of equal ones the first: big ones stay for who needs them. */
@@ -89,6 +131,32 @@ export function chooseGpus(gpus: readonly OfferedGpu[], count: number): OfferedG
   const free = gpus.filter(gpu => gpu.free)
   if (free.length > count) free.sort((a, b) => (a.memoryMiB ?? 0) - (b.memoryMiB ?? 0) || a.index - b.index)
   return free.slice(0, count).sort((a, b) => a.index - b.index)
+}
+
+/** Of cards with room, those that are split already and have least left: whole ones stay whole. One part of each. */
+function chooseParts(gpus: readonly OfferedGpu[], count: number): OfferedGpu[] {
+  const order = (a: OfferedGpu, b: OfferedGpu) =>
+    Number(a.free) - Number(b.free) || (a.leftMiB ?? 0) - (b.leftMiB ?? 0) || a.index - b.index
+  return [...gpus]
+    .sort(order)
+    .slice(0, count)
+    .sort((a, b) => a.index - b.index)
+}
+
+/** The offer once the claim has those cards of it. */
+export function without(offer: Offer, gpus: readonly OfferedGpu[], needs: Needs): Offer {
+  const taken = new Set(gpus.map(gpu => gpu.index))
+  const share = needs.gpus?.shareMiB
+  const leftOf = ({leftMiB}: OfferedGpu) => leftMiB && (share === undefined ? 0 : leftMiB - share)
+  const take = (disk: Disk | undefined, gib = 0) => disk && {...disk, freeGiB: disk.freeGiB - gib}
+  return {
+    ...offer,
+    cpusFree: offer.cpusFree - (needs.cpus ?? 0),
+    memoryFreeMiB: offer.memoryFreeMiB - (needs.memoryMiB ?? 0),
+    systemDisk: take(offer.systemDisk, needs.systemDiskGiB),
+    dataDisk: take(offer.dataDisk, needs.dataDiskGiB),
+    gpus: offer.gpus.map(gpu => (taken.has(gpu.index) ? {...gpu, free: false, leftMiB: leftOf(gpu)} : gpu)),
+  }
 }
 
 /** Why the node could not hold it even if it were empty and well, or ''. */
@@ -109,16 +177,39 @@ export function impossible(needs: Needs, offer: Offer): string {
   if ((needs.memoryMiB ?? 0) > offer.memoryMiB) {
     return `has ${size(offer.memoryMiB)} of memory, ${size(needs.memoryMiB ?? 0)} asked`
   }
-  return ''
+  return diskMissing(needs, offer, 'gib')
+}
+
+/** Which disk is too small, or too full: `of` says which figure counts. '' when none is. */
+export function diskMissing(
+  {systemDiskGiB = 0, dataDiskGiB = 0}: Needs,
+  {systemDisk, dataDisk}: Offer,
+  of: keyof Disk = 'freeGiB',
+): string {
+  const short = (disk: Disk | undefined, asked: number) => disk !== undefined && asked > disk[of]
+  const words = (disk: Disk | undefined, name: string, asked: number) =>
+    `has ${disk?.[of]} GiB of ${name}${of === 'gib' ? '' : ' free'}, ${asked} GiB asked`
+  if (short(systemDisk, systemDiskGiB)) return words(systemDisk, 'system disk', systemDiskGiB)
+  return short(dataDisk, dataDiskGiB) ? words(dataDisk, 'data disk', dataDiskGiB) : ''
 }
 
 function gpusMissing(needs: Needs, {gpus}: Offer, count: number): string {
-  const {model, minMemoryMiB} = needs.gpus ?? {}
+  const {model, modelName, minMemoryMiB, shareMiB} = needs.gpus ?? {}
   if (gpus.length === 0) return 'has no GPU'
-  const ofModel = model === undefined ? gpus : gpus.filter(gpu => modelMatches(gpu.model, model))
-  if (ofModel.length === 0) return `model ${[...new Set(gpus.map(gpu => gpu.model))].join(', ')} ≠ ${model}`
+  const ofModel = gpus.filter(gpu => gpuSuits(gpu, {...needs, gpus: {count, model, modelName}}))
+  if (ofModel.length === 0)
+    return `model ${[...new Set(gpus.map(gpu => gpu.model))].join(', ')} ≠ ${modelName ?? model}`
+  if (shareMiB !== undefined) return partsMissing(ofModel, shareMiB, count)
   const large = ofModel.filter(gpu => (gpu.memoryMiB ?? 0) >= (minMemoryMiB ?? 0))
   if (large.length === 0) return `no GPU with ≥ ${size(minMemoryMiB ?? 0)}`
+  return large.length < count ? `has only ${large.length} GPUs, ${count} asked` : ''
+}
+
+function partsMissing(gpus: readonly OfferedGpu[], shareMiB: number, count: number): string {
+  const split = gpus.filter(gpu => gpu.leftMiB !== undefined)
+  if (split.length === 0) return 'does not split its GPUs (no HAMi-core)'
+  const large = split.filter(gpu => sellableMiB(gpu) >= shareMiB)
+  if (large.length === 0) return `no GPU with ≥ ${size(shareMiB)}`
   return large.length < count ? `has only ${large.length} GPUs, ${count} asked` : ''
 }
 
@@ -152,7 +243,12 @@ export function isTighter(one: Offer, other: Offer): boolean {
   return difference !== 0 ? difference < 0 : one.name < other.name
 }
 
-export function freeGpus({gpus}: Offer): number {
+/** Memory of a card as its parts are counted: whole GiB, since a card of 24 GiB reports some MiB less. */
+export function sellableMiB({memoryMiB}: Pick<OfferedGpu, 'memoryMiB'>): number {
+  return Math.ceil((memoryMiB ?? 0) / 1024) * 1024
+}
+
+export function freeGpus({gpus}: Pick<Offer, 'gpus'>): number {
   let free = 0
   for (const gpu of gpus) if (gpu.free) free++
   return free

@@ -220,12 +220,25 @@ export interface InstanceTable {
   count(filter: InstanceFilter): Promise<number>
 }
 
+/** Named volumes of claims, by the node that has them: they outlive containers and bindings. */
+export interface VolumeTable {
+  /** It is there, or will be; again is no error. */
+  note(volume: {name: string; nodeId: string; claimId: string}): Promise<void>
+  /** Those of the claim have to go; answers the nodes that have one. */
+  letGo(claimId: string): Promise<string[]>
+  /** Names of those that the node has to remove. */
+  going(nodeId: string): Promise<string[]>
+  /** The node has removed it. */
+  forget(nodeId: string, name: string): Promise<void>
+  forgetNode(nodeId: string): Promise<void>
+}
+
 /**
- * GPUs of a node bound to a claim, with an epoch. A unique index on (node, GPU) among the live ones makes double booking
- * impossible in the database itself.
+ * GPUs of a node, or parts of them, bound to a claim, with an epoch. One row for each held GPU makes double booking
+ * impossible in the database itself, and its check that more of one is sold than there is.
  */
 export interface AllocationTable {
-  /** Throws GpuTaken when one of its GPUs is held by a live allocation. */
+  /** Throws GpuTaken when one of its GPUs is held by a live allocation, or has too little left for its part. */
   bind(allocation: New<Allocation>): Promise<Allocation>
   find(id: string): Promise<Allocation | undefined>
   /** Live one of the claim. */
@@ -357,6 +370,7 @@ export interface Tables {
   claims: ClaimTable
   instances: InstanceTable
   allocations: AllocationTable
+  volumes: VolumeTable
   images: CatalogueTable<Image>
   specs: CatalogueTable<Spec>
   nodeAdmins: NodeAdminTable

@@ -1,7 +1,18 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
+import type {DeclaredGpus, NodeListing} from '../contract/schemas/machines.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
+
+/** What the operator says of a machine, for those who rent on it and for those who look after it. */
+export interface MachineFacts {
+  /** Offered for new work. */
+  listed: boolean
+  listing: NodeListing
+  /** Folder of HAMi-core there; '' = its cards are never split. */
+  hamiCore: string
+  ssh: {port: number; user: string; sealedPassword: string}
+}
 
 /** A machine as the store keeps it; liveness and load are derived from its beats. Times RFC 3339. */
 export interface NodeRecord {
@@ -37,9 +48,11 @@ export interface NodeRecord {
   labels: Record<string, string>
   ownerId: string | null
   /** Of the agentless kind: where its Docker listens; key material is sealed. */
-  docker: {address: string; ca: string; cert: string; sealedKey: string} | null
+  docker: {address: string; useTls?: boolean; ca: string; cert: string; sealedKey: string} | null
   /** GPUs that the operator declared for an agentless node, where the server cannot look. */
-  declaredGpus: {model: string; count: number; memoryMiB: number | null} | null
+  declaredGpus: DeclaredGpus | null
+  /** What the operator said of it; absent until something is said. */
+  facts?: MachineFacts
   /** What the agent told at its last connect. */
   inventory: Inventory | null
   /** What its sites may use together, and what it could give at most; GB = 2^30 bytes. 0 means 0. */
@@ -58,6 +71,8 @@ export interface Allocation {
   gpus: HeldGpu[]
   cpus: number
   memoryMiB: number
+  systemDiskGiB?: number
+  dataDiskGiB?: number
   createdAt: string
   releasedAt: string | null
 }

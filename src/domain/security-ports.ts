@@ -49,3 +49,10 @@ export interface CaptchaPainter {
   /** A picture of 240 × 80 as a `data:` URL. */
   draw(digits: string): Promise<string>
 }
+/** Asks a Docker Engine whether it answers, for 10 s at most. Never throws, and tells nothing else of what is there (T21). */
+export type EngineProbe = (engine: {
+  address: string
+  ca: string
+  cert: string
+  key: string
+}) => Promise<'connected' | 'auth_failed' | 'unreachable'>

@@ -25,12 +25,13 @@ import {KeyVault} from '../platform/vault.ts'
 import {createApp} from '../server/app.ts'
 import {close, type ListenAddress, listen, type Tls} from '../server/listen.ts'
 import {openStore} from '../store/open.ts'
-import {AgentlessNodes} from './agentless-nodes.ts'
+import {AgentlessNodes, dockerEndpoint} from './agentless-nodes.ts'
+import {pingEngines} from './engine-pings.ts'
 import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
-import {CannotStart} from './settings.ts'
+import {CannotStart, hamiCoreFolders} from './settings.ts'
 
 export interface ControlServerOptions {
   /** Store, keys and run file; 0700. */
@@ -101,6 +102,11 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   })
   const services: Services = createServices({
     ...{store, journal, memory, fleet, clock, passwords, secrets, vault, taskFeed},
+    probeEngine: async ({address, ...tls}) => {
+      const {probeEngine} = await import('../runtime/engine-probe.ts')
+      return probeEngine({...dockerEndpoint(address), ...(tls.key ? tls : {})})
+    },
+    hamiCoreFolders: hamiCoreFolders(env),
     queue: controllers.queue,
     runtimeProbe: new HttpRuntimeProbe({guard, clock, limits: options.probe}),
     wake: controllers.wake,
@@ -111,7 +117,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
   services.events.subscribe(({kind, type, objectId}) => {
     if (kind !== 'node') return
-    if (type === 'Added' || type === 'Deleted') {
+    if (type === 'Added' || type === 'Changed' || type === 'Deleted') {
       void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
     }
     if (type === 'Deleted') sessions.drop(objectId, 'the node was removed')
@@ -144,6 +150,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   await writeRunFile(directory, {version, startedAt, urls})
   logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
   void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
+  const pings = pingEngines({services, clock, logger})
 
   return {
     urls,
@@ -151,6 +158,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     firstPassword: password,
     async stop(graceMs) {
       await close(app, {graceMs})
+      await pings.stop()
       await agentless.close()
       await sessions.close()
       await controllers.stop()

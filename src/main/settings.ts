@@ -52,3 +52,12 @@ export function readAddress(text: string, field = '--listen'): {host: string; po
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host)
 }
+
+/**
+ * Folders of HAMi-core that may be bound into containers (security T17): GPUCTL_HAMI_CORE, with colons, else where its
+ * own build puts it. What is no plain absolute path is left out.
+ */
+export function hamiCoreFolders({GPUCTL_HAMI_CORE: folders = '/root/HAMi-core/build'}: NodeJS.ProcessEnv): string[] {
+  const isPlain = (path: string) => /^(\/[A-Za-z0-9][A-Za-z0-9._-]*)+$/.test(path)
+  return folders.split(':').filter(isPlain)
+}

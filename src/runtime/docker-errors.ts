@@ -80,3 +80,10 @@ function certificateTrouble(code: string): string | undefined {
   if (/^ERR_(SSL|OSSL|TLS)/.test(code)) return 'TLS with the Docker Engine failed'
   return undefined
 }
+
+/** The engine is there, but one side does not trust the other's certificate, or the login is refused. */
+export function isRefusedLogin(error: unknown): boolean {
+  const {cause} = error as Error
+  const {statusCode, code = ''} = (cause ?? error) as EngineFailure
+  return statusCode === 401 || statusCode === 403 || certificateTrouble(code) !== undefined
+}

@@ -1,6 +1,7 @@
 import {readFileSync} from 'node:fs'
 import type {ContainerCreateOptions, DeviceMapping, DeviceRequest, MountSettings} from 'dockerode'
 import type {ContainerSpec} from './driver.ts'
+import {isSplit, lockFolder, splitEnvironment, splitMounts} from './hami.ts'
 import {label} from './labels.ts'
 
 /** What a tenant's root may do in the container (security T19). */
@@ -10,13 +11,15 @@ const openFiles = 65_536
 /** Lower than any engine's own limit that was met: an engine without CAP_SYS_RESOURCE cannot give more than it has. */
 const openFilesElsewhere = 16_384
 
+const volumeLabels = [label.server, label.node, label.claim, label.instance, label.owner]
+
 /** All of a container for the engine, hardened. `engineIsHere`: it shares this process's limits, more or less. */
 export function createOptions(
   spec: ContainerSpec,
   labels: Record<string, string>,
   engineIsHere: boolean,
 ): ContainerCreateOptions {
-  const {name, image, command, cpus, memoryMiB, volumes = []} = spec
+  const {name, image, command, cpus, memoryMiB, systemDiskGiB} = spec
   const hasOwnCommand = command !== undefined && command.length > 0
   const nofile = engineIsHere ? Math.min(openFiles, ownHardLimit()) : openFilesElsewhere
   const memoryBytes = memoryMiB ? Math.round(memoryMiB * 1024 * 1024) : undefined
@@ -38,22 +41,30 @@ export function createOptions(
       RestartPolicy: {Name: 'no'}, // restarts are the control server's
       ...(memoryBytes ? {Memory: memoryBytes, MemorySwap: memoryBytes} : {}),
       ...(cpus ? {NanoCpus: Math.round(cpus * 1e9)} : {}),
-      Mounts: volumes.map(
-        (volume): MountSettings => ({
-          Type: 'volume',
-          Source: volume.name,
-          Target: volume.path,
-          ReadOnly: volume.readOnly ?? false,
-        }),
-      ),
+      ...(systemDiskGiB ? {StorageOpt: {size: `${systemDiskGiB}G`}} : {}),
+      Mounts: [...volumeMounts(spec, labels), ...splitMounts(spec)],
+      ...(isSplit(spec) ? {Tmpfs: {[lockFolder]: 'rw,nosuid,nodev,noexec,mode=1777,size=4m'}} : {}),
       DeviceRequests: deviceRequests(spec),
       Devices: devices(spec),
     },
   }
 }
 
+/** Labelled as ours, so that none of another owner is ever removed. */
+function volumeMounts({volumes = []}: ContainerSpec, labels: Record<string, string>): MountSettings[] {
+  const own = Object.fromEntries(volumeLabels.flatMap(key => (labels[key] ? [[key, labels[key]]] : [])))
+  return volumes.map(({name, path, readOnly = false}) => ({
+    Type: 'volume',
+    Source: name,
+    Target: path,
+    ReadOnly: readOnly,
+    VolumeOptions: {NoCopy: false, Labels: own, DriverConfig: {Name: 'local', Options: {}}},
+  }))
+}
+
 /** The facts come last, so that a tenant cannot contradict them. */
-function environment({env, gpus, labels}: ContainerSpec): string[] {
+function environment(spec: ContainerSpec): string[] {
+  const {env, gpus, labels} = spec
   const nvidia = gpus.some(gpu => gpu.vendor === 'nvidia')
   const fakes = gpus.filter(gpu => gpu.vendor === 'fake')
   const facts: Record<string, string> = {
@@ -66,7 +77,7 @@ function environment({env, gpus, labels}: ContainerSpec): string[] {
   if (!nvidia) facts.NVIDIA_VISIBLE_DEVICES = 'void'
   const own = {...env}
   delete own.NVIDIA_VISIBLE_DEVICES // the engine sets it from the device request
-  return Object.entries({...own, ...facts}).map(([key, value]) => `${key}=${value}`)
+  return Object.entries({...own, ...facts, ...splitEnvironment(spec)}).map(([key, value]) => `${key}=${value}`)
 }
 
 /** By uuid and never by count: a count always means the first cards, whoever else has them. */

@@ -1,5 +1,6 @@
 import type {Duplex, Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
+import type Dockerode from 'dockerode'
 import type {ContainerInspectInfo} from 'dockerode'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import {readArchive, statPath, writeArchive} from './docker-archive.ts'
@@ -48,6 +49,8 @@ export class DockerDriver implements RuntimeDriver {
     gpuVendors: ['nvidia', 'amd', 'fake'],
     enforcesMemory: true,
     enforcesCpus: true,
+    volumes: true,
+    splitsGpus: true,
   }
   readonly #engine: DockerEngine
   readonly #ours: Record<string, string>
@@ -105,6 +108,16 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {
+    try {
+      return await this.#create(spec)
+    } catch (error) {
+      if (spec.systemDiskGiB === undefined || !isStorageLimitRefused(error)) throw error
+      const made = await this.#create({...spec, systemDiskGiB: undefined})
+      return {...made, warnings: [...made.warnings, unlimitedDisk(spec.systemDiskGiB)]}
+    }
+  }
+
+  async #create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {
     checkImageReference(spec.image)
     const labels = {...spec.labels, ...this.#ours}
     const options = createOptions(spec, labels, this.#engine.socketPath !== undefined)
@@ -122,8 +135,8 @@ export class DockerDriver implements RuntimeDriver {
         return {containerId: made.id, warnings: made.Warnings ?? []}
       } catch (error) {
         if (!(error instanceof RuntimeError) || error.code !== 'name_taken') throw error
-        const containerId = await this.#adopt(spec.name, labels)
-        if (containerId) return {containerId, warnings: []}
+        const standing = await this.#adopt(spec.name, labels)
+        if (standing) return {containerId: standing.Id, warnings: warningsOfStanding(standing, spec)}
         if (performance.now() > deadline) throw error
         await delay(100) // the name is held by one that is on its way in or out
       }
@@ -168,6 +181,22 @@ export class DockerDriver implements RuntimeDriver {
       if (performance.now() > deadline) throw new RuntimeError('timeout', 'The container was not removed in time.')
       await delay(50) // 409: somebody else's removal is under way
     }
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    if (!/^[A-Za-z0-9][\w.-]{0,254}$/.test(name)) return // it goes into a path
+    const volume = await this.#engine.call('Looking at the volume', docker =>
+      docker
+        .getVolume(name)
+        .inspect()
+        .catch(error => {
+          if (engineStatus(error) !== 404) throw error
+        }),
+    )
+    const isOurs = Object.entries(this.#ours).every(([key, value]) => volume?.Labels?.[key] === value)
+    if (!volume || !isOurs) return
+    const remove = (docker: Dockerode) => docker.getVolume(name).remove()
+    await this.#settle('Removing the volume', [404], remove, deadlineMs.create)
   }
 
   async *logs(containerId: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
@@ -248,11 +277,11 @@ export class DockerDriver implements RuntimeDriver {
     }
   }
 
-  /** The id of the container of that name if it is the one that we wanted to make (reliability F5). */
-  async #adopt(name: string, labels: Record<string, string>): Promise<string | undefined> {
+  /** The container of that name if it is the one that we wanted to make (reliability F5). */
+  async #adopt(name: string, labels: Record<string, string>): Promise<ContainerInspectInfo | undefined> {
     const info = await this.#inspectAny(name)
     if (!info) return undefined
-    if (hasLabels(info, labels)) return info.Id
+    if (hasLabels(info, labels)) return info
     throw new RuntimeError('name_taken', `The name ${name} is held by a container that is not this one.`)
   }
 
@@ -291,4 +320,19 @@ function describe({Id, Name, Config, State}: ContainerInspectInfo): FoundContain
     startedAt,
     finishedAt: state === 'exited' ? finishedAt : '',
   }
+}
+
+/** The storage of most engines cannot limit a container; measured words of overlay2 on ext4 and of others. */
+function isStorageLimitRefused(error: unknown): boolean {
+  return error instanceof RuntimeError && /storage-opt|pquota|unknown option|storage driver/i.test(error.message)
+}
+
+function unlimitedDisk(gib: number): string {
+  return `The system disk is not limited to ${gib} GiB: the storage of this Docker Engine cannot.`
+}
+
+/** One that was made before a crash has had its warnings then. */
+function warningsOfStanding({HostConfig}: ContainerInspectInfo, {systemDiskGiB}: ContainerSpec): string[] {
+  const isLimited = systemDiskGiB === undefined || HostConfig.StorageOpt?.size !== undefined
+  return isLimited ? [] : [unlimitedDisk(systemDiskGiB)]
 }

@@ -7,6 +7,8 @@ export interface ContainerGpu {
   uuid: string
   vendor: 'nvidia' | 'amd' | 'fake'
   devicePaths: string[]
+  /** Only this part of the card (HAMi-core): memory in MiB, and percent of its time. */
+  share?: {memoryMiB: number; percent: number}
 }
 
 /** All that makes a container. The name is deterministic, so that a repeated create finds the first one (reliability M7). */
@@ -23,7 +25,11 @@ export interface ContainerSpec {
   /** Cores; absent = no limit. */
   cpus?: number
   memoryMiB?: number
-  /** Named volumes: name → absolute path in the container. */
+  /** Limit of what the container itself writes, where the storage of the runtime can limit it. */
+  systemDiskGiB?: number
+  /** Folder of HAMi-core on the host, for GPUs with a share; bound read-only. */
+  hamiCore?: string
+  /** Named volumes: name → absolute path in the container. Made when they are not there. */
   volumes?: {name: string; path: string; readOnly?: boolean}[]
 }
 
@@ -119,6 +125,10 @@ export interface RuntimeFacts {
   gpuVendors: readonly ('nvidia' | 'amd' | 'fake')[]
   enforcesMemory: boolean
   enforcesCpus: boolean
+  /** Named volumes outlive their containers. */
+  volumes: boolean
+  /** GPUs can be given in parts (HAMi-core). */
+  splitsGpus: boolean
 }
 
 /** Why a runtime call failed: the caller decides by `code` whether another node, a retry or nothing helps. */
@@ -169,6 +179,8 @@ export interface RuntimeDriver {
   stop(containerId: string, graceSeconds: number): Promise<void>
   /** Ends and removes it with its anonymous volumes; absent is no error. */
   remove(containerId: string): Promise<void>
+  /** Removes a named volume of ours with all that is in it; absent, or not ours, is no error. Fails while a container has it. */
+  removeVolume(name: string): Promise<void>
   logs(containerId: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogChunk>
   /** About one reading a second until the container ends or the signal fires. */
   stats(containerId: string, signal: AbortSignal): AsyncIterable<ContainerStats>

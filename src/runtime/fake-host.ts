@@ -69,6 +69,8 @@ const mostEvents = 10_000
 
 /** A simulated machine: containers in memory, and switches for its faults. */
 export class FakeHost {
+  /** Names of the volumes that were made and not removed. */
+  readonly volumes = new Set<string>()
   readonly #instances = new Map<string, FakeInstance>()
   readonly #servers = new Map<string, string>()
   readonly #failures = new Map<FakeCall, RuntimeErrorCode>()

@@ -36,6 +36,8 @@ export class FakeDriver implements RuntimeDriver {
     gpuVendors: ['nvidia', 'amd', 'fake'],
     enforcesMemory: true,
     enforcesCpus: true,
+    volumes: true,
+    splitsGpus: true,
   }
   readonly host: FakeHost
   readonly #serverId: string
@@ -88,6 +90,7 @@ export class FakeDriver implements RuntimeDriver {
     if (createDelayMs > 0) await sleep(this.#clock, createDelayMs)
     const labels = {...spec.labels, [label.server]: this.#serverId}
     const standing = this.host.all().find(one => one.spec.name === spec.name)
+    for (const {name} of spec.volumes ?? []) this.host.volumes.add(name)
     if (!standing)
       return {containerId: this.host.add({...spec, labels}, identity(this.#serverId, spec.name)), warnings: []}
     const same = Object.entries(labels).every(([key, value]) => standing.spec.labels[key] === value)
@@ -115,6 +118,13 @@ export class FakeDriver implements RuntimeDriver {
     if (!instance) return
     this.host.end(instance, 137)
     this.host.delete(instance)
+  }
+
+  async removeVolume(name: string): Promise<void> {
+    this.host.obey('remove')
+    if (this.host.all().some(({spec}) => spec.volumes?.some(volume => volume.name === name)))
+      throw new RuntimeError('failed', `Volume ${name} is in use.`)
+    this.host.volumes.delete(name)
   }
 
   async *logs(containerId: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {

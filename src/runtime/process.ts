@@ -64,6 +64,8 @@ export class ProcessDriver implements RuntimeDriver {
     gpuVendors: ['nvidia', 'amd', 'fake'],
     enforcesMemory: false,
     enforcesCpus: false,
+    volumes: false,
+    splitsGpus: false,
   }
   readonly #options: ProcessOptions
   readonly #starts = new Map<string, Promise<void>>()
@@ -112,6 +114,7 @@ export class ProcessDriver implements RuntimeDriver {
 
   async create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {
     refuseOtherImages(spec.image)
+    if (spec.gpus.some(({share}) => share)) throw new RuntimeError('invalid', 'A process node cannot split GPUs.')
     const {serverId, stateDirectory, clock} = this.#options
     const containerId = processId(serverId, spec.name)
     const labels = {...spec.labels, [label.server]: serverId}
@@ -170,6 +173,9 @@ export class ProcessDriver implements RuntimeDriver {
     })
     await rm(grave, {recursive: true, force: true, maxRetries: 3})
   }
+
+  /** There are none: see the warnings of `create`. */
+  async removeVolume(): Promise<void> {}
 
   async *logs(containerId: string, options: LogOptions, signal: AbortSignal): AsyncGenerator<LogChunk> {
     await this.#mustLook(containerId)
@@ -319,8 +325,9 @@ function firstLine(supervisor: ChildProcessByStdio<null, Readable, null>): Promi
   })
 }
 
-function warningsFor({cpus: cores, memoryMiB, volumes = []}: ContainerSpec): string[] {
+function warningsFor({cpus: cores, memoryMiB, systemDiskGiB, volumes = []}: ContainerSpec): string[] {
   const warnings: string[] = []
+  if (systemDiskGiB) warnings.push('The disk limit is not enforced on a process node.')
   if (cores) warnings.push('The CPU limit is not enforced on a process node.')
   if (memoryMiB) warnings.push('The memory limit is not enforced on a process node.')
   for (const {name, path} of volumes) warnings.push(`Volume ${name} is not mounted at ${path} on a process node.`)

@@ -1,3 +1,4 @@
+import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import {problem} from '../domain/errors.ts'
 import {type AllocationTable, GpuTaken, type New} from '../domain/ports.ts'
 import type {Allocation} from '../domain/records.ts'
@@ -28,17 +29,18 @@ export function allocationTable(sql: Sql): AllocationTable {
         : table.many('WHERE node_id = ? AND released_at IS NULL ORDER BY number', [nodeId]),
     release: (id, at) =>
       sql.givingBack().together(async tx => {
-        await tx.run('UPDATE allocations SET released_at = ? WHERE id = ? AND released_at IS NULL', [at, id])
-        await tx.run('UPDATE allocation_gpus SET released_at = ? WHERE allocation_id = ? AND released_at IS NULL', [
+        const released = await tx.run('UPDATE allocations SET released_at = ? WHERE id = ? AND released_at IS NULL', [
           at,
           id,
         ])
+        const allocation = released === 1 ? await new RecordTable({sql: tx, layout}).find(id) : undefined
+        if (allocation) await giveBack(tx, allocation, inOrder(allocation.gpus))
       }),
   }
 }
 
 /**
- * The partial unique index on (node, GPU) decides. A conflict is met without an error of the database and leaves nothing
+ * The primary key (node, GPU) of held_gpus decides. A conflict is met without an error of the database and leaves nothing
  * behind, so the transaction can go on to another place.
  */
 async function bind(sql: Sql, allocation: New<Allocation>): Promise<Allocation> {
@@ -49,18 +51,48 @@ async function bind(sql: Sql, allocation: New<Allocation>): Promise<Allocation> 
   )
   // Another writer bound the claim first.
   if (!row) throw problem('changed_meanwhile', {kind: 'claim', name: allocation.claimId})
-  // In one order everywhere, so that two writers wait for, and do not block, each other.
-  const indexes = allocation.gpus.map(gpu => gpu.index).sort((a, b) => a - b)
-  for (const index of indexes) {
-    const taken = await sql.run(
-      `INSERT INTO allocation_gpus (allocation_id, node_id, gpu_index) VALUES (?, ?, ?)
-       ON CONFLICT (node_id, gpu_index) WHERE released_at IS NULL DO NOTHING`,
-      [allocation.id, allocation.nodeId, index],
-    )
-    if (taken === 1) continue
-    await sql.run('DELETE FROM allocation_gpus WHERE allocation_id = ?', [allocation.id])
+  const taken: HeldGpu[] = []
+  for (const gpu of inOrder(allocation.gpus)) {
+    if (await take(sql, allocation, gpu)) {
+      taken.push(gpu)
+      continue
+    }
+    await giveBack(sql, allocation, taken)
     await sql.run('DELETE FROM allocations WHERE id = ?', [allocation.id])
     throw new GpuTaken(allocation.nodeId)
   }
   return {...allocation, number: row.number as number, releasedAt: null}
+}
+
+/** In one order everywhere, so that two writers wait for, and do not block, each other. */
+function inOrder(gpus: readonly HeldGpu[]): HeldGpu[] {
+  return [...gpus].sort((a, b) => a.index - b.index)
+}
+
+/** One statement each, which locks the row of the card: the whole card if nobody has any of it, or a part that is left. */
+async function take(sql: Sql, {id, nodeId}: New<Allocation>, {index, share}: HeldGpu): Promise<boolean> {
+  if (!share) {
+    const whole = `INSERT INTO held_gpus (node_id, gpu_index, allocation_id) VALUES (?, ?, ?)
+      ON CONFLICT (node_id, gpu_index) DO NOTHING`
+    return (await sql.run(whole, [nodeId, index, id])) === 1
+  }
+  if (share.memoryMiB > share.cardMiB) return false
+  const part = `INSERT INTO held_gpus (node_id, gpu_index, total_mib, used_mib) VALUES (?, ?, ?, ?)
+    ON CONFLICT (node_id, gpu_index) DO UPDATE
+      SET used_mib = held_gpus.used_mib + excluded.used_mib, total_mib = excluded.total_mib
+      WHERE held_gpus.allocation_id IS NULL AND held_gpus.used_mib + excluded.used_mib <= excluded.total_mib`
+  return (await sql.run(part, [nodeId, index, share.cardMiB, share.memoryMiB])) === 1
+}
+
+async function giveBack(sql: Sql, {id, nodeId}: New<Allocation>, gpus: readonly HeldGpu[]): Promise<void> {
+  if (gpus.some(({share}) => !share)) await sql.run('DELETE FROM held_gpus WHERE allocation_id = ?', [id])
+  for (const {index, share} of gpus) {
+    if (!share) continue
+    const place = [nodeId, index]
+    await sql.run('UPDATE held_gpus SET used_mib = used_mib - ? WHERE node_id = ? AND gpu_index = ?', [
+      share.memoryMiB,
+      ...place,
+    ])
+    await sql.run('DELETE FROM held_gpus WHERE node_id = ? AND gpu_index = ? AND used_mib = 0', place)
+  }
 }

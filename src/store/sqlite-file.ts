@@ -55,8 +55,7 @@ export function check(database: Database, file: string): void {
     throw new StoreUnusable(`${file} is not a database of gpuctl.`, 'Give another file, or move this one away.')
   }
   const bytes = pages * Number(pragma('page_size'))
-  const subjects =
-    bytes <= largestCheckedBytes ? [''] : [`('users')`, `('nodes')`, `('settings')`, `('allocation_gpus')`]
+  const subjects = bytes <= largestCheckedBytes ? [''] : [`('users')`, `('nodes')`, `('settings')`, `('held_gpus')`]
   for (const subject of subjects) {
     const verdict = pragma(`quick_check${subject}`)
     if (verdict !== 'ok') throw new Error(`quick_check: ${verdict}`)

@@ -14,6 +14,7 @@ import {sshKeyTable} from './ssh-keys.ts'
 import {taskTable} from './tasks.ts'
 import {joinTokenTable, tokenTable} from './tokens.ts'
 import {userTable} from './users.ts'
+import {volumeTable} from './volumes.ts'
 
 const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   users: userTable,
@@ -25,6 +26,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   claims: claimTable,
   instances: instanceTable,
   allocations: allocationTable,
+  volumes: volumeTable,
   images: imageTable,
   specs: specTable,
   nodeAdmins: nodeAdminTable,

@@ -1,5 +1,6 @@
 import {closeSync, openSync, readdirSync, readSync, statSync} from 'node:fs'
 import {join} from 'node:path'
+import type {Allocation} from '../../src/domain/records.ts'
 import {loadSqlite} from '../../src/store/sqlite-driver.ts'
 import type {Acknowledged} from './claim-history.ts'
 
@@ -52,17 +53,8 @@ export async function checkStore(data: string, acknowledged: ReadonlyMap<string,
       if (cancelled && !finals.has(phaseOf.get(id) ?? '')) fault(`claim ${id} was cancelled and is ${phaseOf.get(id)}`)
     }
 
-    const doubles = all<{node_id: string; gpu_index: number; times: number}>(
-      `SELECT g.node_id, g.gpu_index, COUNT(*) AS times FROM allocation_gpus g JOIN allocations a ON a.id = g.allocation_id
-        WHERE a.released_at IS NULL GROUP BY g.node_id, g.gpu_index HAVING COUNT(*) > 1`,
-    )
-    for (const {node_id, gpu_index, times} of doubles)
-      fault(`GPU ${gpu_index} of node ${node_id} is in ${times} live allocations`)
-    const apart = all<{id: string}>(
-      `SELECT a.id FROM allocations a JOIN allocation_gpus g ON g.allocation_id = a.id
-        WHERE (a.released_at IS NULL) <> (g.released_at IS NULL)`,
-    )
-    for (const {id} of apart) fault(`allocation ${id} and its GPUs disagree about being released`)
+    for (const text of heldWrongly(all<HeldRow>('SELECT * FROM held_gpus'), all<{body: string}>(liveBodies)))
+      fault(text)
     const live = all<{claim_id: string; times: number}>(
       'SELECT claim_id, COUNT(*) AS times FROM allocations WHERE released_at IS NULL GROUP BY claim_id',
     )
@@ -93,4 +85,39 @@ export function storeFile(data: string): string {
     if (head.toString('latin1').startsWith('SQLite format 3')) return path
   }
   throw new Error(`No SQLite file lies in ${folder}.`)
+}
+
+const liveBodies = 'SELECT body FROM allocations WHERE released_at IS NULL'
+
+interface HeldRow {
+  node_id: string
+  gpu_index: number
+  allocation_id: string | null
+  used_mib: number | null
+}
+
+/** The held cards, counted anew from the live allocations: whole ones have one holder, parts add up. */
+function heldWrongly(rows: readonly HeldRow[], live: readonly {body: string}[]): string[] {
+  const faults: string[] = []
+  const counted = new Map<string, {whole: string[]; partsMiB: number}>()
+  for (const {body} of live) {
+    const {id, nodeId, gpus} = JSON.parse(body) as Allocation
+    for (const {index, share} of gpus) {
+      const {whole, partsMiB} = counted.get(`${index} of node ${nodeId}`) ?? {whole: [], partsMiB: 0}
+      const next = share ? {whole, partsMiB: partsMiB + share.memoryMiB} : {whole: [...whole, id], partsMiB}
+      counted.set(`${index} of node ${nodeId}`, next)
+    }
+  }
+  for (const [card, {whole, partsMiB}] of counted) {
+    if (whole.length > 1 || (whole.length === 1 && partsMiB > 0))
+      faults.push(`GPU ${card} is in several live allocations`)
+  }
+  for (const {node_id, gpu_index, allocation_id, used_mib} of rows) {
+    const card = `${gpu_index} of node ${node_id}`
+    const {whole, partsMiB} = counted.get(card) ?? {whole: [], partsMiB: 0}
+    if ((whole[0] ?? null) !== allocation_id || partsMiB !== (used_mib ?? 0)) faults.push(`GPU ${card} is held wrongly`)
+    counted.delete(card)
+  }
+  for (const card of counted.keys()) faults.push(`GPU ${card} is in a live allocation and free`)
+  return faults
 }

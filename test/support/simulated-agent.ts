@@ -33,6 +33,8 @@ export class SimulatedAgent implements AgentPort {
   readonly nodeId: string
   readonly spec: SimulatedNode
   readonly containers = new Map<string, Container>()
+  /** Names of the volumes that are there. */
+  readonly volumes = new Set<string>()
   /** Every moment at which two containers held one GPU. */
   readonly doubles: string[] = []
   /** How often desired state came. */
@@ -194,7 +196,7 @@ export class SimulatedAgent implements AgentPort {
     throw new Error('not simulated')
   }
 
-  async #apply({instances}: Desired): Promise<void> {
+  async #apply({instances, goingVolumes = []}: Desired): Promise<void> {
     const wanted = new Set(instances.map(one => one.allocationId))
     for (const id of this.containers.keys()) if (!wanted.has(id)) this.containers.delete(id)
     for (const one of instances) {
@@ -202,6 +204,13 @@ export class SimulatedAgent implements AgentPort {
       this.#check()
       await this.#tell([one], false)
     }
+    for (const name of goingVolumes) await this.#removeVolume(name)
+  }
+
+  async #removeVolume(name: string): Promise<void> {
+    if ([...this.containers.values()].some(({wanted}) => wanted.volumes?.some(volume => volume.name === name))) return
+    this.volumes.delete(name)
+    if (this.isConnected) await this.#services.nodes.report(this.nodeId, {type: 'volumes', gone: [name]})
   }
 
   #step(one: DesiredInstance): void {
@@ -215,6 +224,7 @@ export class SimulatedAgent implements AgentPort {
       const isFailing = one.image === 'missing' || one.image === 'broken'
       const code = one.command?.[0] === 'exit' ? Number(one.command[1]) : null
       const state = isFailing ? 'failed' : code === null ? 'running' : 'exited'
+      if (!isFailing) for (const {name} of one.volumes ?? []) this.volumes.add(name)
       const log = `2026-01-01T00:00:0${Math.min(9, starts)}.000000000Z start ${starts}\n`
       this.containers.set(one.allocationId, {
         wanted: one,
@@ -227,13 +237,16 @@ export class SimulatedAgent implements AgentPort {
     }
   }
 
+  /** A card may have one whole holder, or parts that its memory has room for. */
   #check(): void {
-    const holders = new Map<number, string>()
+    const holders = new Map<number, {names: string[]; heldMiB: number}>()
+    const {gpuMemoryMiB = 24_576} = this.spec
     for (const {wanted} of this.running()) {
-      for (const {index} of wanted.gpus) {
-        const other = holders.get(index)
-        if (other) this.doubles.push(`GPU ${index}: ${other} and ${wanted.containerName}`)
-        holders.set(index, wanted.containerName)
+      for (const {index, share} of wanted.gpus) {
+        const {names, heldMiB} = holders.get(index) ?? {names: [], heldMiB: 0}
+        const next = {names: [...names, wanted.containerName], heldMiB: heldMiB + (share?.memoryMiB ?? gpuMemoryMiB)}
+        if (next.heldMiB > gpuMemoryMiB) this.doubles.push(`GPU ${index}: ${next.names.join(' and ')}`)
+        holders.set(index, next)
       }
     }
   }

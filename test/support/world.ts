@@ -106,6 +106,8 @@ export async function world({nodes = [], store: kind = 'sqlite', settings, recip
       },
       captchaPainter: {draw: async digits => `data:,${digits}`},
       server: {id: serverId, version: '0.1.0', startedAt: new Date(clock.now()).toISOString(), exposed: false},
+      probeEngine: async () => 'connected',
+      hamiCoreFolders: ['/root/HAMi-core/build'],
     }
     const services = createServices(deps)
     const tasks = new TaskService(deps)

@@ -1,7 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ImageAddress} from './claims.ts'
-import {ById, Done, identity, Name} from './common.ts'
+import {ById, Done, ImageAddress, identity, Name, Uuid} from './common.ts'
 
 /** An image that people may choose by name. */
 export const Image = Type.Object({
@@ -21,9 +20,12 @@ export type Image = Static<typeof Image>
 export const Spec = Type.Object({
   ...identity,
   name: Type.String({minLength: 1, maxLength: 128}),
+  /** The whole name of the model; brand words, case and spaces aside. '' = any. */
   gpuModel: Type.String(),
+  /** 0 = processors only. */
   gpuCount: Type.Integer({minimum: 0}),
   gpuMemoryGiB: Type.Integer({minimum: 0}),
+  /** Takes a part of each card (HAMi); the image must be able to, too. */
   memorySplit: Type.Boolean(),
   cpus: Type.Integer({minimum: 0}),
   memoryGiB: Type.Integer({minimum: 0}),
@@ -54,15 +56,23 @@ const specFields = {
   pricePerHour: Type.Optional(Type.Number({minimum: 0, maximum: 1_000_000})),
   listed: Type.Optional(Type.Boolean()),
 }
-const listing = Type.Object({listed: Type.Optional(Type.Boolean()), name: Type.Optional(Type.String())})
+/** An entry that something was made from; it may have left the catalogue since. */
+export const CatalogueEntry = Type.Object({id: Uuid, number: Type.Integer({minimum: 1}), name: Type.String()})
+export type CatalogueEntry = Static<typeof CatalogueEntry>
+
+const filters = {
+  listed: Type.Optional(Type.Boolean()),
+  name: Type.Optional(Type.String({description: 'part of the name'})),
+}
 
 export const catalogue = {
   'images.list': operation({
     summary: 'List the images of the catalogue.',
     access: 'viewer',
-    input: listing,
+    input: Type.Object(filters),
     output: Type.Array(Image),
   }),
+  'images.get': operation({summary: 'One image of the catalogue.', access: 'viewer', input: ById, output: Image}),
   'images.create': operation({
     summary: 'Put an image into the catalogue.',
     access: 'super_admin',
@@ -90,9 +100,10 @@ export const catalogue = {
   'specs.list': operation({
     summary: 'List the specs of the catalogue.',
     access: 'viewer',
-    input: listing,
+    input: Type.Object({...filters, gpuModel: Type.Optional(Type.String({description: 'part of the model'}))}),
     output: Type.Array(Spec),
   }),
+  'specs.get': operation({summary: 'One spec of the catalogue.', access: 'viewer', input: ById, output: Spec}),
   'specs.create': operation({
     summary: 'Put a spec into the catalogue.',
     access: 'super_admin',

@@ -1,6 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ById, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
+import {CatalogueEntry} from './catalogue.ts'
+import {ById, ImageAddress, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
 import {HeldGpu} from './nodes.ts'
 
 export const ClaimPhase = Type.Enum(['Pending', 'Scheduled', 'Running', 'Completed', 'Failed', 'Released'])
@@ -11,11 +12,6 @@ export const EnvironmentVariables = Type.Record(
   Type.String({maxLength: 32_768}),
   {maxProperties: 256},
 )
-
-export const ImageAddress = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,510}$',
-  description: 'an image as Docker names it (nvidia/cuda:12.0-runtime-ubuntu22.04), or `host` on a process runtime',
-})
 
 export const RestartPolicy = Type.Enum(['never', 'on-failure', 'always'])
 
@@ -33,10 +29,18 @@ export const ClaimSpec = Type.Object({
       /** Part of the model's name, without regard to case and spaces: `4090` finds "NVIDIA GeForce RTX 4090". */
       model: Type.Optional(Type.String({minLength: 1, maxLength: 128})),
       minMemoryMiB: Type.Optional(Type.Integer({minimum: 1})),
+      /** The whole name of the model; brand words, case and spaces aside: `RTX 4090` is not "RTX 4090 D". */
+      modelName: Type.Optional(Type.String({minLength: 1, maxLength: 128})),
+      /** Only so much memory of each card, beside others (HAMi); comes from a spec of the catalogue and from nowhere else. */
+      shareMiB: Type.Optional(Type.Integer({minimum: 1})),
     }),
   ),
   cpus: Type.Optional(Type.Number({exclusiveMinimum: 0, maximum: 4096})),
   memoryMiB: Type.Optional(Type.Integer({minimum: 4, maximum: 1 << 30})),
+  /** Room for what the container itself writes, where the node's storage can limit it. */
+  systemDiskGiB: Type.Optional(Type.Integer({minimum: 1, maximum: 1_000_000})),
+  /** A volume at /data that outlives the container and goes with the instance. */
+  dataDiskGiB: Type.Optional(Type.Integer({minimum: 1, maximum: 1_000_000})),
   /** −100…100, 0 unless given; above the user's maximum is refused (rule 2). */
   priority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
   labels: Type.Optional(Labels),
@@ -77,6 +81,9 @@ export const Claim = Type.Object({
   owner: Type.String({description: 'user name'}),
   ownerId: Uuid,
   instanceId: Uuid,
+  /** Entries of the catalogue that it was made from. */
+  catalogueImage: Type.Optional(CatalogueEntry),
+  catalogueSpec: Type.Optional(CatalogueEntry),
   spec: ClaimSpec,
   status: ClaimStatus,
   version: Type.Integer({minimum: 0}),
@@ -137,6 +144,7 @@ export const claims = {
     input: Type.Object({
       id: Reference,
       graceSeconds: Type.Optional(Type.Integer({minimum: 0, maximum: 3600})),
+      keepVolumes: Type.Optional(Type.Boolean({description: 'its data volume stays on the node'})),
     }),
     output: Claim,
   }),

@@ -41,3 +41,8 @@ export const Page = {
   limit: Type.Optional(Type.Integer({minimum: 1, maximum: 1000, description: 'at most so many'})),
   offset: Type.Optional(Type.Integer({minimum: 0, description: 'leave out so many'})),
 }
+
+export const ImageAddress = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,510}$',
+  description: 'an image as Docker names it (nvidia/cuda:12.0-runtime-ubuntu22.04), or `host` on a process runtime',
+})

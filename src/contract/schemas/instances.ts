@@ -1,5 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
+import {CatalogueEntry} from './catalogue.ts'
 import {EnvironmentVariables, RestartPolicy} from './claims.ts'
 import {ById, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
 import {HeldGpu} from './nodes.ts'
@@ -17,6 +18,11 @@ export const Instance = Type.Object({
   owner: Type.String(),
   ownerId: Uuid,
   image: Type.String(),
+  /** Entries of the catalogue that it was made from. */
+  catalogueImage: Type.Optional(CatalogueEntry),
+  catalogueSpec: Type.Optional(CatalogueEntry),
+  /** Named volumes that are or were its own; they go when it is deleted, unless kept. */
+  volumes: Type.Optional(Type.Array(Type.Object({name: Type.String(), path: Type.String()}))),
   /** What the owner wants. */
   desired: Type.Enum(['running', 'stopped', 'deleted']),
   status: InstanceStatus,
@@ -60,6 +66,8 @@ export const InstanceStats = Type.Object({
       index: Type.Integer(),
       utilizationPercent: Nullable(Type.Number()),
       memoryUsedMiB: Nullable(Type.Integer()),
+      /** What it may use: of a shared card its part. */
+      memoryMiB: Nullable(Type.Integer()),
       simulated: Type.Boolean(),
     }),
   ),
@@ -82,6 +90,36 @@ export type PathStat = Static<typeof PathStat>
 
 /** Of an instance; a relative one begins at its root. */
 const Path = Type.String({minLength: 1, maxLength: 4096, pattern: '^[^\\0]+$', description: 'a path without NUL'})
+/** What a node has to give for a spec. Free figures of this moment; null is unknown. */
+export const MatchedNode = Type.Object({
+  id: Uuid,
+  number: Type.Integer({minimum: 1}),
+  name: Type.String(),
+  fits: Type.Boolean(),
+  /** The first unmet need; '' when it fits. */
+  reason: Type.String(),
+  /** How many instances of the spec it could take. */
+  capacity: Type.Integer({minimum: 0}),
+  region: Type.String(),
+  publicIp: Type.String(),
+  gpuModel: Type.String(),
+  gpuCount: Type.Integer(),
+  /** Cards that one more instance could use: wholly free ones, or for a split spec those with room for its part. */
+  gpusFree: Type.Integer(),
+  /** Of one card; and the most that is free on one. */
+  gpuMemoryMiB: Nullable(Type.Integer()),
+  gpuMemoryFreeMiB: Nullable(Type.Integer()),
+  cpus: Type.Integer(),
+  cpusFree: Type.Number(),
+  memoryMiB: Type.Integer(),
+  memoryFreeMiB: Type.Integer(),
+  systemDiskGiB: Nullable(Type.Integer()),
+  systemDiskFreeGiB: Nullable(Type.Integer()),
+  dataDiskGiB: Nullable(Type.Integer()),
+  dataDiskFreeGiB: Nullable(Type.Integer()),
+  pricePerHour: Type.Number(),
+})
+export type MatchedNode = Static<typeof MatchedNode>
 
 const logQuery = {
   id: Reference,
@@ -133,8 +171,19 @@ export const instances = {
       remark: Type.Optional(Type.String({maxLength: 512})),
       labels: Type.Optional(Labels),
       restart: Type.Optional(RestartPolicy),
+      /** Refuse at once (claim_impossible) when nothing is free for it now. */
+      noQueue: Type.Optional(Type.Boolean()),
     }),
     output: Instance,
+  }),
+  'instances.match': operation({
+    summary: 'Nodes that could take an instance of a spec now, best fit first.',
+    access: 'viewer',
+    input: Type.Object({
+      spec: Reference,
+      all: Type.Optional(Type.Boolean({description: 'also those that could not, with the reason'})),
+    }),
+    output: Type.Array(MatchedNode),
   }),
   'instances.start': operation({summary: 'Start a stopped instance.', access: 'user', input: ById, output: Instance}),
   'instances.stop': operation({
@@ -150,9 +199,12 @@ export const instances = {
     output: Instance,
   }),
   'instances.delete': operation({
-    summary: 'Remove an instance and give its GPUs back.',
+    summary: 'Remove an instance and its volumes, and give its GPUs back.',
     access: 'user',
-    input: ById,
+    input: Type.Object({
+      id: Reference,
+      keepVolumes: Type.Optional(Type.Boolean({description: 'its data volume stays on the node'})),
+    }),
     output: Done,
   }),
   'instances.logs': operation({

@@ -1,6 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {ById, Done, identity, Labels, Nullable, Reference, Time} from './common.ts'
+import {EngineTest, machineFacts, NodeAddition, NodeChange} from './machines.ts'
 
 /** Five characters without 0, 1, I, L and O, so that an operator can read them over the phone. */
 const RegistrationCode = Type.String({pattern: '^[A-HJKMNP-Z2-9]{5}$'})
@@ -23,12 +24,22 @@ export const Gpu = Type.Object({
 })
 export type Gpu = Static<typeof Gpu>
 
+/** A part of a card. `percent` is what HAMi-core limits the time to, 1–100. */
+export const GpuShare = Type.Object({
+  memoryMiB: Type.Integer({minimum: 1}),
+  cardMiB: Type.Integer({minimum: 1}),
+  percent: Type.Integer({minimum: 1, maximum: 100}),
+})
+export type GpuShare = Static<typeof GpuShare>
+
 /** A GPU that a claim holds. */
 export const HeldGpu = Type.Object({
   index: Type.Integer(),
   uuid: Type.String(),
   model: Type.String(),
   simulated: Type.Boolean(),
+  /** Only a part of the card (HAMi): memory and share of its time. Absent: the whole card. */
+  share: Type.Optional(GpuShare),
 })
 export type HeldGpu = Static<typeof HeldGpu>
 
@@ -82,6 +93,7 @@ export const Node = Type.Object({
   agentVersion: Type.String(),
   labels: Type.Record(Type.String(), Type.String()),
   lastSeenAt: Nullable(Time),
+  ...machineFacts,
   /** Some of its hardware is simulated. */
   simulated: Type.Boolean(),
 })
@@ -92,7 +104,10 @@ export const FleetGpu = Type.Object({
   ...Gpu.properties,
   node: Type.String(),
   nodeId: Type.String(),
-  state: Type.Enum(['free', 'used', 'unavailable']),
+  /** `shared`: parts of it are held; memoryFreeMiB is what is left for further parts. */
+  state: Type.Enum(['free', 'shared', 'used', 'unavailable']),
+  memoryFreeMiB: Nullable(Type.Integer()),
+  /** Who holds it; of a shared card all those that the caller may see, with commas. */
   claim: Nullable(Type.String()),
   instance: Nullable(Type.String()),
   owner: Nullable(Type.String()),
@@ -240,7 +255,12 @@ export const nodes = {
   'nodes.list': operation({
     summary: 'List nodes; super administrators see pending ones with their codes.',
     access: 'viewer',
-    input: Type.Object({status: Type.Optional(NodeStatus), pending: Type.Optional(Type.Boolean())}),
+    input: Type.Object({
+      status: Type.Optional(NodeStatus),
+      pending: Type.Optional(Type.Boolean()),
+      listed: Type.Optional(Type.Boolean()),
+      name: Type.Optional(Type.String({description: 'part of the name'})),
+    }),
     output: Type.Array(Node),
   }),
   'nodes.get': operation({summary: 'One node.', access: 'viewer', input: ById, output: Node}),
@@ -271,19 +291,20 @@ export const nodes = {
     summary: 'Add a machine whose Docker the server reaches itself, over mutual TLS.',
     access: 'super_admin',
     status: 201,
-    input: Type.Object({
-      name: Type.String({pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$'}),
-      /** `tcp://HOST:PORT`, or `unix:///path` on the server's own machine. */
-      docker: Type.String({maxLength: 300}),
-      ca: Type.Optional(Type.String({maxLength: 65_536})),
-      cert: Type.Optional(Type.String({maxLength: 65_536})),
-      key: Type.Optional(Type.String({maxLength: 65_536})),
-      gpuModel: Type.Optional(Type.String({maxLength: 128})),
-      gpuCount: Type.Optional(Type.Integer({minimum: 0, maximum: 64})),
-      gpuMemoryMiB: Type.Optional(Type.Integer({minimum: 1})),
-      labels: Type.Optional(Labels),
-    }),
+    input: NodeAddition,
     output: Node,
+  }),
+  'nodes.update': operation({
+    summary: 'Change what is said of a node; absent members and starred secrets stay as they are.',
+    access: 'super_admin',
+    input: NodeChange,
+    output: Node,
+  }),
+  'nodes.test': operation({
+    summary: 'Ask the Docker Engine of a node whether it answers (10 s at most).',
+    access: 'node_admin',
+    input: ById,
+    output: EngineTest,
   }),
   'nodes.cordon': operation({
     summary: 'Give the node no new work.',

@@ -21,6 +21,7 @@ export function imageMethods(deps: ServiceDependencies): Services['images'] {
   const change = changesOf<Image>(deps, 'image', tx => tx.images)
   return {
     list: async ({listed, name}) => filtered(await deps.store.images.list(), listed, name),
+    get: ({id}) => resolve(id, catalogueFinders('image', deps.store.images)),
     create({name, address, ...input}, caller) {
       const defaults = {description: '', source: '', memorySplit: false, listed: true, remark: ''}
       return change.create({...defaults, ...input, name, address}, caller)
@@ -33,7 +34,11 @@ export function imageMethods(deps: ServiceDependencies): Services['images'] {
 export function specMethods(deps: ServiceDependencies): Services['specs'] {
   const change = changesOf<Spec>(deps, 'spec', tx => tx.specs)
   return {
-    list: async ({listed, name}) => filtered(await deps.store.specs.list(), listed, name),
+    async list({listed, name, gpuModel = ''}) {
+      const found = filtered(await deps.store.specs.list(), listed, name)
+      return found.filter(spec => spec.gpuModel.includes(gpuModel))
+    },
+    get: ({id}) => resolve(id, catalogueFinders('spec', deps.store.specs)),
     create(input: InputOf<'specs.create'>, caller) {
       const figures = {gpuCount: 0, gpuMemoryGiB: 0, cpus: 0, memoryGiB: 0, systemDiskGiB: 0, dataDiskGiB: 0}
       return change.create(

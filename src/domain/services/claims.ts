@@ -1,4 +1,5 @@
 import type {InputOf} from '../../contract/contract.ts'
+import type {CatalogueEntry} from '../../contract/schemas/catalogue.ts'
 import type {Claim, ClaimSpec, Explanation} from '../../contract/schemas/claims.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 import {allocationId} from '../allocation.ts'
@@ -18,6 +19,13 @@ const mostReasons = 1_000
 
 type Submission = InputOf<'claims.submit'>
 
+/** What an instance was made from, and what its owner notes of it. */
+interface Origin {
+  remark?: string
+  catalogueImage?: CatalogueEntry
+  catalogueSpec?: CatalogueEntry
+}
+
 export class ClaimService {
   readonly #deps: ServiceDependencies
   readonly #nodeName: (reference: string, caller: Caller) => Promise<string>
@@ -30,12 +38,12 @@ export class ClaimService {
 
   methods(): Services['claims'] {
     return {
-      submit: async (input, caller) => this.#shown((await this.submit(input, caller)).claim),
+      submit: async (input, caller) => this.#shown((await this.submit(withoutShare(input), caller)).claim),
       list: (input, caller) => this.#list(input, caller),
       get: async ({id}, caller) => this.#shown(await this.find(id, caller)),
       explain: async ({id}, caller) => this.#explain(await this.find(id, caller)),
       explainSpec: (input, caller) => this.#explainSpec(input, caller),
-      cancel: async ({id, graceSeconds}, caller) => this.#shown(await this.cancel(id, caller, {graceSeconds})),
+      cancel: async ({id, ...how}, caller) => this.#shown(await this.cancel(id, caller, how)),
     }
   }
 
@@ -43,7 +51,7 @@ export class ClaimService {
   async submit(
     {noQueue, dryRun, ...asked}: Submission,
     caller: Caller,
-    extra: {remark?: string} = {},
+    extra: Origin = {},
   ): Promise<{claim: Claim; instance: Instance}> {
     const {store, journal, secrets, wake, clock} = this.#deps
     const spec: ClaimSpec =
@@ -101,9 +109,14 @@ export class ClaimService {
   }
 
   /** A finished claim is answered as it is. */
-  async cancel(reference: string, caller: Caller, {graceSeconds}: {graceSeconds?: number} = {}): Promise<Claim> {
+  async cancel(
+    reference: string,
+    caller: Caller,
+    {graceSeconds, keepVolumes = false}: {graceSeconds?: number; keepVolumes?: boolean} = {},
+  ): Promise<Claim> {
     const {id} = await this.find(reference, caller)
     const {journal, wake, memory, secrets, clock} = this.#deps
+    const nodes: string[] = []
     const claim = await journal.change(async (tx, record) => {
       const now = await tx.claims.find(id)
       if (!now) throw problem('not_found', {kind: 'claim', name: reference})
@@ -124,9 +137,11 @@ export class ClaimService {
         })
       }
       await record.event('claim', done, 'Cancelled', `${caller.username} cancelled ${done.name}.`, caller.username)
-      await record.audit(caller, 'claims.cancel', id, {name: done.name})
+      await record.audit(caller, 'claims.cancel', id, {name: done.name, keepVolumes})
+      nodes.push(...(keepVolumes ? [] : await tx.volumes.letGo(id)))
       return done
     })
+    for (const nodeId of nodes) wake('node', nodeId)
     if (graceSeconds !== undefined) memory.setGrace(allocationId(id, claim.status.epoch, secrets), graceSeconds)
     wake('queue', `claim:${id}`)
     wake('claim', id)
@@ -280,10 +295,10 @@ export class ClaimService {
     {id: ownerId, username: owner}: UserRecord,
     name: string,
     {claimId, instanceId}: {claimId: string; instanceId: string},
-    {remark = ''}: {remark?: string},
+    {remark = '', ...entries}: Origin,
   ): {claim: New<Claim>; instance: New<Instance>} {
     const at = new Date(this.#deps.clock.now()).toISOString()
-    const common = {createdAt: at, updatedAt: at, name, owner, ownerId, version: 0}
+    const common = {...entries, createdAt: at, updatedAt: at, name, owner, ownerId, version: 0}
     return {
       claim: {...common, id: claimId, instanceId, spec, status: newStatus()},
       instance: {
@@ -312,6 +327,13 @@ export class ClaimService {
       },
     }
   }
+}
+
+/** Parts of cards are sold by specs, whose images can live with them. */
+function withoutShare(input: Submission): Submission {
+  if (input.gpus?.shareMiB === undefined) return input
+  const fix = 'Create an instance with a spec that sells parts of GPUs.'
+  throw problem('input_invalid', {field: 'gpus.shareMiB', problem: 'comes from the catalogue only.', fix})
 }
 
 function verdictOf(nodes: readonly Verdict[], possible: boolean, keptNode: string | undefined): string {

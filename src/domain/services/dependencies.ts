@@ -2,7 +2,7 @@ import type {FleetMemory} from '../fleet-memory.ts'
 import type {LegacyPoll} from '../join-desk.ts'
 import type {Journal} from '../journal.ts'
 import type {Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
-import type {CaptchaPainter, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
+import type {CaptchaPainter, EngineProbe, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
 import type {TaskFeed} from '../task-feed.ts'
 
 /** What the composition root gives. Journal and memory are the same objects that the controllers have. */
@@ -25,6 +25,9 @@ export interface ServiceDependencies {
   machine?: () => MachineReading
   /** Who gets a node's key by the code alone, without the poll secret (security 3.1); nobody unless given. */
   legacyPoll?: LegacyPoll
+  probeEngine: EngineProbe
+  /** Folders of HAMi-core that the server's owner allows; no other is ever bound into a container (security T17). */
+  hamiCoreFolders: readonly string[]
   server: {
     /** Also the issuer of login tokens. */
     id: string

@@ -2,8 +2,10 @@ import type {OutputOf} from '../../contract/contract.ts'
 import type {FleetGpu} from '../../contract/schemas/nodes.ts'
 import {type Caller, seesAll} from '../caller.ts'
 import {gpusOf, statusWord} from '../node.ts'
-import {modelMatches} from '../placement.ts'
-import type {NodeRecord} from '../records.ts'
+import {cardsHeld, cardsUsed} from '../offers.ts'
+import {modelMatches, sellableMiB} from '../placement.ts'
+import type {Tables} from '../ports.ts'
+import type {Allocation, NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
 
@@ -22,23 +24,38 @@ export function gpuMethods(deps: ServiceDependencies): Services['gpus'] {
 async function fleetGpus({store, memory, queue}: ServiceDependencies, caller: Caller): Promise<FleetGpu[]> {
   const nodes = await store.nodes.list({admission: 'active'})
   const refusals = new Map(queue.offers().map(({nodeId, refusal}) => [nodeId, refusal]))
-  const holders = new Map<string, string>()
-  for (const {nodeId, gpus, claimId} of await store.allocations.listLive()) {
-    for (const {index} of gpus) holders.set(`${nodeId} ${index}`, claimId)
-  }
+  const live = byNode(await store.allocations.listLive())
   const gpus: FleetGpu[] = []
   for (const node of nodes) {
     const isUsable = (refusals.get(node.id) ?? 'unknown') === ''
+    const held = live.get(node.id) ?? []
+    const cards = cardsHeld(held)
     for (const gpu of gpusOf(node, memory)) {
-      const claimId = holders.get(`${node.id} ${gpu.index}`)
-      const claim = claimId === undefined ? undefined : await store.claims.find(claimId)
-      const shown = claim && (seesAll(caller) || claim.ownerId === caller.id) ? claim : undefined
-      const state = claimId !== undefined ? 'used' : isUsable ? 'free' : 'unavailable'
-      const names = {claim: shown?.name ?? null, instance: shown?.name ?? null, owner: shown?.owner ?? null}
-      gpus.push({...gpu, node: node.name, nodeId: node.id, state, ...names})
+      const card = cards.get(gpu.index)
+      const total = gpu.memoryMiB === null ? null : sellableMiB(gpu)
+      const memoryFreeMiB = total === null ? null : card?.isWhole ? 0 : total - (card?.sharedMiB ?? 0)
+      const state = card ? (card.isWhole ? 'used' : 'shared') : isUsable ? 'free' : 'unavailable'
+      const holders = held.filter(({gpus}) => gpus.some(({index}) => index === gpu.index))
+      const names = await holderNames(store, holders, caller)
+      gpus.push({...gpu, node: node.name, nodeId: node.id, state, memoryFreeMiB, ...names})
     }
   }
   return gpus
+}
+
+function byNode(allocations: readonly Allocation[]): Map<string, Allocation[]> {
+  const found = new Map<string, Allocation[]>()
+  for (const one of allocations) found.set(one.nodeId, [...(found.get(one.nodeId) ?? []), one])
+  return found
+}
+
+/** Those that the caller may see. */
+async function holderNames({claims}: Tables, holders: readonly Allocation[], caller: Caller) {
+  const found = await Promise.all(holders.map(({claimId}) => claims.find(claimId)))
+  const shown = found.filter(claim => claim && (seesAll(caller) || claim.ownerId === caller.id))
+  if (shown.length === 0) return {claim: null, instance: null, owner: null}
+  const name = shown.map(claim => claim!.name).join(', ')
+  return {claim: name, instance: name, owner: [...new Set(shown.map(claim => claim!.owner))].join(', ')}
 }
 
 export function serverMethods(deps: ServiceDependencies, maintain: () => Promise<void>): Services['server'] {
@@ -79,9 +96,7 @@ async function fleetStatus(deps: ServiceDependencies): Promise<OutputOf<'server.
 
 async function countGpus({store, queue}: ServiceDependencies, active: readonly NodeRecord[]) {
   const usable = new Set(queue.offers().flatMap(({nodeId, refusal}) => (refusal === '' ? [nodeId] : [])))
-  const used = new Map<string, number>()
-  for (const {nodeId, gpus} of await store.allocations.listLive())
-    used.set(nodeId, (used.get(nodeId) ?? 0) + gpus.length)
+  const used = cardsUsed(await store.allocations.listLive())
   const counts = {total: 0, free: 0, used: 0, unavailable: 0, simulated: 0}
   for (const {id, inventory} of active) {
     const total = inventory?.gpus.length ?? 0

@@ -138,12 +138,12 @@ export class InstanceStreams {
         blockReadBytes: number(reading, 'blockReadBytes'),
         blockWriteBytes: number(reading, 'blockWriteBytes'),
         pids: number(reading, 'pids'),
-        gpus: gpus.map(({index, utilizationPercent, memoryUsedMiB, simulated}) => ({
-          index,
-          utilizationPercent,
-          memoryUsedMiB,
-          simulated,
-        })),
+        gpus: gpus.map(({index, uuid, utilizationPercent, memoryUsedMiB, memoryMiB, simulated}) => {
+          const share = instance.gpus.find(held => held.uuid === uuid)?.share
+          // What others do on a card that is shared is not this instance's, and cannot be told apart from here.
+          const used = share ? {utilizationPercent: null, memoryUsedMiB: null} : {utilizationPercent, memoryUsedMiB}
+          return {index, ...used, memoryMiB: share?.memoryMiB ?? memoryMiB, simulated}
+        }),
       }
     }
   }

@@ -1,16 +1,19 @@
 import type {InputOf} from '../../contract/contract.ts'
-import type {Claim, ClaimSpec} from '../../contract/schemas/claims.ts'
-import type {Instance} from '../../contract/schemas/instances.ts'
+import type {Image, Spec} from '../../contract/schemas/catalogue.ts'
+import type {Claim} from '../../contract/schemas/claims.ts'
+import type {Instance, MatchedNode} from '../../contract/schemas/instances.ts'
 import {allocationId} from '../allocation.ts'
-import type {Caller} from '../caller.ts'
+import {type Caller, seesAll} from '../caller.ts'
 import {isFinal} from '../claim.ts'
 import {isProblem, problem} from '../errors.ts'
 import type {Recorder} from '../journal.ts'
+import {entryOf, isSplit, needsOf} from '../product.ts'
 import {catalogueFinders} from './catalogue.ts'
 import type {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {InstanceAccess} from './instance-access.ts'
 import {InstanceStreams, shellExec} from './instance-streams.ts'
+import {matchNodes} from './matching.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {InstancePage, Services} from './services.ts'
 
@@ -38,10 +41,11 @@ export class InstanceService {
       page: (input, caller) => this.#page(input, caller),
       get: ({id}, caller) => this.#get(id, caller),
       create: (input, caller) => this.#create(input, caller),
+      match: (input, caller) => this.#match(input, caller),
       start: ({id}, caller) => this.#start(id, caller),
       stop: ({id, graceSeconds}, caller) => this.#stop(id, caller, graceSeconds),
       restart: ({id, graceSeconds}, caller) => this.#restart(id, caller, graceSeconds),
-      delete: ({id}, caller) => this.#delete(id, caller),
+      delete: (input, caller) => this.#delete(input, caller),
       openLogs: (input, caller, signal) => streams.openLogs(input, caller, signal),
       followLogs: async (input, after, caller, signal) => streams.followLogs(input, after, caller, signal),
       openStats: ({id}, caller, signal) => streams.openStats(id, caller, signal),
@@ -113,33 +117,43 @@ export class InstanceService {
     return {...instance, reason: report.progress === null ? 'Pulling' : `Pulling ${Math.round(report.progress)} %`}
   }
 
+  /** A claim with the figures of the spec. Throws input_invalid where image and spec do not go together. */
   async #create(input: InputOf<'instances.create'>, caller: Caller): Promise<Instance> {
-    const {store} = this.#deps
-    const shape = await resolve(input.spec, catalogueFinders('spec', store.specs))
-    const address = await resolve(input.image, catalogueFinders('image', store.images)).then(
-      image => image.address,
-      error => {
-        if (isProblem(error, 'not_found')) return input.image
-        throw error
-      },
-    )
-    const perCardMiB = shape.gpuCount > 0 ? Math.floor((shape.gpuMemoryGiB * 1024) / shape.gpuCount) : 0
-    const spec: ClaimSpec = {
-      image: address,
-      gpus: {
-        count: shape.gpuCount,
-        ...(shape.gpuModel ? {model: shape.gpuModel} : {}),
-        ...(perCardMiB > 0 && !shape.memorySplit ? {minMemoryMiB: perCardMiB} : {}),
-      },
-      ...(shape.cpus > 0 ? {cpus: shape.cpus} : {}),
-      ...(shape.memoryGiB > 0 ? {memoryMiB: shape.memoryGiB * 1024} : {}),
-    }
-    const {name, node, command, env, labels, restart, remark} = input
+    const {spec, image, name, node, command, env, labels, restart, remark, noQueue} = input
+    const product = await this.#product(spec, caller)
+    const {address, entry} = await this.#image(image, product, caller)
     const own = Object.fromEntries(
-      Object.entries({name, node, command, env, labels, restart}).filter(([, value]) => value !== undefined),
+      Object.entries({name, node, command, env, labels, restart, noQueue}).filter(([, value]) => value !== undefined),
     )
-    const {instance} = await this.#claims.submit({...spec, ...own}, caller, {remark})
+    const made = {remark, catalogueImage: entry && entryOf(entry), catalogueSpec: entryOf(product)}
+    const {instance} = await this.#claims.submit({image: address, ...needsOf(product), ...own}, caller, made)
     return this.#shown(instance)
+  }
+
+  async #product(reference: string, caller: Caller): Promise<Spec> {
+    const spec = await resolve(reference, catalogueFinders('spec', this.#deps.store.specs))
+    if (!spec.listed && !seesAll(caller)) throw notOffered('spec', spec.name)
+    return spec
+  }
+
+  /** An entry of the catalogue, or an address as it is. */
+  async #image(reference: string, product: Spec, caller: Caller): Promise<{address: string; entry?: Image}> {
+    const {images} = this.#deps.store
+    const entry = await resolve(reference, catalogueFinders('image', images)).catch(error => {
+      if (isProblem(error, 'not_found')) return undefined
+      throw error
+    })
+    if (entry && !entry.listed && !seesAll(caller)) throw notOffered('image', entry.name)
+    if (isSplit(product) && !entry?.memorySplit) {
+      const fix = `Choose an image that can, or a spec of whole GPUs: ${product.name} sells parts of them.`
+      throw problem('input_invalid', {field: 'image', problem: 'cannot run on a part of a GPU.', fix})
+    }
+    return {address: entry?.address ?? reference, entry}
+  }
+
+  async #match({spec, all = false}: InputOf<'instances.match'>, caller: Caller): Promise<MatchedNode[]> {
+    const found = await matchNodes(this.#deps, await this.#product(spec, caller))
+    return all ? found : found.filter(({fits}) => fits)
   }
 
   #start(reference: string, caller: Caller): Promise<Instance> {
@@ -201,26 +215,26 @@ export class InstanceService {
     return this.#shown(instance)
   }
 
-  /** A live one gives its GPUs back; of a finished one the kept container goes. */
-  async #delete(reference: string, caller: Caller): Promise<{done: true}> {
+  /** A live one gives its GPUs back; of a finished one the kept container goes. Its volumes go with it. */
+  async #delete({id: reference, keepVolumes = false}: InputOf<'instances.delete'>, caller: Caller) {
     const {id, claimId} = await this.#find(reference, caller)
     const {journal, wake, store} = this.#deps
     const claim = await store.claims.find(claimId)
     if (claim && !isFinal(claim.status.phase)) {
-      await this.#claims.cancel(claimId, caller)
-      return {done: true}
+      await this.#claims.cancel(claimId, caller, {keepVolumes})
+      return {done: true as const}
     }
-    const instance = await journal.change(async (tx, record) => {
+    const nodes = await journal.change(async (tx, record) => {
       const instance = await tx.instances.find(id)
-      if (!instance || instance.desired === 'deleted') return instance
+      if (!instance || instance.desired === 'deleted') return []
       const isThere = instance.containerId !== '' && instance.nodeId !== '' && (await tx.nodes.find(instance.nodeId))
       const status = isThere ? ('deleting' as const) : ('exited' as const)
       const saved = await tx.instances.save({...instance, desired: 'deleted', status, updatedAt: this.#now()})
       await this.#note(record, saved, 'delete', caller)
-      return saved
+      return [saved.nodeId, ...(keepVolumes ? [] : await tx.volumes.letGo(claimId))]
     })
-    if (instance?.nodeId) wake('node', instance.nodeId)
-    return {done: true}
+    for (const nodeId of nodes) if (nodeId) wake('node', nodeId)
+    return {done: true as const}
   }
 
   async #note(record: Recorder, instance: Instance, verb: string, caller: Caller): Promise<void> {
@@ -232,4 +246,9 @@ export class InstanceService {
   #now(): string {
     return new Date(this.#deps.clock.now()).toISOString()
   }
+}
+
+function notOffered(kind: 'image' | 'spec', name: string) {
+  const fix = `See what is offered with \`gpuctl ${kind} list\`.`
+  return problem('input_invalid', {field: kind, problem: `${name} is not offered.`, fix})
 }

@@ -7,9 +7,11 @@ import {isProblem, problem} from '../errors.ts'
 import {evict} from '../lifecycle.ts'
 import {describeNode, describeReading, statusWord} from '../node.ts'
 import {NodeHistory, type NodeSample} from '../node-history.ts'
+import {cardsUsed} from '../offers.ts'
 import type {NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
-import {emptyNode, Joining} from './joining.ts'
+import {Joining} from './joining.ts'
+import {Machines} from './machines.ts'
 import {NodeKeeping} from './node-keeping.ts'
 import {type Finders, resolve} from './references.ts'
 import type {Services} from './services.ts'
@@ -22,6 +24,7 @@ export class NodeService {
   readonly #history: NodeHistory
   /** Who administers which node, and their storage. */
   readonly keeping: NodeKeeping
+  readonly #machines: Machines
   /** SHA-256 of a node key → its node: beats do not ask the store. */
   readonly #keys = new Map<string, {id: string; name: string}>()
   /** Active nodes, for the streams. */
@@ -35,6 +38,7 @@ export class NodeService {
       find: (reference, caller) => this.find(reference, caller),
       history: this.#history,
     })
+    this.#machines = new Machines(deps)
     this.#joining = new Joining(deps, {
       describe: (node, caller) => this.#described(node, caller),
       keyChanged: id => this.#forgetKeys(id),
@@ -76,6 +80,10 @@ export class NodeService {
       list: (input, caller) => this.#list(input, caller),
       get: async ({id}, caller) => this.#described(await this.find(id, caller), caller),
       add: (input, caller) => this.#add(input, caller),
+      update: (input, caller) => this.#update(input, caller),
+      test: async ({id}, caller) => this.#machines.ask(await this.find(id, caller)),
+      pingEngine: nodeId => this.#pingEngine(nodeId),
+      withEngines: async () => (await this.#deps.store.nodes.list({admission: 'active'})).flatMap(engineIds),
       cordon: ({id, reason = ''}, caller) => this.#setSchedulable(id, false, reason, caller),
       uncordon: ({id}, caller) => this.#setSchedulable(id, true, '', caller),
       delete: (input, caller) => this.#delete(input, caller),
@@ -112,15 +120,13 @@ export class NodeService {
     return resolve(reference, finders)
   }
 
-  async #list({status, pending}: InputOf<'nodes.list'>, caller: Caller): Promise<Node[]> {
+  async #list({status, pending, listed, name}: InputOf<'nodes.list'>, caller: Caller): Promise<Node[]> {
     const {store} = this.#deps
     const mayApprove = hasRole(caller, 'super_admin')
     const admission = pending || status === 'pending' ? 'pending' : undefined
     if (admission && !mayApprove) return []
     const records = await store.nodes.list(admission && {admission})
-    const used = new Map<string, number>()
-    for (const {nodeId, gpus} of await store.allocations.listLive())
-      used.set(nodeId, (used.get(nodeId) ?? 0) + gpus.length)
+    const used = cardsUsed(await store.allocations.listLive())
     const now = this.#now()
     const names = new Set(records.filter(node => node.admission === 'active').map(({name}) => name))
     const described: Node[] = []
@@ -131,13 +137,17 @@ export class NodeService {
         (admission ? (await store.nodes.findActiveByName(node.hostname)) !== undefined : names.has(node.hostname))
       described.push(this.#describe(node, {gpusUsed: used.get(node.id) ?? 0, mayApprove, nameTaken}))
     }
-    return status === undefined ? described : described.filter(node => node.status === status)
+    return described.filter(
+      node =>
+        (status === undefined || node.status === status) &&
+        (listed === undefined || node.listed === listed) &&
+        (name === undefined || node.name.includes(name)),
+    )
   }
 
   async #described(node: NodeRecord, caller: Caller): Promise<Node> {
     const {store} = this.#deps
-    const live = await store.allocations.listLive(node.id)
-    const gpusUsed = live.reduce((sum, {gpus}) => sum + gpus.length, 0)
+    const gpusUsed = cardsUsed(await store.allocations.listLive(node.id)).get(node.id) ?? 0
     const nameTaken = node.admission === 'pending' && (await store.nodes.findActiveByName(node.hostname)) !== undefined
     return this.#describe(node, {gpusUsed, mayApprove: hasRole(caller, 'super_admin'), nameTaken})
   }
@@ -145,46 +155,20 @@ export class NodeService {
   #describe(node: NodeRecord, view: {gpusUsed: number; mayApprove: boolean; nameTaken: boolean}): Node {
     const {memory, fleet} = this.#deps
     const shown = node.admission === 'pending' && node.name === '' ? {...node, name: node.hostname} : node
-    return describeNode(shown, memory, {...view, connected: fleet.connected(node.id)})
+    const engine = this.#machines.answerOf(node)
+    return describeNode(shown, memory, {...view, engine, connected: fleet.connected(node.id)})
   }
 
-  /** A machine whose Docker the server reaches itself; it is admitted by being added. */
   async #add(input: InputOf<'nodes.add'>, caller: Caller): Promise<Node> {
-    const {secrets, vault, journal, wake} = this.#deps
-    const {name, docker, ca = '', cert = '', key = '', gpuModel, gpuCount = 0, gpuMemoryMiB, labels = {}} = input
-    const url = /^(tcp:\/\/([^/\s]+):\d{1,5}|unix:\/\/\/\S+)$/.exec(docker)
-    if (!url) {
-      const fix = 'Give tcp://HOST:PORT, or unix:///path on the server’s own machine.'
-      throw problem('input_invalid', {field: 'docker', problem: 'is not the address of a Docker Engine.', fix})
-    }
-    if (docker.startsWith('tcp:') && !(ca && cert && key)) {
-      const fix = 'Give ca, cert and key of the engine’s mutual TLS.'
-      throw problem('input_invalid', {field: 'docker', problem: 'an engine on the network needs TLS (T21).', fix})
-    }
-    const id = secrets.uuid()
-    const sealedKey = key === '' ? '' : await vault.seal(key, `nodes:${id}:dockerKey`)
-    const at = this.#now()
-    const node = await journal.change(async (tx, record) => {
-      if (await tx.nodes.findActiveByName(name)) throw problem('name_taken', {kind: 'node', name})
-      const made = await tx.nodes.insert({
-        ...emptyNode(id, at),
-        name,
-        hostname: name,
-        admission: 'active',
-        kind: 'docker',
-        address: url[2] ?? 'localhost',
-        labels,
-        ownerId: caller.id,
-        docker: {address: docker, ca, cert, sealedKey},
-        declaredGpus:
-          gpuCount > 0 ? {model: gpuModel ?? 'GPU', count: gpuCount, memoryMiB: gpuMemoryMiB ?? null} : null,
-      })
-      await record.event('node', {id, name}, 'Added', `${caller.username} added ${name} at ${docker}.`, caller.username)
-      await record.audit(caller, 'nodes.add', id, {name, docker})
-      return made
-    })
+    const node = await this.#machines.add(input, caller)
     this.#know(node)
-    wake('queue', `node:${id}`)
+    return this.#described(node, caller)
+  }
+
+  async #update({id, ...input}: InputOf<'nodes.update'>, caller: Caller): Promise<Node> {
+    const node = await this.#machines.update(await this.find(id, caller), input, caller)
+    this.#forgetKeys(node.id)
+    this.#know(node)
     return this.#described(node, caller)
   }
 
@@ -227,6 +211,7 @@ export class NodeService {
         else if (isFinal(claim.status.phase)) await tx.instances.save({...instance, status: 'exited', updatedAt: at})
       }
       for (const runtime of await tx.runtimes.listOfNode(id)) await tx.runtimes.delete(runtime.id)
+      await tx.volumes.forgetNode(id)
       await tx.nodes.delete(id)
       await record.event('node', {id, name}, 'Deleted', `${caller.username} deleted ${name}.`, caller.username)
       await record.audit(caller, 'nodes.delete', id, {name, claims: live.length})
@@ -234,10 +219,16 @@ export class NodeService {
     })
     this.#joining.forget(id)
     this.#forgetNode(id)
+    this.#machines.forget(id)
     wake('queue', `node:${id}`)
     wake('node', id)
     for (const claimId of claimIds) wake('queue', `claim:${claimId}`)
     return {done: true}
+  }
+
+  async #pingEngine(nodeId: string): Promise<void> {
+    const node = await this.#deps.store.nodes.find(nodeId)
+    if (node) await this.#machines.ask(node)
   }
 
   async #authenticate(nodeKey: string): Promise<{id: string; name: string; isApproved: boolean}> {
@@ -320,10 +311,19 @@ export class NodeService {
       if (!hadTold) wake('queue', `node:${nodeId}`)
       return
     }
+    if (report.type === 'volumes') return this.#forgetVolumes(nodeId, report.gone)
     memory.touch(nodeId)
     await this.#saveInventory(nodeId, report.inventory, report.type === 'hello')
     wake('queue', `node:${nodeId}`)
     if (report.type === 'hello') wake('node', `opened:${nodeId}:${report.desiredRevision}`)
+  }
+
+  /** The node has removed them. */
+  async #forgetVolumes(nodeId: string, gone: readonly string[]): Promise<void> {
+    await this.#deps.journal.change(async tx => {
+      for (const name of gone) await tx.volumes.forget(nodeId, name)
+    })
+    this.#deps.wake('node', nodeId)
   }
 
   async #saveInventory(
@@ -406,4 +406,8 @@ function withoutReadings(inventory: NodeRecord['inventory']): unknown {
       gpus: inventory.gpus.map(({index, uuid, model, memoryMiB}) => ({index, uuid, model, memoryMiB})),
     }
   )
+}
+
+function engineIds({id, docker}: NodeRecord): string[] {
+  return docker?.address ? [id] : []
 }

@@ -191,6 +191,9 @@ export interface Services {
     /** One node's reading; resolves the reference first. Throws not_found. */
     resolve(reference: string, caller: Caller): Promise<{id: string; name: string}>
     reading(nodeId: string): NodeStats | undefined
+    /** Nodes whose Docker Engine the server reaches itself, and one look whether it answers (10 s at most). */
+    withEngines(): Promise<string[]>
+    pingEngine(nodeId: string): Promise<void>
   }
   runtimes: Omit<Methods<'runtimes'>, 'list' | 'get'> & {
     /** In the order in which they registered. */

@@ -1,6 +1,7 @@
 import {firstTables} from './0001-first-tables.ts'
 import {runtimes} from './0002-runtimes.ts'
 import {sitesAndBackups} from './0003-sites-and-backups.ts'
+import {partsOfGpus} from './0004-parts-of-gpus.ts'
 import {sshKeys} from './0005-ssh-keys.ts'
 import {taskTables} from './0006-tasks.ts'
 import {deletedInstances} from './0008-deleted-instances.ts'
@@ -11,6 +12,7 @@ export const migrations: readonly Migration[] = [
   firstTables,
   runtimes,
   sitesAndBackups,
+  partsOfGpus,
   sshKeys,
   taskTables,
   deletedInstances,
