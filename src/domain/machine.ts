@@ -1,6 +1,9 @@
-import {type NodeListing, stars} from '../contract/schemas/machines.ts'
+import type {NodeListing} from '../contract/schemas/machines.ts'
 import type {Node} from '../contract/schemas/nodes.ts'
 import type {MachineFacts, NodeRecord} from './records.ts'
+
+/** What an answer shows instead of a stored secret. In an update it means: unchanged (security T14). */
+export const stars = '******'
 
 const emptyListing: NodeListing = {
   region: '',

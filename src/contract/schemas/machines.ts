@@ -5,9 +5,6 @@ import {Labels, Name, Nullable, Reference, Time} from './common.ts'
 export const Figure = Type.Union([Type.String({maxLength: 128}), Type.Integer({minimum: 0, maximum: 1_000_000_000})])
 export type Figure = Static<typeof Figure>
 
-/** What an answer shows instead of a stored secret. In an update it means: unchanged (security T14). */
-export const stars = '******'
-
 const text = Type.String({maxLength: 253})
 const remark = Type.String({maxLength: 512})
 
