@@ -1,6 +1,6 @@
 import {Type} from 'typebox'
 import type {Image} from '../../../contract/schemas/catalogue.ts'
-import {ImageAddress} from '../../../contract/schemas/common.ts'
+import {ImageAddress} from '../../../contract/schemas/claims.ts'
 import {below, call, idOf, idsOf, numbered, onePage} from './call.ts'
 import {
   ById,
