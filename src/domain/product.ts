@@ -1,5 +1,6 @@
-import type {CatalogueEntry, Spec} from '../contract/schemas/catalogue.ts'
+import type {Spec} from '../contract/schemas/catalogue.ts'
 import type {ClaimSpec} from '../contract/schemas/claims.ts'
+import type {CatalogueEntry} from '../contract/schemas/common.ts'
 import type {GpuShare, HeldGpu} from '../contract/schemas/nodes.ts'
 import {type OfferedGpu, sellableMiB} from './placement.ts'
 

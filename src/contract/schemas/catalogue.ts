@@ -1,6 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ById, Done, ImageAddress, identity, Name, Uuid} from './common.ts'
+import {ImageAddress} from './claims.ts'
+import {ById, Done, identity, Name} from './common.ts'
 
 /** An image that people may choose by name. */
 export const Image = Type.Object({
@@ -56,10 +57,6 @@ const specFields = {
   pricePerHour: Type.Optional(Type.Number({minimum: 0, maximum: 1_000_000})),
   listed: Type.Optional(Type.Boolean()),
 }
-/** An entry that something was made from; it may have left the catalogue since. */
-export const CatalogueEntry = Type.Object({id: Uuid, number: Type.Integer({minimum: 1}), name: Type.String()})
-export type CatalogueEntry = Static<typeof CatalogueEntry>
-
 const filters = {
   listed: Type.Optional(Type.Boolean()),
   name: Type.Optional(Type.String({description: 'part of the name'})),

@@ -1,7 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {CatalogueEntry} from './catalogue.ts'
-import {ById, ImageAddress, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
+import {ById, CatalogueEntry, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
 import {HeldGpu} from './nodes.ts'
 
 export const ClaimPhase = Type.Enum(['Pending', 'Scheduled', 'Running', 'Completed', 'Failed', 'Released'])
@@ -12,6 +11,11 @@ export const EnvironmentVariables = Type.Record(
   Type.String({maxLength: 32_768}),
   {maxProperties: 256},
 )
+
+export const ImageAddress = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,510}$',
+  description: 'an image as Docker names it (nvidia/cuda:12.0-runtime-ubuntu22.04), or `host` on a process runtime',
+})
 
 export const RestartPolicy = Type.Enum(['never', 'on-failure', 'always'])
 

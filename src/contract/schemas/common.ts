@@ -1,4 +1,4 @@
-import {type TSchema, Type} from 'typebox'
+import {type Static, type TSchema, Type} from 'typebox'
 
 export const Uuid = Type.String({pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'})
 
@@ -42,7 +42,6 @@ export const Page = {
   offset: Type.Optional(Type.Integer({minimum: 0, description: 'leave out so many'})),
 }
 
-export const ImageAddress = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,510}$',
-  description: 'an image as Docker names it (nvidia/cuda:12.0-runtime-ubuntu22.04), or `host` on a process runtime',
-})
+/** An entry that something was made from; it may have left the catalogue since. */
+export const CatalogueEntry = Type.Object({id: Uuid, number: Type.Integer({minimum: 1}), name: Type.String()})
+export type CatalogueEntry = Static<typeof CatalogueEntry>

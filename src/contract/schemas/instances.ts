@@ -1,8 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {CatalogueEntry} from './catalogue.ts'
 import {EnvironmentVariables, RestartPolicy} from './claims.ts'
-import {ById, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
+import {ById, CatalogueEntry, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
 import {HeldGpu} from './nodes.ts'
 
 export const InstanceStatus = Type.Enum(['creating', 'running', 'stopping', 'exited', 'failed', 'deleting', 'unknown'])

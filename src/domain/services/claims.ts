@@ -1,6 +1,6 @@
 import type {InputOf} from '../../contract/contract.ts'
-import type {CatalogueEntry} from '../../contract/schemas/catalogue.ts'
 import type {Claim, ClaimSpec, Explanation} from '../../contract/schemas/claims.ts'
+import type {CatalogueEntry} from '../../contract/schemas/common.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 import {allocationId} from '../allocation.ts'
 import type {Caller} from '../caller.ts'
