@@ -14,12 +14,14 @@ export class LoginGuard {
   readonly #addresses: MissWindow
   /** What the captcha goes by: `account eve`, `address 10.0.0.7`. */
   readonly #lately: MissWindow
+  readonly #calls: MissWindow
   #running = 0
 
   constructor({clock}: {clock: Clock}) {
     this.#clock = clock
     this.#addresses = new MissWindow({clock, most: 30, windowMs: 600_000, blockMs: 600_000})
     this.#lately = new MissWindow({clock, most: Number.POSITIVE_INFINITY, windowMs: 3_600_000, blockMs: 0})
+    this.#calls = new MissWindow({clock, most: Number.POSITIVE_INFINITY, windowMs: 60_000, blockMs: 0})
   }
 
   /** Misses of the last hour, of the account or the address, whichever has more. A right password clears its account. */
@@ -29,6 +31,12 @@ export class LoginGuard {
 
   latelyFrom(address: string): number {
     return this.#lately.count(`address ${address}`)
+  }
+
+  /** Counts a call, right or wrong. Throws too_many when the address has made `most` in the last minute. */
+  countCall(address: string, most: number): void {
+    if (this.#calls.count(address) >= most) throw problem('too_many', {what: 'logins', seconds: 60})
+    this.#calls.miss(address)
   }
 
   /** Checks the password in `check`, unless it is too early. Throws too_many, too_busy. */

@@ -29,6 +29,7 @@ import {AgentlessNodes, dockerEndpoint} from './agentless-nodes.ts'
 import {pingEngines} from './engine-pings.ts'
 import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
+import {watchMachine} from './machine-watch.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
 import {CannotStart, hamiCoreFolders} from './settings.ts'
@@ -113,6 +114,8 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     captchaPainter: new SvgPainter(),
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
     server: {id: serverId, version, startedAt, exposed: options.exposed},
+    machine: watchMachine(),
+    legacyPoll: options.exposed ? 'deny' : 'same-ip',
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
   services.events.subscribe(({kind, type, objectId}) => {

@@ -3,14 +3,13 @@ import type {InputOf} from '../contract/contract.ts'
 import type {OperationName} from '../contract/routes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Caller} from '../domain/caller.ts'
-import {problem} from '../domain/errors.ts'
 import type {Services} from '../domain/services/services.ts'
-import {asProblem, nativeFailure} from './errors.ts'
+import {answerWithStream, endWith} from './event-stream.ts'
 import {followEvents} from './follow-events.ts'
 import type {NodeReadings} from './node-readings.ts'
 import type {OpenStreams} from './open-streams.ts'
 import type {ServerSettings} from './settings.ts'
-import {EventWriter, encodeEvent} from './stream.ts'
+import {type EventWriter, encodeEvent} from './stream.ts'
 import type {Topic} from './topic.ts'
 
 export type EventOperation =
@@ -111,8 +110,8 @@ const eventSources: {[N in EventOperation]: Prepare<N>} = {
   },
 }
 
-/** Answers a request with the operation's event stream. What can be refused is refused before the first byte. */
-export async function openEventStream<N extends EventOperation>(
+/** Answers a request with the operation's event stream. */
+export function openEventStream<N extends EventOperation>(
   name: N,
   input: InputOf<N>,
   request: FastifyRequest,
@@ -120,53 +119,12 @@ export async function openEventStream<N extends EventOperation>(
   sources: StreamSources,
 ): Promise<void> {
   const {settings, open} = sources
-  const caller = request.asker as Caller
-  const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort())
-  let writer: EventWriter | undefined
-  const leave = open.add({
-    caller,
-    credential: request.credential,
-    kind: 'events',
-    end: () => (writer ? writer.end() : gone.abort()),
-  })
-  gone.signal.addEventListener('abort', leave)
-  try {
-    const lastId = request.headers['last-event-id']
-    const visit = {input, caller, lastId: typeof lastId === 'string' ? lastId.slice(0, 128) : undefined}
-    const feed = await eventSources[name](visit as never, sources, gone.signal)
-    if (gone.signal.aborted) throw problem('server_stopping', {})
-    reply.hijack()
-    reply.raw.writeHead(200, {
-      ...(reply.getHeaders() as Record<string, string>),
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store, no-transform',
-      'x-accel-buffering': 'no',
-    })
-    writer = new EventWriter({response: reply.raw, ...settings})
-    endWith(writer, () => gone.abort())
-    await run(feed, writer, request)
-  } catch (error) {
-    gone.abort()
-    throw error
+  const lastId = request.headers['last-event-id']
+  const visit = {
+    input,
+    caller: request.asker as Caller,
+    lastId: typeof lastId === 'string' ? lastId.slice(0, 128) : undefined,
   }
-}
-
-async function run(feed: (writer: EventWriter) => void | Promise<void>, writer: EventWriter, request: FastifyRequest) {
-  try {
-    const fed = feed(writer)
-    if (!fed) return
-    await fed
-  } catch (error) {
-    if (writer.signal.aborted) return
-    const failure = asProblem(error, 0)
-    if (failure.kind === 'internal') request.log.error({requestId: request.id, err: failure.cause}, 'stream failed')
-    writer.send(encodeEvent({event: 'failure', data: nativeFailure(failure, request.id).body}))
-  }
-  writer.end()
-}
-
-function endWith(writer: EventWriter, unsubscribe: () => void): void {
-  if (writer.signal.aborted) unsubscribe()
-  else writer.signal.addEventListener('abort', unsubscribe)
+  const prepare = (signal: AbortSignal) => eventSources[name](visit as never, sources, signal)
+  return answerWithStream({request, reply, settings, open, prepare})
 }

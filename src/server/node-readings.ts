@@ -6,8 +6,7 @@ export class Reading {
   readonly id: string
   readonly at: number
   readonly #nodes: Services['nodes']
-  #fleet: Buffer | undefined
-  readonly #ofNode = new Map<string, Buffer | undefined>()
+  readonly #made = new Map<string, unknown>()
 
   constructor(options: {id: string; at: number; nodes: Services['nodes']}) {
     this.id = options.id
@@ -15,20 +14,24 @@ export class Reading {
     this.#nodes = options.nodes
   }
 
+  /** What the readers share under this key; made when the first one needs it. */
+  once<T>(key: string, make: () => T): T {
+    if (!this.#made.has(key)) this.#made.set(key, make())
+    return this.#made.get(key) as T
+  }
+
   /** The event for those who watch all nodes. */
   fleet(): Buffer {
     const at = new Date(this.at).toISOString()
-    this.#fleet ??= encodeEvent({id: this.id, data: {at, nodes: this.#nodes.readings()}})
-    return this.#fleet
+    return this.once('fleet', () => encodeEvent({id: this.id, data: {at, nodes: this.#nodes.readings()}}))
   }
 
   /** The event for those who watch one node; undefined when the node is gone. */
   node(nodeId: string): Buffer | undefined {
-    if (!this.#ofNode.has(nodeId)) {
+    return this.once(`node ${nodeId}`, () => {
       const data = this.#nodes.reading(nodeId)
-      this.#ofNode.set(nodeId, data && encodeEvent({id: this.id, data}))
-    }
-    return this.#ofNode.get(nodeId)
+      return data && encodeEvent({id: this.id, data})
+    })
   }
 }
 

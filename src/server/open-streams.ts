@@ -62,8 +62,10 @@ export class OpenStreams {
       throw problem('too_many', {what: 'open streams', seconds: 10})
     }
     this.#open.add(stream)
+    const expiry = atExpiry(stream.caller, () => stream.end('revoked'))
     this.#timer ??= setInterval(() => void this.#lookAgain(() => true, false), this.#settings.recheckMs)
     return () => {
+      clearTimeout(expiry)
       this.#open.delete(stream)
       if (this.#open.size > 0) return
       clearInterval(this.#timer)
@@ -96,4 +98,13 @@ export class OpenStreams {
 
 function expired({expiresAt}: Caller): boolean {
   return expiresAt !== null && Date.parse(expiresAt) <= Date.now()
+}
+
+/** Longer than a timer can wait is seen by the look of each minute. */
+const longestTimerMs = 2 ** 31 - 1
+
+function atExpiry({expiresAt}: Caller, end: () => void): NodeJS.Timeout | undefined {
+  if (expiresAt === null) return undefined
+  const leftMs = Date.parse(expiresAt) - Date.now()
+  return leftMs > longestTimerMs ? undefined : setTimeout(end, Math.max(0, leftMs))
 }

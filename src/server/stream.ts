@@ -26,7 +26,7 @@ export class EventWriter {
   readonly #pings: NodeJS.Timeout
   readonly #closed = new AbortController()
 
-  constructor(options: {response: ServerResponse; maxQueuedBytes: number; pingMs: number}) {
+  constructor(options: {response: ServerResponse; maxQueuedBytes: number; pingMs: number; preamble?: Buffer}) {
     this.#response = options.response
     this.#maxQueuedBytes = options.maxQueuedBytes
     this.#pings = setInterval(() => {
@@ -34,7 +34,7 @@ export class EventWriter {
     }, options.pingMs)
     this.#response.once('close', () => this.#finish())
     this.#response.once('error', () => this.#finish())
-    this.#response.write(preamble)
+    this.#response.write(options.preamble ?? preamble)
     if (this.#response.destroyed) this.#finish()
   }
 

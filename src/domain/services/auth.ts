@@ -60,8 +60,9 @@ export class AuthService {
   async login(
     {username, password}: InputOf<'auth.login'>,
     peer: Peer,
-    {ttlSeconds = sessionSeconds, captcha}: LoginOptions = {},
+    {ttlSeconds = sessionSeconds, callsPerMinute, captcha}: LoginOptions = {},
   ): Promise<OutputOf<'auth.login'>> {
+    if (callsPerMinute !== undefined) this.#guard.countCall(peer.address, callsPerMinute)
     const user = await this.#check(username, password, peer, captcha)
     const session = this.session(user, ttlSeconds)
     await this.#deps.journal.change((_, record) => record.audit({...peer, username}, 'auth.login', user.id))

@@ -74,6 +74,8 @@ export interface Peer {
 export interface LoginOptions {
   /** How long the token lives, 12 h unless given (wire.md 6.1, item 8). */
   ttlSeconds?: number
+  /** Calls of one address, right and wrong ones, beyond which they are refused. */
+  callsPerMinute?: number
   /** What the caller read in a picture, or nothing but ''. Given by families that can show one: after three misses they must. */
   captcha?: {id: string; digits: string}
 }
