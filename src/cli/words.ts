@@ -39,6 +39,9 @@ export const shortcuts: Record<string, readonly string[]> = {
   logs: ['instance', 'logs'],
   exec: ['instance', 'exec'],
   stats: ['instance', 'stats'],
+  cp: ['instance', 'cp'],
+  ssh: ['instance', 'ssh'],
+  'port-forward': ['instance', 'port-forward'],
   submit: ['claim', 'submit'],
   approve: ['node', 'approve'],
 }

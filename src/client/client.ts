@@ -4,6 +4,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import type {InputOf, OutputOf} from '../contract/contract.ts'
 import type {Frame} from '../contract/frames.ts'
 import type {OperationName} from '../contract/routes.ts'
+import type {PathStat} from '../contract/schemas/instances.ts'
 import {ApiError, readFailure, UnreachableError} from './api-error.ts'
 import type {ServerEvent} from './events.ts'
 import {requestParts} from './request-parts.ts'
@@ -29,6 +30,11 @@ export interface CallOptions {
 /** Retries of one call: full jitter under a ceiling that doubles, all within one budget (milliseconds). */
 const retry = {firstMs: 200, ceilingMs: 7_000, budgetMs: 30_000, budgetWhenNobodyListensMs: 1_000}
 const repeatable: ReadonlySet<OperationName> = new Set(['claims.submit', 'instances.create'])
+
+export interface RemoteArchive {
+  stat: PathStat
+  content: AsyncIterable<Buffer>
+}
 
 /** The native API with the contract's types. One connection a call; nothing stays open behind it. */
 export class Client {
@@ -95,10 +101,19 @@ export class Client {
     yield* readFrames(await this.target(), answer)
   }
 
+  /** A tar of the server's with what it was made of. Reading throws UnreachableError when it is cut. */
+  async archive(input: InputOf<'instances.archive'>, {signal}: CallOptions = {}): Promise<RemoteArchive> {
+    const {readPieces} = await import('./bytes.ts')
+    const {method, path} = requestParts('instances.archive', input)
+    const answer = await this.open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
+    const stat = JSON.parse(Buffer.from(String(answer.headers['x-gpuctl-stat']), 'base64url').toString()) as PathStat
+    return {stat, content: readPieces(await this.target(), answer)}
+  }
+
   /** A WebSocket with frames both ways. */
-  async terminal(name: OperationName, input: InputOf<'instances.exec'>): Promise<Terminal> {
+  async terminal<N extends OperationName>(name: N, input: InputOf<N>): Promise<Terminal> {
     const {openTerminal} = await import('./terminal.ts')
-    const {path} = requestParts(name, input)
+    const {path} = requestParts(name, input as Record<string, unknown>)
     return openTerminal({path, target: await this.target(), userAgent: this.#parts.userAgent})
   }
 

@@ -99,6 +99,7 @@ export const routes = {
   'instances.followLogs': 'GET /instances/:id/logs/events',
   'instances.stats': 'GET /instances/:id/stats',
   'instances.exec': 'GET /instances/:id/exec',
+  'instances.terminal': 'GET /instances/:id/terminal',
   'instances.forward': 'GET /instances/:id/forward',
   'instances.statPath': 'GET /instances/:id/path',
   'instances.archive': 'GET /instances/:id/archive',

@@ -10,6 +10,8 @@ import {frameSpeech} from './terminal-speech.ts'
 const openers = {
   'instances.exec': (input: InputOf<'instances.exec'>, caller: Caller, {instances}: Services) =>
     instances.openExec(input, caller),
+  'instances.terminal': (input: InputOf<'instances.terminal'>, caller: Caller, {instances}: Services) =>
+    instances.openShell({...input, tty: true}, caller),
   'instances.forward': async (input: InputOf<'instances.forward'>, caller: Caller, {instances}: Services) =>
     framedConnection(await instances.openForward(input, caller)),
   'instances.unpack': async (input: InputOf<'instances.unpack'>, caller: Caller, {instances}: Services) => {
@@ -18,6 +20,9 @@ const openers = {
   },
 }
 export type SocketOperation = keyof typeof openers
+
+/** A person may have gone away from these; the others end by themselves. */
+const personal: ReadonlySet<SocketOperation> = new Set(['instances.exec', 'instances.terminal'])
 
 /** Answers a native operation over a WebSocket: binary messages are frames (contract/frames.ts) both ways. */
 export function openSocket<N extends SocketOperation>(
@@ -31,7 +36,7 @@ export function openSocket<N extends SocketOperation>(
   return terminals.open({
     request,
     reply,
-    kind: name === 'instances.exec' ? 'terminal' : 'transfer',
+    kind: personal.has(name) ? 'terminal' : 'transfer',
     stillAllowed: () => services.instances.get({id: input.id}, caller),
     start: () => openers[name](input as never, caller, services),
     speech: frameSpeech(),

@@ -243,17 +243,22 @@ export class WholeFleet {
 
   /** Runs `gpuctl …args` as its administrator. */
   cli(args: string[]): Promise<{code: number | null; stdout: string; stderr: string}> {
-    const {directory, server} = this.#parts
-    const known = {GPUCTL_CONFIG_DIR: directory, GPUCTL_DATA_DIR: directory, GPUCTL_CACHE_DIR: directory}
-    const env = {PATH: process.env.PATH, HOME: directory, NO_COLOR: '1', ...known}
     return new Promise(resolve => {
       execFile(
         process.execPath,
         [program, ...args],
-        {env: {...env, GPUCTL_SERVER: server.server, GPUCTL_TOKEN: server.token}, timeout: 20_000},
+        {env: this.cliEnvironment, timeout: 20_000},
         (error, stdout, stderr) => resolve({code: error ? Number(error.code) : 0, stdout, stderr}),
       )
     })
+  }
+
+  /** For programs that this fleet's administrator runs. */
+  get cliEnvironment(): NodeJS.ProcessEnv {
+    const {directory, server} = this.#parts
+    const known = {GPUCTL_CONFIG_DIR: directory, GPUCTL_DATA_DIR: directory, GPUCTL_CACHE_DIR: directory}
+    const reached = {GPUCTL_SERVER: server.server, GPUCTL_TOKEN: server.token}
+    return {PATH: process.env.PATH, HOME: directory, NO_COLOR: '1', ...known, ...reached}
   }
 
   /** Where the fleet at rest breaks a promise (reliability I1, I6, I7, I8): none is right. */

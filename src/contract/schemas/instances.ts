@@ -244,6 +244,19 @@ export const instances = {
     }),
     output: Done,
   }),
+  'instances.terminal': operation({
+    summary: 'A login shell in an instance, with a terminal, over a WebSocket with frames both ways.',
+    access: 'user',
+    transport: 'socket',
+    input: Type.Object({
+      id: Reference,
+      shell: Type.Optional(Type.String({maxLength: 255, description: 'name or path of a shell; else bash, else sh'})),
+      term: Type.Optional(Type.String({pattern: '^[A-Za-z0-9._+-]{1,64}$', description: 'kind of terminal, as TERM'})),
+      rows: Type.Optional(Type.Integer({minimum: 0, maximum: 65_535})),
+      columns: Type.Optional(Type.Integer({minimum: 0, maximum: 65_535})),
+    }),
+    output: Done,
+  }),
   'instances.forward': operation({
     summary: 'A connection to a port inside an instance, over a WebSocket with frames both ways.',
     access: 'user',

@@ -25,6 +25,7 @@ type Streamed =
   | 'instances.followLogs'
   | 'instances.stats'
   | 'instances.exec'
+  | 'instances.terminal'
   | 'instances.forward'
   | 'instances.archive'
   | 'instances.unpack'
