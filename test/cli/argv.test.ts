@@ -13,7 +13,9 @@ const ids = [
   ...['login', 'status', 'wait', 'api', 'up'],
   ...['list', 'get', 'approve', 'add', 'delete', 'stats', 'pending'].map(verb => `node:${verb}`),
   ...['create', 'list', 'revoke'].map(verb => `node:join-token:${verb}`),
-  ...['list', 'get', 'create', 'delete', 'logs', 'stats', 'exec'].map(verb => `instance:${verb}`),
+  ...['list', 'get', 'create', 'delete', 'logs', 'stats', 'exec', 'cp', 'ssh', 'port-forward'].map(
+    verb => `instance:${verb}`,
+  ),
   ...['submit', 'list', 'get'].map(verb => `claim:${verb}`),
   ...['gpu', 'image', 'spec', 'user', 'token', 'event', 'context'].map(topic => `${topic}:list`),
   ...['context:add', 'context:delete', 'user:create', 'server:status', 'agent:status'],

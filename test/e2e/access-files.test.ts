@@ -31,7 +31,7 @@ test('files, folders, links, modes and times survive a copy there and back', asy
   expect(JSON.parse(up.stdout.toString())).toMatchObject({files: 3, bytes: 3_000_010, verified: true})
   expect(seen.stdout.toString()).toBe('755,10\ndeep er/größe.bin\n')
   expect(down).toMatchObject({code: 0})
-  expect(await readFile(join(here, 'back', 'link'))).toEqual(bytes)
+  expect((await readFile(join(here, 'back', 'link'))).equals(bytes)).toBe(true)
   expect(await readlink(join(here, 'back', 'link'))).toBe('deep er/größe.bin')
   expect((await stat(join(here, 'back', 'deep er', 'größe.bin'))).mode & 0o777).toBe(0o640)
   expect(await stat(join(here, 'back', 'run.sh'))).toMatchObject({mtimeMs: 1_700_000_000_000})
