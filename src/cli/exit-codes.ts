@@ -34,6 +34,7 @@ export const exitCodeOfKind: Record<ErrorKind, number> = {
   misdirected: exitCode.failure,
   media_type: exitCode.failure,
   bad_gateway: exitCode.failure,
+  timeout: exitCode.failure,
   out_of_space: exitCode.failure,
   internal: exitCode.failure,
 }

@@ -3,6 +3,7 @@ import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import type {SshKey} from '../contract/schemas/keys.ts'
+import type {Model} from '../contract/schemas/models.ts'
 import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
 import type {Quota} from '../contract/schemas/quotas.ts'
 import type {Runtime} from '../contract/schemas/runtimes.ts'
@@ -177,6 +178,19 @@ export const sessionColumns: Column<Session>[] = [
   {name: 'bytes in', value: ({bytesIn}) => bytesIn},
   {name: 'bytes out', value: ({bytesOut}) => bytesOut},
   {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const modelColumns: Column<Model>[] = [
+  {name: 'model', value: ({id}) => id},
+  {
+    name: 'status',
+    value: ({status}) => status,
+    shown: ({status, downloadProgress: share}) => (share === null ? status : `${status} ${percent(share * 100)}`),
+  },
+  {name: 'for', value: ({kinds}) => kinds.join(',')},
+  {name: 'runtimes', value: ({runtimes}) => runtimes.length},
+  {name: 'online', value: ({runtimes}) => runtimes.filter(({status}) => status === 'online').length},
+  {name: 'on', value: ({runtimes}) => runtimes.map(({name}) => name).join(','), wide: true},
 ]
 
 export const tokenColumns: Column<ApiToken>[] = [

@@ -78,9 +78,11 @@ export function readFailure(status: number, text: string, headers: Record<string
   const retryAfter = Number(headers['retry-after'])
   const retryAfterSeconds = Number.isFinite(retryAfter) && retryAfter >= 0 ? retryAfter : undefined
   try {
-    const {error} = JSON.parse(text) as {error: Partial<ApiFailure>}
-    if (typeof error.message === 'string' && typeof error.code === 'string') {
-      const {code, message, hint = '', details = {}, requestId = ''} = error
+    const {error} = JSON.parse(text) as {error: Partial<ApiFailure> & {type?: string}}
+    // The OpenAI-compatible API has a type beside its code, which may be a number.
+    const code = typeof error.code === 'string' ? error.code : error.type
+    if (typeof error.message === 'string' && typeof code === 'string') {
+      const {message, hint = '', details = {}, requestId = ''} = error
       return new ApiError({code, message, hint, details, requestId, status, retryAfterSeconds})
     }
   } catch {

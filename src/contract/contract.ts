@@ -5,6 +5,7 @@ import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
 import {keys} from './schemas/keys.ts'
+import {models} from './schemas/models.ts'
 import {nodes} from './schemas/nodes.ts'
 import {quotas} from './schemas/quotas.ts'
 import {runtimes} from './schemas/runtimes.ts'
@@ -23,6 +24,7 @@ export const contract = {
   ...runtimes,
   ...claims,
   ...instances,
+  ...models,
   ...catalogue,
   ...server,
   ...sites,

@@ -105,6 +105,9 @@ export const routes = {
   'instances.archive': 'GET /instances/:id/archive',
   'instances.unpack': 'GET /instances/:id/unpack',
 
+  'models.list': 'GET /models',
+  'models.get': 'GET /models/:id',
+
   'images.list': 'GET /images',
   'images.get': 'GET /images/:id',
   'images.create': 'POST /images',

@@ -93,6 +93,9 @@ export function runtimeStatus(known: {
 }
 
 /** Names under which the runtime can be asked: what it listed, and what it says it has loaded. */
-export function modelsOf({models}: Pick<RuntimeRecord, 'models'>, state: RuntimeState | undefined): string[] {
+export function modelsOf(
+  {models}: Pick<RuntimeRecord, 'models'>,
+  state: Pick<RuntimeState, 'loaded'> | undefined,
+): string[] {
   return [...new Set([...models, ...Object.values(state?.loaded ?? {}).flat()])]
 }

@@ -8,6 +8,7 @@ import type {SessionClaims} from '../domain/security-ports.ts'
 import {createServices} from '../domain/services/create-services.ts'
 import type {Services} from '../domain/services/services.ts'
 import {TaskFeed} from '../domain/task-feed.ts'
+import type {ProxySettings} from '../gateway/proxy/inference-proxy.ts'
 import {HttpRuntimeProbe, type probeLimits} from '../gateway/runtime-probe.ts'
 import {AgentSessions} from '../link/agent-sessions.ts'
 import {acceptLink} from '../link/server-end.ts'
@@ -30,6 +31,7 @@ import {pingEngines} from './engine-pings.ts'
 import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
 import {watchMachine} from './machine-watch.ts'
+import {inferenceWhenUsed} from './inference.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
 import {CannotStart, hamiCoreFolders} from './settings.ts'
@@ -49,6 +51,8 @@ export interface ControlServerOptions {
   probe?: Partial<typeof probeLimits>
   /** The store is beyond trust: the process has to end (reliability F12). */
   onFatal: (error: unknown) => void
+  /** Bounds of the calls of models; what is not given has its default. */
+  inference?: Partial<ProxySettings>
 }
 
 export interface RunningServer {
@@ -134,8 +138,13 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   rollback.add('maintenance', () => maintenance.stop())
   rollback.add('controllers', () => controllers.stop())
   await controllers.start()
+  const inference = inferenceWhenUsed({
+    ...{runtimes: services.runtimes, clock, settings: options.inference},
+    mayDial: (address, port) => guard.checkDial(address, port) !== undefined,
+  })
+  rollback.add('inference', () => inference.close())
   const app = await createApp({
-    ...{services, logger, version},
+    ...{services, logger, version, inference, metricsRegistry: inference},
     acceptLink: (socket, head, {id, name}) => {
       names.set(id, name)
       acceptLink(socket, head).then(
@@ -162,6 +171,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     async stop(graceMs) {
       await close(app, {graceMs})
       await pings.stop()
+      await inference.close()
       await agentless.close()
       await sessions.close()
       await controllers.stop()

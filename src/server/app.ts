@@ -3,6 +3,7 @@ import {type FastifyInstance, type FastifyRequest, fastify, LogController} from 
 import type {Logger} from 'pino'
 import type {Event} from '../contract/schemas/server.ts'
 import {problem} from '../domain/errors.ts'
+import type {Inference} from '../domain/inference.ts'
 import type {Services} from '../domain/services/services.ts'
 import {pathOf} from './auth.ts'
 import {mountDialect} from './dialect.ts'
@@ -26,6 +27,7 @@ export interface AppParts {
   /** Version of the program, for the OpenAPI document. */
   version: string
   acceptLink: AcceptLink
+  inference: Inference
   settings?: Partial<ServerSettings>
   /** Figures of the rest of the program, shown at /metrics. */
   metricsRegistry?: MetricsRegistry
@@ -33,7 +35,7 @@ export interface AppParts {
 
 /** The control server's HTTP side, ready to be given to `listen`. */
 export async function createApp(parts: AppParts): Promise<FastifyInstance> {
-  const {services, logger, version, acceptLink, metricsRegistry} = parts
+  const {services, logger, version, acceptLink, inference, metricsRegistry} = parts
   const settings = {...defaultSettings, ...parts.settings}
   const boot = randomBytes(4).toString('hex')
   const open = new OpenStreams({services, settings})
@@ -87,7 +89,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
   const sources = {services, settings, readings, events, open, boot}
   const terminals = new Terminals({settings, open, upgrades})
   await mountNative(app, {sources, terminals, upgrades, acceptLink})
-  for (const dialect of dialects) await mountDialect(app, {...sources, terminals, upgrades}, dialect)
+  for (const dialect of dialects) await mountDialect(app, {...sources, terminals, upgrades, inference}, dialect)
   app.addHook('onClose', async () => {
     unsubscribe()
     open.stop()

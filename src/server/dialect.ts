@@ -3,6 +3,7 @@ import type {Static, TObject, TSchema} from 'typebox'
 import type {Access} from '../contract/operation.ts'
 import type {Scope} from '../contract/schemas/auth.ts'
 import type {Caller} from '../domain/caller.ts'
+import type {Inference} from '../domain/inference.ts'
 import type {Services} from '../domain/services/services.ts'
 import {accessCheck, type FindCredential, type Guest, type NodeIdentity} from './auth.ts'
 import type {StreamSources} from './event-routes.ts'
@@ -32,6 +33,7 @@ type AskerOf<A extends Access> = A extends 'public' ? Guest : A extends 'node' ?
 export interface DialectSources extends StreamSources {
   terminals: Terminals
   upgrades: Upgrades
+  inference: Inference
 }
 
 interface DialectCall<A extends Access, P, Q, B> {

@@ -18,6 +18,7 @@ export const httpStatus: Record<ErrorKind, number> = {
   too_many: 429,
   unavailable: 503,
   bad_gateway: 502,
+  timeout: 504,
   out_of_space: 507,
   internal: 500,
 }
@@ -38,6 +39,8 @@ export function nativeFailure(error: DomainError, requestId: string): Failure {
 
 /** Sends a failure as it is: never through the schema of a success, which would drop its members. */
 export function sendFailure(reply: FastifyReply, error: DomainError, failure: Failure): FastifyReply {
+  // What is left of the body is not waited for.
+  if (error.kind === 'too_large') reply.header('connection', 'close')
   for (const [name, value] of Object.entries(failureHeaders(error, failure.status))) reply.header(name, value)
   return reply
     .code(failure.status)

@@ -124,6 +124,9 @@ export const handlers: Handlers = {
   'instances.statPath': (input, caller, {instances}) => instances.statPath(input, caller),
   'instances.delete': (input, caller, {instances}) => instances.delete(input, caller),
 
+  'models.list': (input, caller, {models}) => models.list(input, caller),
+  'models.get': (input, caller, {models}) => models.get(input, caller),
+
   'images.list': (input, caller, {images}) => images.list(input, caller),
   'images.get': (input, caller, {images}) => images.get(input, caller),
   'images.create': (input, caller, {images}) => images.create(input, caller),

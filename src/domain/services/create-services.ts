@@ -9,6 +9,7 @@ import {EventService} from './events.ts'
 import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
 import {KeyService} from './keys.ts'
+import {modelMethods} from './models.ts'
 import {NodeService} from './nodes.ts'
 import {QuotaService} from './quotas.ts'
 import {RuntimeService} from './runtimes.ts'
@@ -39,6 +40,7 @@ export function createServices(deps: ServiceDependencies): Services {
   const guard = new LoginGuard(deps)
   const auth = new AuthService(deps, guard)
   const users = new UserService(deps, nodes.keeping)
+  const runtimeMethods = runtimes.methods()
   let prunedAtMs = clock.now()
 
   async function maintain(): Promise<void> {
@@ -59,9 +61,10 @@ export function createServices(deps: ServiceDependencies): Services {
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
     nodes: nodeMethods,
-    runtimes: runtimes.methods(),
     keys: new KeyService(deps).methods(),
     sessions,
+    runtimes: runtimeMethods,
+    models: modelMethods(runtimeMethods),
     gpus: gpuMethods(deps),
     claims: claims.methods(),
     instances: new InstanceService(deps, claims, sessions).methods(),

@@ -3,6 +3,7 @@ import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {OperationName} from '../../contract/routes.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 import type {Instance, InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
+import type {Model} from '../../contract/schemas/models.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
@@ -265,6 +266,10 @@ export interface Services {
     readArchive(input: InputOf<'instances.archive'>, caller: Caller, signal: AbortSignal): Promise<Archive>
     /** Unpacks a tar into a folder that is there; resolves when all is written. Throws path_missing, path_refused. */
     writeArchive(input: InputOf<'instances.unpack'>, content: AsyncIterable<Uint8Array>, caller: Caller): Promise<void>
+  }
+  models: Methods<'models'> & {
+    /** For callers that have no account, as runtimes. */
+    every(): Promise<Model[]>
   }
   images: Methods<'images'>
   specs: Methods<'specs'>

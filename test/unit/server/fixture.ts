@@ -154,7 +154,12 @@ export async function startWorld(parts: Partial<AppParts> = {}): Promise<World> 
   const logger = pino({level: 'info'}, {write: (line: string) => void log.push(line)})
   const acceptLink: AppParts['acceptLink'] = (socket, _, {name}) =>
     socket.end(`HTTP/1.1 101 Switching Protocols\r\n\r\nwelcome ${name}`)
-  const app = await createApp({services: memory.services, logger, version: '1.2.3', acceptLink, ...parts})
+  const inference: AppParts['inference'] = {
+    call: async ({model}) => {
+      throw problem('model_unknown', {model})
+    },
+  }
+  const app = await createApp({services: memory.services, logger, version: '1.2.3', acceptLink, inference, ...parts})
   const [bound] = await listen(app, [{host: '127.0.0.1', port: 0}])
   const port = bound?.port as number
   const call: World['call'] = (target, options) => exchange(port, target, options)

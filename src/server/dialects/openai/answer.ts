@@ -1,0 +1,91 @@
+import type {OutgoingHttpHeaders} from 'node:http'
+import {pipeline} from 'node:stream'
+import type {FastifyReply, FastifyRequest} from 'fastify'
+import type {Caller} from '../../../domain/caller.ts'
+import type {Inference, InferenceAnswer, InferencePath} from '../../../domain/inference.ts'
+
+interface Visit {
+  request: FastifyRequest
+  reply: FastifyReply
+  caller: Caller
+  model: string
+}
+
+/** Enough of a runtime's refusal to find its words. */
+const mostRefusalBytes = 64 * 1024
+const mostWords = 2_000
+/** Nobody reads it any more; it is for the log. */
+const callerGone = 499
+
+/**
+ * Lets a runtime answer, and passes its bytes on as they come. When the caller goes away the runtime's work ends; when
+ * the runtime breaks off, so does the answer, so that nobody takes a half for the whole.
+ */
+export async function passOn(inference: Inference, path: InferencePath, visit: Visit): Promise<unknown> {
+  const {request, reply, caller, model} = visit
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort(new Error('the caller is gone')))
+  try {
+    const answer = await inference.call({
+      ...{path, model, caller, signal: gone.signal},
+      contentType: request.headers['content-type'] ?? 'application/json',
+      accept: request.headers.accept,
+      body: request.rawBody ?? Buffer.alloc(0),
+    })
+    if (answer.queuedMs !== undefined) {
+      reply.headers({'x-queue-status': 'queued', 'x-queue-wait-ms': String(Math.round(answer.queuedMs))})
+    }
+    if (answer.status >= 300) return await refusal(answer, reply)
+    stream(answer, reply)
+  } catch (error) {
+    if (!gone.signal.aborted) throw error
+    reply.raw.statusCode = callerGone
+    reply.hijack()
+  }
+  return undefined
+}
+
+function stream({status, headers, body}: InferenceAnswer, reply: FastifyReply): void {
+  const own = reply.getHeaders() as OutgoingHttpHeaders
+  reply.hijack()
+  reply.raw.writeHead(status, {...own, ...headers})
+  // It may be silent for long; that it has begun is worth telling.
+  if (headers['content-type']?.startsWith('text/event-stream')) reply.raw.flushHeaders()
+  pipeline(body, reply.raw, () => {
+    // Either side broke off: pipeline has ended the other one.
+  })
+}
+
+/** A runtime's refusal in the envelope; its own words where it has some. A redirect is no answer to us. */
+async function refusal(answer: InferenceAnswer, reply: FastifyReply): Promise<unknown> {
+  const status = answer.status < 400 ? 502 : answer.status
+  const message = wordsIn(await beginningOf(answer.body)) ?? `The runtime refused the request (HTTP ${answer.status}).`
+  reply.code(status)
+  return {error: {message, type: 'node_upstream_error', code: status}}
+}
+
+async function beginningOf(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  try {
+    for await (const piece of body) {
+      pieces.push(piece)
+      bytes += piece.length
+      if (bytes > mostRefusalBytes) break
+    }
+  } catch {
+    // What came until then is what there is.
+  }
+  return Buffer.concat(pieces).toString('utf8')
+}
+
+/** `{"error":{"message"}}` (OpenAI), `{"error":"…"}` or `{"message":"…"}`, as runtimes say it. */
+function wordsIn(text: string): string | undefined {
+  try {
+    const {error, message} = JSON.parse(text) as {error?: {message?: unknown} | string; message?: unknown}
+    const words = typeof error === 'string' ? error : (error?.message ?? message)
+    return typeof words === 'string' && words !== '' ? words.slice(0, mostWords) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,71 @@
+import type {IncomingMessage} from 'node:http'
+import type {FastifyInstance, FastifyRequest} from 'fastify'
+import {problem} from '../../../domain/errors.ts'
+import {modelOfForm} from './form.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The body as it came: it goes on to the runtime byte for byte. */
+    rawBody: Buffer | undefined
+  }
+}
+
+/** Bodies of all requests together that are in memory at one time. */
+const mostBytes = 256 * 1024 * 1024
+
+/**
+ * Reads bodies whole, because a second runtime may need them, and hands to the routes only what they choose by: the
+ * model. A form is never taken apart beyond that. Bounded by the route's limit, and for all together by `mostBytes`.
+ */
+export function takeBodies(scope: FastifyInstance): void {
+  let heldBytes = 0
+  /** Counts every piece until the answer is over. Throws too_busy. */
+  const hold = (request: FastifyRequest, bytes: number) => {
+    if (heldBytes + bytes > mostBytes) throw problem('too_busy', {what: 'large requests'})
+    heldBytes += bytes
+    holdings.set(request, (holdings.get(request) ?? 0) + bytes)
+  }
+  const holdings = new WeakMap<FastifyRequest, number>()
+  const read = async (request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> => {
+    const {'content-encoding': coding = 'identity'} = request.headers
+    if (coding !== 'identity') throw problem('media_type_unknown', {type: coding.slice(0, 64)})
+    const limit = request.routeOptions.bodyLimit
+    const pieces: Buffer[] = []
+    let bytes = 0
+    for await (const piece of payload as AsyncIterable<Buffer>) {
+      bytes += piece.length
+      if (bytes > limit) throw problem('body_too_large', {limit: `${limit / 1024 / 1024} MiB`})
+      hold(request, piece.length)
+      pieces.push(piece)
+    }
+    request.rawBody = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes)
+    return request.rawBody as Buffer
+  }
+
+  scope.decorateRequest('rawBody')
+  scope.addHook('onRequest', async (request, reply) => {
+    reply.raw.once('close', () => {
+      heldBytes -= holdings.get(request) ?? 0
+      holdings.delete(request)
+    })
+  })
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
+    modelOfJson(await read(request, payload)),
+  )
+  scope.addContentTypeParser('multipart/form-data', async (request: FastifyRequest, payload: IncomingMessage) =>
+    modelOfForm(await read(request, payload), request.headers['content-type'] ?? ''),
+  )
+}
+
+/** Throws input_unreadable. What is no object has no model, and the route's schema says so. */
+function modelOfJson(bytes: Buffer): {model?: unknown} {
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(bytes))
+  } catch {
+    throw problem('input_unreadable', {problem: 'it is not UTF-8, or its syntax is wrong'})
+  }
+  const isObject = typeof value === 'object' && value !== null && Object.hasOwn(value, 'model')
+  return isObject ? {model: (value as {model: unknown}).model} : {}
+}
