@@ -2,6 +2,7 @@ import type {Desired, InstanceReport, Report} from '../contract/agent-protocol.t
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {Clock} from '../platform/clock.ts'
 import type {RuntimeDriver} from '../runtime/driver.ts'
+import type {StorageHost} from '../storage/host.ts'
 import type {AgentStateStore} from './instance-record.ts'
 import {describeMetrics} from './metrics.ts'
 import {Reconciler} from './reconciler.ts'
@@ -12,6 +13,8 @@ export interface AgentDependencies extends VitalsDependencies {
   nodeId: string
   stateStore: AgentStateStore
   clock: Clock
+  /** Absent where the machine's storage is out of reach, as of an agentless node. */
+  storage?: StorageHost
   /** Between two beats; 10 s unless given. */
   beatMs?: number
 }
@@ -57,6 +60,10 @@ export class Agent {
 
   get driver(): RuntimeDriver {
     return this.#deps.driver
+  }
+
+  get storage(): StorageHost | undefined {
+    return this.#deps.storage
   }
 
   get clock(): Clock {

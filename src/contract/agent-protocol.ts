@@ -8,7 +8,7 @@ import type {Beat, Gpu} from './schemas/nodes.ts'
  * `POST /containers/:id/dial` (query port; bytes both ways), `GET /containers/:id/path` (query path; PathStat),
  * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),
  * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
- * `GET /metrics` (query node_id; AgentMetrics).
+ * `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -21,6 +21,7 @@ export const agentRoutes = {
   archive: 'GET /containers/:id/archive',
   unpack: 'POST /containers/:id/archive',
   metrics: 'GET /metrics',
+  storage: 'POST /storage/:method',
   ping: 'GET /ping',
 } as const
 

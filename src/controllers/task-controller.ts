@@ -223,8 +223,10 @@ class TaskRun {
     const saved = await this.#parts.deps.journal.change(async (tx, record) => {
       const current = await tx.tasks.find(next.id)
       const at = this.#now()
+      const ended = {...next, ...sharedWith(current ?? next), updatedAt: at, finishedAt: at}
       await record.event('task', {id: next.id, name: next.object}, type, `${next.type} ${next.object}: ${message}`)
-      return tx.tasks.save({...next, ...sharedWith(current ?? next), updatedAt: at, finishedAt: at})
+      await this.#recipe?.ended?.({tx, record}, ended)
+      return tx.tasks.save(ended)
     })
     this.#parts.deps.taskFeed.publish(saved)
   }

@@ -7,6 +7,7 @@ import type {SshKey} from '../contract/schemas/keys.ts'
 import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
+import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
 import type {Offer} from './placement.ts'
 import type {Allocation, BackupRecord, NodeRecord, SiteRecord, TaskRecord} from './records.ts'
 import type {RuntimeRecord, RuntimeState} from './runtimes.ts'
@@ -434,6 +435,8 @@ export interface AgentPort {
   /** NDJSON of ContainerStats of runtime/driver.ts, one a second. */
   stats(containerId: string, signal: AbortSignal): Promise<AsyncIterable<Record<string, unknown>>>
   exec(containerId: string, request: ExecQuery): Promise<ExecStream>
+  /** Works on the node's storage. Throws storage_*, node_failed, node_offline. */
+  storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
   /** A connection to a port inside the container. Throws port_closed. */
   dial(containerId: string, port: number): Promise<ByteStream>
   /** What is at a path of the container, which need not run. Throws path_missing. */

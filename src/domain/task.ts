@@ -1,6 +1,7 @@
 import type {Task, TaskStep} from '../contract/schemas/tasks.ts'
 import {type DomainError, isProblem, problem} from './errors.ts'
-import type {AgentPort} from './ports.ts'
+import type {Recorder} from './journal.ts'
+import type {AgentPort, Tables} from './ports.ts'
 import type {TaskRecord} from './records.ts'
 
 /** What a step works with. */
@@ -43,6 +44,8 @@ export interface Recipe<I = Record<string, unknown>> {
   locks(input: I): readonly string[]
   steps(input: I): readonly Step<I>[]
   result(run: StepRun<I>): Record<string, unknown>
+  /** What else changes in the store with the task's end, in the same transaction. */
+  ended?(change: {tx: Tables; record: Recorder}, task: TaskRecord): Promise<void>
 }
 
 /** All kinds of tasks by type. */

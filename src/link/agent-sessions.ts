@@ -1,10 +1,13 @@
 import type {Desired, ExecQuery, Report, UnpackEnd} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
+import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
 import type {Logger} from '../platform/logger.ts'
 import {LinkError, RemoteError} from './link-error.ts'
 import type {DuplexCall, ServerLink} from './server-end.ts'
 
+/** A pool over slow disks takes minutes; the agent's own limits end before this one. */
+const storageTimeoutMs = 15 * 60_000
 /** One report line: an inventory of 1,024 GPUs fits. */
 const maxReportBytes = 4 * 1024 * 1024
 
@@ -123,6 +126,20 @@ export class AgentSession {
     return this.#link.duplex({
       path: `/containers/${encodeURIComponent(containerId)}/exec`,
       headers: {'x-gpuctl-exec': Buffer.from(JSON.stringify(request)).toString('base64url')},
+    })
+  }
+
+  async storage<M extends StorageMethod>(
+    method: M,
+    input: StorageInput<M>,
+    signal?: AbortSignal,
+  ): Promise<StorageOutput<M>> {
+    return this.#link.json({
+      method: 'POST',
+      path: `/storage/${method}`,
+      body: input,
+      timeoutMs: storageTimeoutMs,
+      signal,
     })
   }
 

@@ -1,6 +1,7 @@
 import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
+import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
 import {problem} from '../domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, Fleet, LogQuery} from '../domain/ports.ts'
 import type {AgentSession, AgentSessions} from '../link/agent-sessions.ts'
@@ -16,6 +17,18 @@ export function fleetOf(sessions: AgentSessions, nameOf: (nodeId: string) => str
     },
   }
 }
+
+/** What the storage of a node refused, by the agent's code. */
+const storageProblems = {
+  storage_not_found: 'storage_missing',
+  storage_exists: 'storage_taken',
+  storage_in_use: 'storage_in_use',
+  storage_invalid: 'storage_invalid',
+  storage_unsupported: 'storage_invalid',
+  storage_full: 'storage_full',
+  storage_unavailable: 'storage_failed',
+  storage_failed: 'storage_failed',
+} as const
 
 class TranslatedAgent implements AgentPort {
   readonly #session: AgentSession
@@ -46,6 +59,10 @@ class TranslatedAgent implements AgentPort {
     return this.#translate(this.#session.exec(containerId, request))
   }
 
+  storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>> {
+    return this.#translate(this.#session.storage(method, input, signal))
+  }
+
   async dial(containerId: string, port: number): Promise<ByteStream> {
     const {output, write, endInput, close} = await this.#translate(this.#session.dial(containerId, port), {port})
     return {output, write, end: endInput, close}
@@ -71,6 +88,8 @@ class TranslatedAgent implements AgentPort {
       if (code === 'no_path') throw problem('path_missing', {path}, {cause: error})
       if (code === 'path_refused') throw problem('path_refused', {path, reason}, {cause: error})
       if (code === 'port_closed') throw problem('port_closed', {port, reason}, {cause: error})
+      const refused = storageProblems[code as keyof typeof storageProblems]
+      if (refused) throw problem(refused, {name: this.#name(), reason}, {cause: error})
       if (error instanceof RemoteError)
         throw problem('node_failed', {name: this.#name(), reason: error.message}, {cause: error})
       if (error instanceof LinkError) throw problem('node_offline', {name: this.#name()}, {cause: error})

@@ -21,6 +21,7 @@ import {randomSecret} from '../platform/ids.ts'
 import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
+import {openStorage} from '../storage/registry.ts'
 import {joinTransport} from './join-transport.ts'
 import {handlerForEachLink} from './link-handlers.ts'
 import {CannotStart} from './settings.ts'
@@ -118,6 +119,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     gpus,
     host: new HostSampler(),
     stateStore: stateFile(joinPath(directory, 'state.json')),
+    storage: openStorage({directory: joinPath(directory, 'storage')}),
     clock,
     logger,
     version,

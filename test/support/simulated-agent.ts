@@ -2,6 +2,8 @@ import type {Desired, DesiredInstance, InstanceReport, Inventory} from '../../sr
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
 import type {PathStat} from '../../src/contract/schemas/instances.ts'
 import type {AgentMetrics} from '../../src/contract/schemas/nodes.ts'
+import type {StorageInput, StorageMethod, StorageOutput} from '../../src/contract/storage-protocol.ts'
+import {problem} from '../../src/domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, LogQuery} from '../../src/domain/ports.ts'
 import type {Services} from '../../src/domain/services/services.ts'
 
@@ -23,6 +25,8 @@ export interface SimulatedNode {
   memoryMiB?: number
   labels?: Record<string, string>
   images?: boolean
+  /** Works on storage in place of a node's. */
+  storage?: AgentPort['storage']
 }
 
 /**
@@ -174,6 +178,15 @@ export class SimulatedAgent implements AgentPort {
     return (async function* () {
       yield {cpuPercent: 5}
     })()
+  }
+
+  async storage<M extends StorageMethod>(
+    method: M,
+    input: StorageInput<M>,
+    signal?: AbortSignal,
+  ): Promise<StorageOutput<M>> {
+    if (!this.spec.storage) throw problem('storage_failed', {name: this.spec.name, reason: 'There is no storage here.'})
+    return this.spec.storage(method, input, signal)
   }
 
   async exec(): Promise<ExecStream> {
