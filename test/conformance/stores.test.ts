@@ -9,7 +9,16 @@ import {createDatabase} from '../support/postgres.ts'
 import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
-import {newAllocation, newClaim, newEvent, newInstance, newNode, newUser} from '../unit/store/records.ts'
+import {
+  newAllocation,
+  newClaim,
+  newEvent,
+  newInstance,
+  newNode,
+  newRuntime,
+  newUser,
+  runtimeState,
+} from '../unit/store/records.ts'
 
 const at = '2026-01-01T00:00:00.000Z'
 const places: Record<string, (context: TestContext) => Promise<string>> = {
@@ -126,6 +135,36 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect((await nodes.listBeats()).map(({beat}) => beat.sequence)).toEqual(fleet.map(() => 2))
     await nodes.delete(fleet[0]!.id)
     expect(await nodes.listBeats()).toHaveLength(112)
+  })
+
+  test('a runtime is found by endpoint and token; its machine may go and leaves it, its state goes with it', async context => {
+    const {nodes, runtimes} = await open(context)
+    const node = await nodes.insert(newNode())
+    const first = await runtimes.insert(newRuntime({nodeId: node.id, address: '192.0.2.7', port: 32768}))
+    const second = await runtimes.insert(newRuntime({address: '192.0.2.7', port: 32770}))
+
+    await expect(runtimes.insert(newRuntime({address: '192.0.2.7', port: 32768}))).rejects.toMatchObject({
+      code: 'name_taken',
+    })
+    expect(await runtimes.findByEndpoint('192.0.2.7', 32768)).toEqual(first)
+    expect(await runtimes.findByTokenHash(second.tokenHash)).toEqual(second)
+    expect(await runtimes.listOfNode(node.id)).toEqual([first])
+    const changed = await runtimes.save({...first, approval: 'approved', tokenHash: 'new'})
+    await expect(runtimes.save(first)).rejects.toMatchObject({code: 'changed_meanwhile'})
+    expect(await runtimes.findByTokenHash(first.tokenHash)).toBeUndefined()
+
+    const state = (seenAt: string) => ({...runtimeState, seenAt})
+    await runtimes.saveStates([{runtimeId: first.id, state: state(at)}])
+    await runtimes.saveStates([
+      {runtimeId: first.id, state: state('2026-01-01T00:01:00.000Z')},
+      {runtimeId: randomUUID(), state: state(at)},
+    ])
+    expect(await runtimes.listStates()).toEqual([{runtimeId: first.id, state: state('2026-01-01T00:01:00.000Z')}])
+
+    await nodes.delete(node.id)
+    expect(await runtimes.list()).toEqual([{...changed, nodeId: null}, second])
+    await runtimes.delete(first.id)
+    expect(await runtimes.listStates()).toEqual([])
   })
 
   test('a change of a row that somebody else changed is refused', async context => {

@@ -4,6 +4,7 @@ import type {Instance} from '../../../src/contract/schemas/instances.ts'
 import type {Event} from '../../../src/contract/schemas/server.ts'
 import type {New, UserRecord} from '../../../src/domain/ports.ts'
 import type {Allocation, NodeRecord} from '../../../src/domain/records.ts'
+import type {RuntimeRecord, RuntimeState} from '../../../src/domain/runtimes.ts'
 
 /** Records as the domain would make them, for tests of the stores; `change` says what the test is about. */
 
@@ -48,6 +49,23 @@ export function newNode(change: Partial<NodeRecord> = {}): New<NodeRecord> {
     totalAvailableGb: 1000,
     ...change,
   }
+}
+
+export function newRuntime(change: Partial<RuntimeRecord> = {}): New<RuntimeRecord> {
+  return {
+    ...identity(),
+    ...{version: 0, nodeId: null, machineName: 'server-01', address: '192.0.2.1', port: 32768, runtimeVersion: '0.1.0'},
+    ...{approval: 'pending', tokenHash: randomUUID(), registeredAt: at, customName: null, tags: [], notes: null},
+    ...{gpuDevices: [{model: 'RTX 4090', count: 1, memoryBytes: null}], gpuCount: 1, gpuModel: 'RTX 4090'},
+    ...{supportedRuntimes: [], models: ['gpt-oss-20b']},
+    ...change,
+  }
+}
+
+export const runtimeState: RuntimeState = {
+  ...{seenAt: at, load: null, loaded: {chat: ['a'], embedding: [], asr: [], tts: []}, supportedRuntimes: []},
+  ...{initializing: false, ready: {ready: 1, total: 1}, sync: null, onlineSince: null, excludedModels: []},
+  isDisconnected: false,
 }
 
 export function newClaim(
