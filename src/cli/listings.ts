@@ -1,7 +1,7 @@
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
-import type {Instance} from '../contract/schemas/instances.ts'
+import type {Instance, MatchedNode} from '../contract/schemas/instances.ts'
 import type {SshKey} from '../contract/schemas/keys.ts'
 import type {Model} from '../contract/schemas/models.ts'
 import type {FleetGpu, Node} from '../contract/schemas/nodes.ts'
@@ -33,6 +33,8 @@ export const nodeColumns: Column<Node>[] = [
   {name: 'memory', value: ({memoryMiB}) => memoryMiB, shown: ({memoryMiB}) => memory(memoryMiB), wide: true},
   {name: 'kind', value: ({kind}) => kind, wide: true},
   {name: 'agent', value: ({agentVersion}) => agentVersion, wide: true},
+  {name: 'region', value: ({listing}) => listing.region, wide: true},
+  {name: 'listed', value: ({listed}) => listed, wide: true},
 ]
 
 export const pendingColumns: Column<Node>[] = [
@@ -122,6 +124,22 @@ export const specColumns: Column<Spec>[] = [
   {name: 'memory gib', value: ({memoryGiB}) => memoryGiB},
   {name: 'price/h', value: ({pricePerHour}) => pricePerHour},
   {name: 'listed', value: ({listed}) => listed, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const matchColumns: Column<MatchedNode>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'instances', value: ({capacity}) => capacity},
+  {name: 'gpu', value: ({gpuModel}) => gpuModel},
+  {name: 'free', value: node => `${node.gpusFree}/${node.gpuCount}`},
+  {name: 'gpu memory free', value: node => node.gpuMemoryFreeMiB, shown: node => memory(node.gpuMemoryFreeMiB)},
+  {name: 'cpus free', value: ({cpusFree}) => cpusFree},
+  {name: 'memory free', value: node => node.memoryFreeMiB, shown: node => memory(node.memoryFreeMiB)},
+  {name: 'reason', value: ({reason}) => reason},
+  {name: 'region', value: ({region}) => region, wide: true},
+  {name: 'address', value: ({publicIp}) => publicIp, wide: true},
+  {name: 'data gib free', value: ({dataDiskFreeGiB}) => dataDiskFreeGiB, wide: true},
+  {name: 'price/h', value: ({pricePerHour}) => pricePerHour, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
 ]
 

@@ -2,6 +2,7 @@ import {join} from 'node:path'
 import type {Agent} from '../agent/agent.ts'
 import type {Store} from '../domain/ports.ts'
 import type {NodeRecord} from '../domain/records.ts'
+import {keyContext} from '../domain/services/machines.ts'
 import type {AgentSessions} from '../link/agent-sessions.ts'
 import type {GpuCollector, GpuReading, HostSample} from '../metrics/collector.ts'
 import {systemClock} from '../platform/clock.ts'
@@ -22,7 +23,7 @@ export interface AgentlessDependencies {
 /** Machines whose Docker the server reaches itself: for each the very same agent, inside the server (architecture, idea 3). */
 export class AgentlessNodes {
   readonly #deps: AgentlessDependencies
-  readonly #running = new Map<string, Agent>()
+  readonly #running = new Map<string, {agent: Agent; about: string}>()
   #syncing: Promise<void> = Promise.resolve()
 
   constructor(deps: AgentlessDependencies) {
@@ -37,19 +38,30 @@ export class AgentlessNodes {
 
   async close(): Promise<void> {
     await this.#syncing.catch(() => {})
-    await Promise.all([...this.#running.values()].map(agent => agent.stop()))
+    await Promise.all([...this.#running.values()].map(({agent}) => agent.stop()))
   }
 
   async #sync(): Promise<void> {
-    const nodes = (await this.#deps.store.nodes.list({admission: 'active'})).filter(node => node.kind === 'docker')
-    const wanted = new Map(nodes.map(node => [node.id, node]))
-    for (const [id, agent] of this.#running) {
-      if (wanted.has(id)) continue
-      this.#running.delete(id)
-      this.#deps.sessions.drop(id, 'the node was removed')
-      await agent.stop()
+    const {store, logger} = this.#deps
+    const active = await store.nodes.list({admission: 'active'})
+    const wanted = new Map(active.filter(({docker}) => docker?.address).map(node => [node.id, node]))
+    for (const [id, {about}] of this.#running) {
+      const node = wanted.get(id)
+      if (!node) await this.#end(id, 'the node was removed')
+      else if (aboutOf(node) !== about) await this.#end(id, 'the node was changed')
     }
-    for (const node of nodes) if (!this.#running.has(node.id)) await this.#start(node)
+    for (const node of wanted.values()) {
+      if (this.#running.has(node.id)) continue
+      // One that cannot be reached as it is described must not keep the others from starting.
+      await this.#start(node).catch(error => logger.warn({err: error, node: node.name}, 'its Docker cannot be used'))
+    }
+  }
+
+  async #end(nodeId: string, reason: string): Promise<void> {
+    const agent = this.#running.get(nodeId)?.agent
+    this.#running.delete(nodeId)
+    this.#deps.sessions.drop(nodeId, reason)
+    await agent?.stop()
   }
 
   async #start(node: NodeRecord): Promise<void> {
@@ -68,7 +80,7 @@ export class AgentlessNodes {
       version,
     })
     await agent.start()
-    this.#running.set(node.id, agent)
+    this.#running.set(node.id, {agent, about: aboutOf(node)})
     sessions.adopt(node.id, linkPair(handlerForEachLink(agent)))
   }
 
@@ -86,9 +98,14 @@ export class AgentlessNodes {
     const {DockerDriver} = await import('../runtime/docker.ts')
     if (!node.docker) throw new Error(`Node ${node.name} has no Docker address.`)
     const {address, ca, cert, sealedKey} = node.docker
-    const key = sealedKey ? await this.#deps.vault.open(sealedKey, `nodes:${node.id}:dockerKey`) : ''
+    const key = sealedKey ? await this.#deps.vault.open(sealedKey, keyContext(node.id)) : ''
     return new DockerDriver({...dockerEndpoint(address), ...(key ? {ca, cert, key} : {}), serverId, nodeId: node.id})
   }
+}
+
+/** What its agent was started with. */
+function aboutOf({docker, declaredGpus}: NodeRecord): string {
+  return JSON.stringify({docker, declaredGpus})
 }
 
 /** `unix:///path` or `tcp://HOST:PORT`. */

@@ -1,6 +1,6 @@
 import {Args} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
-import {gpuSummary} from '../../cli/output/figures.ts'
+import {gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
 export default class InstanceGet extends BaseCommand {
@@ -17,8 +17,10 @@ export default class InstanceGet extends BaseCommand {
       ['Reason', instance.reason],
       ['Exit code', instance.exitCode],
       ['Node', instance.node],
-      ['GPUs', gpuSummary(instance.gpus)],
+      ['GPUs', gpuSummary(instance.gpus) + shareWords(instance)],
       ['Image', instance.image],
+      ['Spec', instance.catalogueSpec?.name ?? null],
+      ['Volumes', (instance.volumes ?? []).map(({name, path}) => `${name} (${path})`).join(', ')],
       ['Runtime', instance.runtime],
       ['Container', instance.containerName],
       ['Claim', instance.claim],
@@ -38,4 +40,10 @@ export default class InstanceGet extends BaseCommand {
       ['Id', instance.id],
     ])
   }
+}
+
+/** Of each card. */
+function shareWords({gpus}: Instance): string {
+  const share = gpus[0]?.share
+  return share ? `, ${memory(share.memoryMiB)} and ${share.percent} % of each` : ''
 }

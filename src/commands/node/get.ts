@@ -1,6 +1,6 @@
 import {Args} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
-import {gpuSummary, memory} from '../../cli/output/figures.ts'
+import {ago, gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
 export default class NodeGet extends BaseCommand {
@@ -37,8 +37,24 @@ export default class NodeGet extends BaseCommand {
           .map(pair => pair.join('='))
           .join(', '),
       ],
+      ...machineLines(node),
       ['Last seen', node.lastSeenAt],
       ['Id', node.id],
     ])
   }
+}
+
+/** What the operator said of the machine. */
+function machineLines({listed, listing, docker, dockerStatus, dockerCheckedAt, hamiCore}: Node): [string, string][] {
+  const {region, publicIp, privateIp, cpu, memory: ram, systemDisk, dataDisk, remark} = listing
+  const asked = dockerCheckedAt === null ? '' : ` (${ago(dockerCheckedAt)})`
+  return [
+    ['Listed', listed ? 'yes' : 'no'],
+    ['Docker', docker ? `${docker.address} ${dockerStatus}${asked}` : ''],
+    ['HAMi-core', hamiCore],
+    ['Region', region],
+    ['Addresses', [publicIp, privateIp].filter(Boolean).join(', ')],
+    ['Hardware', [cpu, ram, systemDisk, dataDisk].filter(Boolean).join(', ')],
+    ['Remark', remark],
+  ]
 }
