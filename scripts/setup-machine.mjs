@@ -20,6 +20,7 @@ const tools = {
   strace: 'strace',
   ssh: 'openssh-client',
   tmux: 'tmux',
+  chromium: 'chromium',
   ps: 'procps',
   curl: 'curl',
   git: 'git',

@@ -13,6 +13,8 @@ export const topicWords: Record<string, string> = names({
   gpu: ['gpus'],
   image: ['images', 'imageregistry'],
   spec: ['specs', 'product', 'products'],
+  site: ['sites'],
+  backup: ['backups'],
   user: ['users'],
   quota: ['quotas'],
   token: ['tokens'],

@@ -16,9 +16,6 @@ export const joinLimits = {
   missesPerMinuteInAll: 60,
 }
 
-/** `same-ip`: who asks from the address from which the join request came. */
-export type LegacyPoll = 'same-ip' | 'deny'
-
 interface Waiting {
   nodeId: string
   code: string

@@ -14,6 +14,11 @@ export const serverSettings = {
     values: ['open', 'invite', 'closed'],
     byDefault: ({exposed}) => (exposed ? 'invite' : 'open'),
   },
+  'join.legacy_poll': {
+    description: 'who gets a node’s key by its code alone (document 003): who asks from the same address, or nobody',
+    values: ['same-ip', 'deny'],
+    byDefault: ({exposed}) => (exposed ? 'deny' : 'same-ip'),
+  },
 } as const satisfies Record<string, ServerSetting>
 
 export type SettingName = keyof typeof serverSettings

@@ -119,7 +119,6 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
     server: {id: serverId, version, startedAt, exposed: options.exposed},
     machine: watchMachine(),
-    legacyPoll: options.exposed ? 'deny' : 'same-ip',
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
   services.events.subscribe(({kind, type, objectId}) => {

@@ -121,7 +121,10 @@ describe('the way in of document 003', () => {
     const open = await fleetPlane({exposed: true})
     const there = (await open.call('POST', '/nodes/join-request', {body: joinRequest})).json
     await open.asAdmin('POST', `/nodes/approve/${there.request_id}`)
-    expect((await open.call('GET', `/nodes/status/code/${there.registration_code}`)).json.api_key).toBeNull()
+    const poll = () => open.call('GET', `/nodes/status/code/${there.registration_code}`)
+    expect((await poll()).json.api_key).toBeNull()
+    await open.server.ok('settings.set', {name: 'join.legacy_poll', value: 'same-ip'}, {token: open.adminToken})
+    expect((await poll()).json.api_key).toMatch(/^gpn_/)
   })
 
   test('T1: who guesses codes is soon told nothing, and a node with its secret still gets its key', async () => {

@@ -1,6 +1,9 @@
 import {execFileSync} from 'node:child_process'
 import {existsSync} from 'node:fs'
 
+/** A browser for pages that run what the documents show. */
+export const chromiumPath = '/usr/bin/chromium'
+
 /** What a test may ask of the machine beyond Node. Each probe answers why it is missing, or undefined when it is there. */
 const probes = {
   docker: () => (dockerAnswers() ? undefined : 'needs a Docker Engine that answers (docker version failed)'),
@@ -14,6 +17,7 @@ const probes = {
   strace: () => (works('strace', '-V') ? undefined : 'needs strace'),
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
+  chromium: () => (existsSync(chromiumPath) ? undefined : `needs ${chromiumPath} (Debian: chromium)`),
   linux: () => (process.platform === 'linux' ? undefined : 'needs Linux'),
 } satisfies Record<string, () => string | undefined>
 

@@ -1,5 +1,4 @@
 import type {FleetMemory} from '../fleet-memory.ts'
-import type {LegacyPoll} from '../join-desk.ts'
 import type {Journal} from '../journal.ts'
 import type {Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
 import type {CaptchaPainter, EngineProbe, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
@@ -23,8 +22,6 @@ export interface ServiceDependencies {
   captchaPainter: CaptchaPainter
   /** The latest reading of the server's own machine. */
   machine?: () => MachineReading
-  /** Who gets a node's key by the code alone, without the poll secret (security 3.1); nobody unless given. */
-  legacyPoll?: LegacyPoll
   probeEngine: EngineProbe
   /** Folders of HAMi-core that the server's owner allows; no other is ever bound into a container (security T17). */
   hamiCoreFolders: readonly string[]

@@ -7,6 +7,7 @@ import type {Recorder} from '../journal.ts'
 import type {Tables} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
 import {looksLikeCode, readCode} from '../registration-code.ts'
+import {readSetting} from '../server-settings.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {findersAmong, resolve} from './references.ts'
 import type {Peer} from './services.ts'
@@ -105,7 +106,7 @@ export class Joining {
     }
     const nothing = {nodeId: null, name: null, nodeKey: null, serverId: null}
     if (node.admission === 'pending') return {...nothing, status: 'pending'}
-    const byCodeAlone = !isRight && legacy && this.#deps.legacyPoll === 'same-ip' && node.address === peer.address
+    const byCodeAlone = !isRight && legacy && (await this.#isCodeEnough(node, peer))
     if (!isRight && !byCodeAlone) return {...nothing, status: 'active'}
     const {nodeKey, name} = byCodeAlone
       ? await this.#deliverOnce(node.id, peer)
@@ -294,6 +295,12 @@ export class Joining {
     }
     if (outcome.until) this.#desk.approved(id, Date.parse(outcome.until))
     return {nodeKey, name: outcome.name}
+  }
+
+  async #isCodeEnough(node: NodeRecord, peer: Peer): Promise<boolean> {
+    const {store, server} = this.#deps
+    const {value} = await readSetting('join.legacy_poll', {settings: store.settings, server})
+    return value === 'same-ip' && node.address === peer.address
   }
 
   /** Where the code alone is enough: exactly once, and the code is gone with it (document 003). */

@@ -1,0 +1,52 @@
+import type {AssignedNode} from '../contract/schemas/auth.ts'
+import type {Backup, QuotaStatus, Site} from '../contract/schemas/sites.ts'
+import {usageError} from './failure.ts'
+import type {Column} from './output/column.ts'
+import {ago, bytes, percent} from './output/figures.ts'
+import {readMemoryMiB} from './units.ts'
+
+export const siteColumns: Column<Site>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'node', value: ({node}) => node},
+  {name: 'status', value: ({status}) => status},
+  {name: 'used', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
+  {name: 'quota', value: ({quotaBytes}) => quotaBytes, shown: ({quotaBytes}) => bytes(quotaBytes)},
+  {name: 'last backup', value: ({lastBackupAt}) => lastBackupAt, shown: ({lastBackupAt}) => ago(lastBackupAt)},
+  {name: 'schedule', value: ({scheduleFrequency}) => scheduleFrequency, wide: true},
+  {name: 'pool', value: ({poolId}) => poolId, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const siteUseColumns: Column<QuotaStatus['sites'][number]>[] = [
+  {name: 'site', value: ({name}) => name},
+  {name: 'used', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
+  {name: 'quota', value: ({quotaBytes}) => quotaBytes, shown: ({quotaBytes}) => bytes(quotaBytes)},
+  {name: 'use', value: ({usagePercent}) => usagePercent, shown: ({usagePercent}) => percent(usagePercent)},
+  {name: 'over', value: ({isOverQuota}) => isOverQuota, shown: ({isOverQuota}) => (isOverQuota ? 'over' : '')},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const backupColumns: Column<Backup>[] = [
+  {name: 'filename', value: ({filename}) => filename},
+  {name: 'site', value: ({site}) => site},
+  {name: 'type', value: ({type}) => type},
+  {name: 'status', value: ({status}) => status},
+  {name: 'size', value: ({sizeBytes}) => sizeBytes, shown: ({sizeBytes}) => bytes(sizeBytes)},
+  {name: 'taken', value: ({takenAt}) => takenAt, shown: ({takenAt}) => ago(takenAt)},
+  {name: 'path', value: ({path}) => path, wide: true},
+  {name: 'provider', value: ({provider}) => provider, wide: true},
+  {name: 'checksum', value: ({checksum}) => checksum, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const assignedColumns: Column<AssignedNode>[] = [
+  {name: 'node', value: ({name}) => name},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+/** `200`, `200GB`, `2TiB`: whole GB of 2^30 bytes. */
+export function readGigabytes(text: string, what: string): number {
+  const gigabytes = /^\d+$/.test(text.trim()) ? Number(text) : readMemoryMiB(text, what) / 1024
+  if (Number.isInteger(gigabytes)) return gigabytes
+  throw usageError(`${what}: ${text} is not a whole number of GB.`, 'Write it as 200GB or 2TB.')
+}

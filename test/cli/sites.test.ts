@@ -1,0 +1,67 @@
+import {expect, test} from 'vitest'
+import {bytesPerGb} from '../../src/domain/storage-quota.ts'
+import {controlPlane} from '../support/control-plane.ts'
+import {operator} from '../support/gpuctl.ts'
+
+test('an administrator sets storage quotas, sees who uses them up, and gives a node to another one', async () => {
+  const plane = await controlPlane()
+  const {nodeKey} = await plane.node('gpu-1')
+  await plane.node('gpu-2')
+  const sites = [
+    {name: 'shop.example.com', usedBytes: 9 * bytesPerGb},
+    {name: 'blog.example.com', usedBytes: 2 * bytesPerGb},
+  ]
+  await plane.ok('sites.report', {sites}, {token: nodeKey})
+  const told = {sizeBytes: 3612358215, path: 's3://bucket/x.tar.zst', type: 'full', status: 'SUCCESS'}
+  for (const day of ['26', '27']) {
+    const backup = {
+      ...told,
+      site: 'shop.example.com',
+      filename: `shop_${day}.tar.zst`,
+      takenAt: `2025-12-${day}T08:22:04Z`,
+    }
+    await plane.ok('backups.report', backup, {token: nodeKey})
+  }
+  const {run} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken, GPUCTL_KEYRING: 'file'})
+
+  expect(await run(['node', 'quota', 'set', 'gpu-1', '10GB'])).toMatchObject({
+    ...{code: 0, stdout: 'The sites of gpu-1 may use 10 GB of 1000 GB.\n'},
+  })
+  expect(await run(['node', 'quota', 'set', 'gpu-1', '2TB'])).toMatchObject({
+    ...{code: 2, stderr: expect.stringContaining('A quota of 2048 GB is more than the 1000 GB of gpu-1.')},
+  })
+  expect(await run(['node', 'quota', 'set', 'gpu-1', '10.5MB'])).toMatchObject({
+    ...{code: 2, stderr: expect.stringContaining('10.5MB is not a whole number of GB.')},
+  })
+  const status = await run(['node', 'quota', 'status', 'gpu-1'])
+  expect(status).toMatchObject({code: 0})
+  expect(status.stdout.split('\n').slice(0, 3)).toEqual([
+    'The sites of gpu-1 use 11 GiB of 10 GB, 110 %: more than allowed.',
+    'Sites over their own quota: 0; from 80 % on: 1.',
+    `shop.example.com\t${9 * bytesPerGb}\t${10 * bytesPerGb}\t90\tfalse`,
+  ])
+  expect(await run(['node', 'quota', 'status', 'gpu-1', '--check'])).toMatchObject({code: 6})
+  expect(await run(['node', 'quota', 'status', 'gpu-2', '--check'])).toMatchObject({code: 0})
+  expect((await run(['node', 'quota', 'get', 'gpu-1'])).stdout).toContain('10 GB')
+  expect(await run(['site', 'quota', 'set', 'blog.example.com', '20GB'])).toMatchObject({
+    ...{code: 6, stderr: expect.stringContaining('the quota of node gpu-1 leaves 0 GB')},
+  })
+  expect(await run(['site', 'quota', 'set', 'blog.example.com', '1GB'])).toMatchObject({code: 0})
+  expect((await run(['sites', 'ls', '-o', 'name'])).stdout).toBe('shop.example.com\nblog.example.com\n')
+  expect((await run(['site', 'get', 'shop.example.com', '--json=lastBackupAt'])).stdout).toContain('2025-12-27')
+  expect((await run(['backups', 'ls', '--node', 'gpu-1', '-o', 'json'])).stdout).toMatch(/shop_27.*shop_26/s)
+  expect((await run(['backup', 'get', 'shop_26.tar.zst'])).stdout).toContain('s3://bucket/x.tar.zst')
+  expect(await run(['site', 'get', 'nothing'])).toMatchObject({code: 3})
+
+  const {password} = await plane.user('ops', {role: 'node_admin'})
+  const ops = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: await plane.login('ops', password)})
+  expect(await ops.run(['node', 'quota', 'get', 'gpu-1'])).toMatchObject({
+    ...{code: 8, stderr: expect.stringContaining('Node gpu-1 is not one of yours.')},
+  })
+  const given = await run(['user', 'assign', 'ops', '--node', 'gpu-1', '--node', 'gpu-2'])
+  expect(given).toMatchObject({code: 0, stdout: 'ops administers gpu-1.\nops administers gpu-2.\n'})
+  expect(await run(['user', 'unassign', 'ops', '--node', 'gpu-2'])).toMatchObject({code: 0})
+  expect((await run(['user', 'nodes', 'ops'])).stdout).toBe('gpu-1\n')
+  expect(await ops.run(['node', 'quota', 'get', 'gpu-1'])).toMatchObject({code: 0})
+  expect(await ops.run(['backup', 'list', '--node', 'gpu-2'])).toMatchObject({code: 8})
+}, 90_000)
