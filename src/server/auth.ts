@@ -91,7 +91,9 @@ function peerOf(request: FastifyRequest): Peer {
 
 /** Address of the TCP peer; an IPv4 one in its own form also on a double-stack socket. */
 export function addressOf(request: FastifyRequest): string {
-  return (request.raw.socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+  // A request that was destroyed has no socket any more, whatever its type says.
+  const socket: {remoteAddress?: string | undefined} | null = request.raw.socket
+  return (socket?.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
 }
 
 /** From this machine itself: not what a proxy on it passes on for somebody else. */

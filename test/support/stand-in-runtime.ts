@@ -28,6 +28,7 @@ export interface SeenRequest {
   path: string
   headers: IncomingMessage['headers']
   body: string
+  bytes: Buffer
   /** The caller went away before the answer was whole. */
   wasCut: boolean
 }
@@ -46,7 +47,14 @@ export async function standInRuntime(options: StandInOptions = {}) {
 
   const server = createServer(async (request, response) => {
     const path = (request.url ?? '').split('?', 1)[0] as string
-    const one: SeenRequest = {method: request.method ?? '', path, headers: request.headers, body: '', wasCut: false}
+    const one: SeenRequest = {
+      method: request.method ?? '',
+      path,
+      headers: request.headers,
+      body: '',
+      bytes: Buffer.alloc(0),
+      wasCut: false,
+    }
     seen.push(one)
     active += 1
     mostActive = Math.max(mostActive, active)
@@ -54,11 +62,14 @@ export async function standInRuntime(options: StandInOptions = {}) {
       active -= 1
       one.wasCut = !response.writableFinished
     })
-    for await (const piece of request.setEncoding('utf8')) one.body += piece
+    const received: Buffer[] = []
+    for await (const piece of request as AsyncIterable<Buffer>) received.push(piece)
+    one.bytes = Buffer.concat(received)
+    one.body = one.bytes.toString('utf8')
     await answer(one, response).catch(() => response.destroy())
   })
 
-  async function answer({method, path, body}: SeenRequest, response: ServerResponse): Promise<void> {
+  async function answer({method, path, headers, body}: SeenRequest, response: ServerResponse): Promise<void> {
     if (settings.delayMs > 0) await delay(settings.delayMs)
     if (method === 'GET' && path === '/v1/models') {
       const {listFault} = options
@@ -73,7 +84,8 @@ export async function standInRuntime(options: StandInOptions = {}) {
     }
     const make = answers[path]
     if (!make || method !== 'POST') return json(response, 404, {error: {message: `nothing at ${path}`}})
-    const asked = JSON.parse(body) as {model?: string; stream?: boolean}
+    const isForm = headers['content-type']?.startsWith('multipart/form-data')
+    const asked = isForm ? {} : (JSON.parse(body) as {model?: string; stream?: boolean})
     const model = asked.model ?? ''
     if (asked.stream) return stream(response, path, model, fault === 'reset-in-stream')
     return json(response, 200, make(model))
@@ -91,7 +103,9 @@ export async function standInRuntime(options: StandInOptions = {}) {
   async function stream(response: ServerResponse, path: string, model: string, isCut: boolean): Promise<void> {
     response.writeHead(200, {'content-type': 'text/event-stream', 'set-cookie': 'stand-in=1', server: 'stand-in'})
     for (let piece = 0; piece < pieces && !response.destroyed; piece++) {
-      response.write(`data: ${JSON.stringify({object: objectOf(path, '.chunk'), model, piece})}\n\n`)
+      response.write(
+        `data: ${JSON.stringify({object: objectOf(path, '.chunk'), model, piece, choices: [{index: 0, delta: {content: `word${piece} `}}]})}\n\n`,
+      )
       if (isCut) return void response.destroy()
       if (settings.pieceMs > 0) await delay(settings.pieceMs)
     }
@@ -153,6 +167,7 @@ const answers: Record<string, (model: string) => unknown> = {
     ...{model, usage: {prompt_tokens: 1, total_tokens: 1}},
     data: [{object: 'embedding', index: 0, embedding: [0.25, -0.5, 1]}],
   }),
+  '/v1/audio/transcriptions': () => ({text: 'Hello.'}),
   '/v1/responses': model => ({
     id: 'resp-1',
     ...{object: 'response', created_at: 0, model, status: 'completed'},

@@ -164,8 +164,8 @@ const notConnected = new Set([
   ...['UND_ERR_CONNECT_TIMEOUT', 'ADDRESS_REFUSED'],
 ])
 
-function howItFailed({code = ''}: NodeJS.ErrnoException): UpstreamFailure['how'] {
+function howItFailed({name, code = ''}: NodeJS.ErrnoException): UpstreamFailure['how'] {
   if (notConnected.has(code)) return 'unreachable'
   if (code === 'UND_ERR_HEADERS_TIMEOUT') return 'silent'
-  return code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' ? 'garbled' : 'cut'
+  return name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW' ? 'garbled' : 'cut'
 }

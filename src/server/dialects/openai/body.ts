@@ -30,16 +30,13 @@ export function takeBodies(scope: FastifyInstance): void {
     const {'content-encoding': coding = 'identity'} = request.headers
     if (coding !== 'identity') throw problem('media_type_unknown', {type: coding.slice(0, 64)})
     const limit = request.routeOptions.bodyLimit
-    const pieces: Buffer[] = []
     let bytes = 0
-    for await (const piece of payload as AsyncIterable<Buffer>) {
+    request.rawBody = await wholeOf(payload, piece => {
       bytes += piece.length
       if (bytes > limit) throw problem('body_too_large', {limit: `${limit / 1024 / 1024} MiB`})
       hold(request, piece.length)
-      pieces.push(piece)
-    }
-    request.rawBody = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, bytes)
-    return request.rawBody as Buffer
+    })
+    return request.rawBody
   }
 
   scope.decorateRequest('rawBody')
@@ -56,6 +53,26 @@ export function takeBodies(scope: FastifyInstance): void {
   scope.addContentTypeParser('multipart/form-data', async (request: FastifyRequest, payload: IncomingMessage) =>
     modelOfForm(await read(request, payload), request.headers['content-type'] ?? ''),
   )
+}
+
+/** A refusal must still be answered on the socket, so the payload is left as it is, and not destroyed. */
+function wholeOf(payload: IncomingMessage, check: (piece: Buffer) => void): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  return new Promise((resolve, reject) => {
+    const take = (piece: Buffer) => {
+      try {
+        check(piece)
+        pieces.push(piece)
+      } catch (error) {
+        payload.off('data', take).pause()
+        reject(error)
+      }
+    }
+    payload.on('data', take)
+    payload.once('end', () => resolve(Buffer.concat(pieces)))
+    payload.once('error', reject)
+    payload.once('close', () => reject(problem('input_unreadable', {problem: 'it did not arrive whole'})))
+  })
 }
 
 /** Throws input_unreadable. What is no object has no model, and the route's schema says so. */
