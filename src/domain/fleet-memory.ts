@@ -225,8 +225,10 @@ export class FleetMemory {
     return report.desiredRevision >= sent.revision
   }
 
-  setGrace(allocationId: string, seconds: number): void {
-    this.#graceSeconds.set(allocationId, seconds)
+  /** What the last command asked for; one that asks for nothing gets what is usual, and not what another one got. */
+  setGrace(allocationId: string, seconds: number | undefined): void {
+    if (seconds === undefined) this.#graceSeconds.delete(allocationId)
+    else this.#graceSeconds.set(allocationId, seconds)
   }
 
   graceSeconds(allocationId: string): number {

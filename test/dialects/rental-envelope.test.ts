@@ -101,7 +101,7 @@ describe('W6.1-11: paths', () => {
   })
 })
 
-describe('W3.1-1 T11: the captcha over HTTP', () => {
+describe('W3.1-1 W3.2-1 T11: the captcha over HTTP', () => {
   test('a picture is drawn; three failures make it due, and then only its digits let anybody in', async () => {
     const {data, login, server} = await rentalPlane()
     const {password} = await server.user('ann')

@@ -128,6 +128,20 @@ describe('listing', () => {
       ...{list: [{name: 'alpha'}], total: 2, page: 2, pageSize: 1},
     })
   })
+
+  test('W3.1-12 W3.5: the list shows what an instance used a moment ago; a stopped one uses nothing', async () => {
+    const {running, data, find, ann} = await rentalShop()
+    const {ID} = await running('job')
+
+    const used = await eventually(async () => {
+      const instance = await find(ID)
+      return instance.cpuUsagePercent === null ? undefined : instance
+    })
+    expect(used).toMatchObject({cpuUsagePercent: expect.any(Number), memoryUsagePercent: expect.any(Number)})
+    expect(used.gpuMemoryUsageRate).toBeGreaterThanOrEqual(0)
+    const stopped = await data('POST', '/instance/stopInstance', {token: ann.token, body: {ID}})
+    expect(stopped).toMatchObject({cpuUsagePercent: null, memoryUsagePercent: null, gpuMemoryUsageRate: null})
+  })
 })
 
 describe('power', () => {

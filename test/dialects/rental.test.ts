@@ -1,4 +1,8 @@
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
+import type {SessionClaims} from '../../src/domain/security-ports.ts'
+import {Tokens} from '../../src/platform/tokens.ts'
 import {rentalPlane} from './rental-plane.ts'
 
 /** The requests of document 002, as they stand there. */
@@ -28,7 +32,7 @@ const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
 const identity = {ID: 1, uuid: expect.any(String), CreatedAt: time, UpdatedAt: time}
 
 describe('logging in', () => {
-  test('W3.1-2 R4: the document’s login answers its envelope, a token of seven days and expiresAt in seconds', async () => {
+  test('W3.1-2 W3.2-3 W6.5-14 R4: the document’s login answers its envelope, a token of seven days and expiresAt in seconds', async () => {
     const {server, login, call} = await rentalPlane()
     const {password} = await server.user('ann')
     const body = {username: 'ann', password, captcha: 'xxxx', captchaId: 'xxx'}
@@ -55,7 +59,7 @@ describe('logging in', () => {
     expect(admin.json.data.user).toMatchObject({authorityId: 888})
   })
 
-  test('the token is taken in x-token and as Bearer, in no cookie and in no query', async () => {
+  test('W6.1-6: the token is taken in x-token and as Bearer, in no cookie and in no query', async () => {
     const {server, call, login} = await rentalPlane()
     const {password} = await server.user('ann')
     const {token} = (await login('ann', password)).json.data
@@ -65,6 +69,28 @@ describe('logging in', () => {
     expect((await server.call('GET', list, {token})).status).toBe(200)
     expect((await server.call('GET', list, {headers: {cookie: `x-token=${token}`}})).status).toBe(401)
     expect((await server.call('GET', `${list}?token=${token}&x-token=${token}`)).status).toBe(401)
+  })
+
+  test('W3.2-2: in the last day of a login every answer brings the next token, and when that one ends', async () => {
+    const {server, call, login} = await rentalPlane()
+    const {password} = await server.user('ann')
+    const {token, expiresAt} = (await login('ann', password)).json.data
+    const early = await call('GET', '/imageregistry/getImageRegistryList', {token})
+    expect(early.headers).not.toHaveProperty('new-token')
+
+    const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString())
+    const [key = ''] = (await readFile(join(server.directory, 'token-keys'), 'utf8')).split('\n')
+    const sixDaysAndAHour = 6 * 86_400 + 3_600
+    const old = new Tokens<SessionClaims>({keys: [key], issuer: claims.iss, audience: claims.aud}).sign({
+      ...claims,
+      ...{iat: claims.iat - sixDaysAndAHour, exp: claims.exp - sixDaysAndAHour, jti: 'old'},
+    })
+    const late = await call('GET', '/api/v1/imageregistry/getImageRegistryList', {token: old})
+
+    expect(late.json).toMatchObject({code: 0})
+    const {'new-token': next, 'new-expires-at': ends} = late.headers
+    expect(Math.abs(Number(ends) - expiresAt)).toBeLessThan(60)
+    expect((await call('GET', '/imageregistry/getImageRegistryList', {token: String(next)})).status).toBe(200)
   })
 })
 

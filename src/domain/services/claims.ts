@@ -142,7 +142,7 @@ export class ClaimService {
       return done
     })
     for (const nodeId of nodes) wake('node', nodeId)
-    if (graceSeconds !== undefined) memory.setGrace(allocationId(id, claim.status.epoch, secrets), graceSeconds)
+    memory.setGrace(allocationId(id, claim.status.epoch, secrets), graceSeconds)
     wake('queue', `claim:${id}`)
     wake('claim', id)
     if (claim.status.nodeId) wake('node', claim.status.nodeId)

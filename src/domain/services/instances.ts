@@ -12,6 +12,7 @@ import {catalogueFinders} from './catalogue.ts'
 import type {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {InstanceAccess} from './instance-access.ts'
+import {InstanceReadings} from './instance-readings.ts'
 import {InstanceStreams, shellExec} from './instance-streams.ts'
 import {matchNodes} from './matching.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
@@ -24,12 +25,14 @@ export class InstanceService {
   readonly #claims: ClaimService
   readonly #streams: InstanceStreams
   readonly #access: InstanceAccess
+  readonly #readings: InstanceReadings
 
   constructor(deps: ServiceDependencies, claims: ClaimService, sessions: Pick<Services['sessions'], 'open'>) {
     this.#deps = deps
     this.#claims = claims
     const get = (reference: string, caller: Caller) => this.#get(reference, caller)
     this.#streams = new InstanceStreams(deps, sessions, get)
+    this.#readings = new InstanceReadings(deps)
     this.#access = new InstanceAccess({deps, get, locate: instance => this.#streams.container(instance)})
   }
 
@@ -49,6 +52,8 @@ export class InstanceService {
       openLogs: (input, caller, signal) => streams.openLogs(input, caller, signal),
       followLogs: async (input, after, caller, signal) => streams.followLogs(input, after, caller, signal),
       openStats: ({id}, caller, signal) => streams.openStats(id, caller, signal),
+      latest: (instance, caller) =>
+        this.#readings.latest(instance, (id, signal) => streams.openStats(id, caller, signal)),
       openExec: (input, caller, session) => streams.openExec(input, caller, session),
       openShell: async (input, caller, session) => streams.openExec(shellExec(input), caller, session),
       openForward: (input, caller) => access.openForward(input, caller),
@@ -207,9 +212,7 @@ export class InstanceService {
       await this.#note(record, saved, verb, caller)
       return saved
     })
-    if (graceSeconds !== undefined) {
-      memory.setGrace(allocationId(instance.claimId, instance.epoch, secrets), graceSeconds)
-    }
+    memory.setGrace(allocationId(instance.claimId, instance.epoch, secrets), graceSeconds)
     wake('node', instance.nodeId)
     wake('claim', instance.claimId)
     return this.#shown(instance)

@@ -255,6 +255,8 @@ export interface Services {
       caller: Caller,
       signal: AbortSignal,
     ): Promise<AsyncIterable<{id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}>>
+    /** A reading of a moment ago, or none yet; asking for it starts the next one. */
+    latest(instance: Instance, caller: Caller): InstanceStats | undefined
     openStats(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<InstanceStats>>
     /** A session of its own, unless it belongs to one. */
     openExec(input: InputOf<'instances.exec'>, caller: Caller, session?: OpenSession): Promise<ExecStream>

@@ -22,7 +22,7 @@ async function withEve() {
   return {services, clock, login, draw, threeMisses, password}
 }
 
-describe('T11: the captcha', () => {
+describe('W3.2-1 T11: the captcha', () => {
   test('is asked for after three misses of an address, and then only from there', async () => {
     const {login, draw, threeMisses, password} = await withEve()
     expect(await draw()).toMatchObject({digits: expect.stringMatching(/^\d{6}$/), isNeeded: false})
@@ -123,7 +123,7 @@ describe('a disabled account', () => {
 })
 
 describe('the next token', () => {
-  test('W3.2: comes in the last day of a login of seven days, and for no other', async () => {
+  test('W3.2-2: comes in the last day of a login of seven days, and for no other', async () => {
     const {services, clock, password} = await withEve()
     const rule = {ttlSeconds: 7 * 86_400, leftSeconds: 86_400}
     const callerOf = async (token: string) => ({...(await services.auth.authenticate(token, peer)), ...peer})

@@ -1,5 +1,6 @@
 import {Type} from 'typebox'
-import type {Instance} from '../../../contract/schemas/instances.ts'
+import type {Instance, InstanceStats} from '../../../contract/schemas/instances.ts'
+import type {Caller} from '../../../domain/caller.ts'
 import type {Services} from '../../../domain/services/services.ts'
 import {identity, identityOf} from './wire.ts'
 
@@ -38,12 +39,12 @@ export function statusesOf(status: string | undefined): Instance['status'][] | u
   return status === 'running' ? ['running', 'stopping'] : [status as Instance['status']]
 }
 
-export async function instanceToWire(instance: Instance, services: Services) {
-  const [wire] = await instancesToWire([instance], services)
+export async function instanceToWire(instance: Instance, services: Services, caller: Caller) {
+  const [wire] = await instancesToWire([instance], services, caller)
   return wire
 }
 
-export async function instancesToWire(instances: readonly Instance[], services: Services) {
+export async function instancesToWire(instances: readonly Instance[], services: Services, caller: Caller) {
   const nodes = new Map(services.nodes.readings().map(({id, number}) => [id, number]))
   const ownerIds = [...new Set(instances.map(({ownerId}) => ownerId))]
   const owners = new Map(
@@ -61,9 +62,18 @@ export async function instancesToWire(instances: readonly Instance[], services: 
       ...{productSpecId: spec, specId: spec, computeNodeId: node, nodeId: node},
       ...{userId: owners.get(ownerId) ?? 0, userName: owner},
       ...{containerId, containerName, status, containerStatus: status, reason},
-      ...{cpuUsagePercent: null, memoryUsagePercent: null, gpuMemoryUsageRate: null},
+      ...usageOf(services.instances.latest(instance, caller)),
       warnings,
       remark,
     }
   })
+}
+
+/** Null is unknown: a container that has just begun, or one whose node is not heard. */
+function usageOf(stats: InstanceStats | undefined) {
+  const {cpuPercent = null, memoryPercent = null, gpus = []} = stats ?? {}
+  const known = gpus.filter(({memoryUsedMiB, memoryMiB}) => memoryUsedMiB !== null && memoryMiB !== null)
+  const sum = (name: 'memoryUsedMiB' | 'memoryMiB') => known.reduce((total, gpu) => total + (gpu[name] ?? 0), 0)
+  const rate = sum('memoryMiB') > 0 ? Math.round((sum('memoryUsedMiB') / sum('memoryMiB')) * 10_000) / 100 : null
+  return {cpuUsagePercent: cpuPercent, memoryUsagePercent: memoryPercent, gpuMemoryUsageRate: rate}
 }

@@ -47,7 +47,7 @@ function powerRoute(verb: keyof typeof power) {
       else await services.instances[verb]({id, graceSeconds}, asker)
       const instance = await settled(services, id, asker)
       if (instance.status === 'failed') throw problem('node_failed', {name: instance.node, reason: instance.reason})
-      return instanceToWire(instance, services)
+      return instanceToWire(instance, services, asker)
     },
   })
 }
@@ -67,7 +67,7 @@ export const instanceRoutes = [
       const statuses = statusesOf(query.status || query.containerStatus)
       const wanted = given({namePart: query.name || undefined, statuses})
       const {list, total} = await services.instances.page({...wanted, limit: pageSize, offset}, asker)
-      return {list: await instancesToWire(list, services), total, page, pageSize}
+      return {list: await instancesToWire(list, services, asker), total, page, pageSize}
     },
   }),
   call({
@@ -79,7 +79,7 @@ export const instanceRoutes = [
     query: ById,
     data: WireInstance,
     handle: async ({query, asker, services}) =>
-      instanceToWire(await instanceOf(services, idOf(query), asker), services),
+      instanceToWire(await instanceOf(services, idOf(query), asker), services, asker),
   }),
   call({
     method: 'POST',
@@ -101,7 +101,7 @@ export const instanceRoutes = [
       const number = body.computeNodeId ?? body.nodeId
       const node = number === undefined ? undefined : (await nodeOf(services, number, asker)).id
       const wish = {image: image.id, spec, ...given({name, remark, node})}
-      return instanceToWire(await services.instances.create(wish, asker), services)
+      return instanceToWire(await services.instances.create(wish, asker), services, asker)
     },
   }),
   powerRoute('start'),
