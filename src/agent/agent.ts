@@ -1,7 +1,7 @@
 import type {Desired, InstanceReport, Report} from '../contract/agent-protocol.ts'
-import type {AgentMetrics} from '../contract/schemas/nodes.ts'
+import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Clock} from '../platform/clock.ts'
-import type {RuntimeDriver} from '../runtime/driver.ts'
+import type {ContainerGpu, RuntimeDriver} from '../runtime/driver.ts'
 import type {StorageHost} from '../storage/host.ts'
 import type {AgentStateStore} from './instance-record.ts'
 import {describeMetrics} from './metrics.ts'
@@ -78,10 +78,21 @@ export class Agent {
     return this.#reconciler.setDesired(desired)
   }
 
-  /** As last measured, in the words of document 004. */
-  metrics(nodeId: string): AgentMetrics {
+  /** As last measured, in the words of document 004. `others`: cards that were given away beside what the server wants. */
+  metrics(nodeId: string, others: ReadonlySet<number> = new Set()): AgentMetrics {
     const held = this.#reconciler.heldGpus()
-    return describeMetrics(this.#vitals.readings(this.#runtime), {nodeId, isAllocated: index => held.has(index)})
+    const isAllocated = (index: number) => held.has(index) || others.has(index)
+    return describeMetrics(this.#vitals.readings(this.#runtime), {nodeId, isAllocated})
+  }
+
+  /** Whether the cards could be read when that was last tried. */
+  get gpuHealth(): Pick<Beat, 'gpuState' | 'gpuReason'> {
+    return this.#vitals.readings(this.#runtime)
+  }
+
+  /** The card at this index, for a container. Throws RuntimeError. */
+  gpu(index: number): ContainerGpu {
+    return this.#vitals.gpu(index, '')
   }
 
   /** Resolves when nothing is left to do now; for tests. */

@@ -32,7 +32,8 @@ export interface ServerStart {
 
 export interface AgentStart {
   program: string
-  server: string
+  /** Absent: standalone. */
+  server?: string
   runtime?: string
   fakeGpus?: string
   name?: string
@@ -41,6 +42,8 @@ export interface AgentStart {
   labels?: string[]
   runtimePort?: number
   runtimeName?: string
+  localApi?: string
+  sharedFolders?: string[]
 }
 
 export function serverDirectory(data?: string, directories: Directories = findDirectories()): string {
@@ -125,7 +128,7 @@ export async function startAgent(options: AgentStart): Promise<{run: RunFile; st
   if (running) return {run: running, started: false}
   await checkFakeGpus(options.fakeGpus)
   const startedMs = performance.now()
-  const args = ['agent', 'start', '--server', options.server]
+  const args = ['agent', 'start', ...(options.server === undefined ? ['--standalone'] : ['--server', options.server])]
   if (options.runtime) args.push('--runtime', options.runtime)
   if (options.fakeGpus) args.push('--fake-gpus', options.fakeGpus)
   if (options.name) args.push('--name', options.name)
@@ -133,6 +136,8 @@ export async function startAgent(options: AgentStart): Promise<{run: RunFile; st
   if (options.runtimeName) args.push('--runtime-name', options.runtimeName)
   if (options.joinTokenFile) args.push('--join-token-file', options.joinTokenFile)
   for (const pair of options.labels ?? []) args.push('--label', pair)
+  if (options.localApi) args.push('--local-api', options.localApi)
+  for (const folder of options.sharedFolders ?? []) args.push('--share-folder', folder)
   const run = await startInBackground({
     program: options.program,
     args,

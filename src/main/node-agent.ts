@@ -2,43 +2,26 @@ import {createHash} from 'node:crypto'
 import {rm} from 'node:fs/promises'
 import {hostname, networkInterfaces} from 'node:os'
 import {join as joinPath} from 'node:path'
-import {Agent} from '../agent/agent.ts'
 import {type Identity, loadIdentity, saveIdentity} from '../agent/identity.ts'
 import {summarizeGpus} from '../agent/inventory.ts'
 import {type JoinProgress, join, type KeptRequest} from '../agent/join.ts'
 import {RuntimeReporter, type RuntimeReportState} from '../agent/runtime-reporter.ts'
-import {stateFile} from '../agent/state-file.ts'
 import {apiPrefix} from '../contract/routes.ts'
 import type {JoinReply, JoinRequest} from '../contract/schemas/nodes.ts'
 import {LinkKeeper, type LinkState} from '../link/link-keeper.ts'
 import type {GpuCollector} from '../metrics/collector.ts'
 import {HostSampler} from '../metrics/host.ts'
-import {detectCollector} from '../metrics/registry.ts'
 import {type Clock, systemClock} from '../platform/clock.ts'
-import {exec} from '../platform/exec.ts'
-import {ensurePrivateDirectory, readSecretFile, writeSecretFile} from '../platform/files.ts'
-import {randomSecret} from '../platform/ids.ts'
-import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
-import type {Logger} from '../platform/logger.ts'
-import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
-import {openStorage} from '../storage/registry.ts'
+import {readSecretFile, writeSecretFile} from '../platform/files.ts'
 import {joinTransport} from './join-transport.ts'
 import {handlerForEachLink} from './link-handlers.ts'
+import {startWithLocalApi} from './local-api.ts'
+import {type AgentOptions, openAgent, openMachine} from './machine.ts'
 import {CannotStart} from './settings.ts'
 
-export interface NodeAgentOptions {
+export interface NodeAgentOptions extends AgentOptions {
   /** Base URL of the control server. */
   server: string
-  /** Where identity and state are kept. */
-  directory: string
-  version: string
-  logger: Logger
-  /** Absent: docker where an engine answers, else process. */
-  runtime?: RuntimeDriverName
-  /** As `2` or `2xRTX4090`: simulated cards in place of real ones. */
-  fakeGpus?: string
-  /** Name under which the machine asks to join; its host name unless given. */
-  name?: string
   joinToken?: string
   /** Port as which the inference runtime of this machine registers; its API listens at the next one. */
   runtimePort?: number
@@ -49,34 +32,21 @@ export interface NodeAgentOptions {
   onJoin: JoinProgress
   onLink: (state: LinkState, detail: string, name: string) => void
   signal: AbortSignal
-  /** Of its work; for tests. */
-  clock?: Clock
 }
 
 export interface RunningAgent {
   identity: Identity
   runtime: string
+  /** URL of the local API; undefined where it is off, or its address was taken. */
+  localApi: string | undefined
   stop(): Promise<void>
 }
 
 /** Joins where that is still to do, then keeps the link open. Resolves once the machine belongs to the server. */
 export async function startNodeAgent(options: NodeAgentOptions): Promise<RunningAgent> {
-  const {directory, server, logger, version, signal, clock = systemClock} = options
-  await ensurePrivateDirectory(directory)
-  const lock = await lockDirectory(directory).catch(error => {
-    if (!(error instanceof DirectoryLocked)) throw error
-    const hint = 'An agent runs here already: see `gpuctl agent status`, end it with `gpuctl agent stop`.'
-    throw new CannotStart(error.message, hint, {cause: error})
-  })
+  const {directory, server, version, signal, clock = systemClock} = options
+  const {lock, machineKey, gpus} = await openMachine(options)
   const transport = await joinTransport(server, signal)
-  const machineKey = await readMachineKey(directory)
-  const gpus = await detectCollector({
-    exec,
-    env: process.env,
-    now: Date.now,
-    nodeSeed: machineKey.slice(0, 12),
-    fakeGpus: options.fakeGpus,
-  })
   const identityPath = joinPath(directory, 'identity.json')
   let identity = await loadIdentity(identityPath)
   if (identity) {
@@ -106,25 +76,8 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
   }
 
   const {serverId, nodeId, nodeKey, name} = identity
-  const driver = await detectRuntime({
-    name: options.runtime,
-    serverId,
-    nodeId,
-    stateDirectory: joinPath(directory, 'instances'),
-    clock,
-  })
-  const agent = new Agent({
-    nodeId,
-    driver,
-    gpus,
-    host: new HostSampler(),
-    stateStore: stateFile(joinPath(directory, 'state.json')),
-    storage: openStorage({directory: joinPath(directory, 'storage')}),
-    clock,
-    logger,
-    version,
-  })
-  await agent.start()
+  const agent = await openAgent({...options, serverId, nodeId, gpus})
+  const started = await startWithLocalApi({...options, lock, agent, nodeId, owner: server})
   const keeper = new LinkKeeper({
     url: `${server.replace(/\/$/, '')}${apiPrefix}/link`,
     token: nodeKey,
@@ -135,12 +88,12 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
   const reporting = reportRuntime(options, {identity, gpus, clock})
   return {
     identity,
-    runtime: driver.name,
+    runtime: agent.driver.name,
+    localApi: started.localApi,
     async stop() {
       await reporting.stop()
       await keeper.stop()
-      await agent.stop()
-      await lock.release()
+      await started.stop()
     },
   }
 }
@@ -195,19 +148,6 @@ function keptRequest(path: string, server: string, request: JoinRequest): KeptRe
     save: reply => writeSecretFile(path, JSON.stringify({asked, reply})),
     forget: () => rm(path, {force: true}),
   }
-}
-
-/** Made once and kept: by its fingerprint an operator can tell this machine from one that only has its name. */
-async function readMachineKey(directory: string): Promise<string> {
-  const path = joinPath(directory, 'machine-key')
-  const known = await readSecretFile(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
-  if (known) return known
-  const key = randomSecret(32)
-  await writeSecretFile(path, key)
-  return key
 }
 
 function ownAddress(): string | undefined {

@@ -1,13 +1,17 @@
+import {hostname} from 'node:os'
 import {join} from 'node:path'
 import {readSecretFile} from '../platform/files.ts'
 import {createLogger} from '../platform/logger.ts'
+import {checkSharedFolders, localApiTokenFile, readLocalApi} from './local-api.ts'
 import {agentDirectory, checkFakeGpus} from './local-fleet.ts'
 import {startNodeAgent} from './node-agent.ts'
 import {type RunFile, removeRunFile, writeRunFile} from './run-file.ts'
 import {FlagError} from './settings.ts'
+import {startStandaloneAgent} from './standalone-agent.ts'
 
 export interface AgentFlags {
-  server: string
+  /** Absent: no control server, only the local API. */
+  server?: string
   runtime?: 'docker' | 'process'
   fakeGpus?: string
   name?: string
@@ -16,6 +20,9 @@ export interface AgentFlags {
   runtimeName?: string
   labels?: Record<string, string>
   verbose: boolean
+  /** HOST:PORT or `none`; the usual address unless given. */
+  localApi?: string
+  sharedFolders?: string[]
 }
 
 /**
@@ -25,6 +32,9 @@ export interface AgentFlags {
 export async function runAgent(flags: AgentFlags, version: string, say: (line: string) => void): Promise<void> {
   process.umask(0o077)
   await checkFakeGpus(flags.fakeGpus)
+  const {server} = flags
+  const localApi = readLocalApi(flags.localApi)
+  checkSharedFolders(flags.sharedFolders, server === undefined)
   const directory = agentDirectory()
   const logger = createLogger({level: flags.verbose ? 'debug' : 'info'})
   const stopping = new AbortController()
@@ -42,7 +52,9 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
     Object.assign(node, change)
     writing = writing
       .catch(() => {})
-      .then(() => writeRunFile(directory, {version, startedAt, urls: [flags.server], node: {...node}}))
+      .then(() =>
+        writeRunFile(directory, {version, startedAt, urls: server === undefined ? [] : [server], node: {...node}}),
+      )
       .catch(error => logger.warn({err: error}, 'the run file could not be written'))
   }
   const signalled = new Promise<void>(resolve => {
@@ -56,14 +68,24 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
   })
   try {
+    const common = {...flags, localApi, directory, version, logger}
+    if (server === undefined) {
+      const agent = await startStandaloneAgent(common)
+      tell({status: 'online', name: hostname(), runtime: agent.runtime, localApi: agent.localApi, detail: 'standalone'})
+      say(`No control server: this machine serves its local API at ${agent.localApi}`)
+      say(`Its token is in ${join(directory, localApiTokenFile)}`)
+      await signalled
+      return await agent.stop()
+    }
     const agent = await startNodeAgent({
-      ...flags,
+      ...common,
+      server,
       joinToken: flags.joinTokenFile ? await readJoinToken(flags.joinTokenFile) : undefined,
-      ...{directory, version, logger, signal: stopping.signal},
+      signal: stopping.signal,
       onJoin: {
         code(code, expiresAt) {
           tell({status: 'joining', code, detail: `valid until ${expiresAt}`})
-          say(`This machine asks to join ${flags.server} with code ${code}`)
+          say(`This machine asks to join ${server} with code ${code}`)
           say(`Approve it there: gpuctl node approve ${code}`)
         },
         waiting(reason) {
@@ -90,7 +112,7 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
         if (state === 'down') say(`The link is down (${detail}); trying again. Containers run on.`)
       },
     })
-    tell({runtime: agent.runtime})
+    tell({runtime: agent.runtime, localApi: agent.localApi})
     await signalled
     await agent.stop()
   } catch (error) {

@@ -20,6 +20,8 @@ export interface RunFile {
     runtime: string
     /** What becomes of the inference runtime here; '' = none is wanted. */
     inference: string
+    /** URL of the local API; absent where there is none. */
+    localApi?: string
   }
 }
 

@@ -19,7 +19,7 @@ export function createOptions(
   labels: Record<string, string>,
   engineIsHere: boolean,
 ): ContainerCreateOptions {
-  const {name, image, command, cpus, memoryMiB, systemDiskGiB} = spec
+  const {name, image, command, cpus, memoryMiB, systemDiskGiB, ports = [], workingDir, restart} = spec
   const hasOwnCommand = command !== undefined && command.length > 0
   const nofile = engineIsHere ? Math.min(openFiles, ownHardLimit()) : openFilesElsewhere
   const memoryBytes = memoryMiB ? Math.round(memoryMiB * 1024 * 1024) : undefined
@@ -29,6 +29,8 @@ export function createOptions(
     ...(hasOwnCommand ? {Cmd: command} : {Tty: true, OpenStdin: true}),
     Env: environment(spec),
     Labels: labels,
+    ...(workingDir ? {WorkingDir: workingDir} : {}),
+    ...(ports.length > 0 ? {ExposedPorts: Object.fromEntries(ports.map(one => [portName(one), {}]))} : {}),
     HostConfig: {
       Init: true, // forwards TERM and reaps
       Privileged: false,
@@ -38,11 +40,12 @@ export function createOptions(
       PidsLimit: pidsLimit,
       Ulimits: [{Name: 'nofile', Soft: nofile, Hard: nofile}],
       LogConfig: {Type: 'json-file', Config: {'max-size': '10m', 'max-file': '3'}},
-      RestartPolicy: {Name: 'no'}, // restarts are the control server's
+      RestartPolicy: {Name: restart ?? 'no'}, // restarts are the control server's, where there is one
+      PortBindings: portBindings(ports),
       ...(memoryBytes ? {Memory: memoryBytes, MemorySwap: memoryBytes} : {}),
       ...(cpus ? {NanoCpus: Math.round(cpus * 1e9)} : {}),
       ...(systemDiskGiB ? {StorageOpt: {size: `${systemDiskGiB}G`}} : {}),
-      Mounts: [...volumeMounts(spec, labels), ...splitMounts(spec)],
+      Mounts: [...volumeMounts(spec, labels), ...splitMounts(spec), ...folderMounts(spec)],
       ...(isSplit(spec) ? {Tmpfs: {[lockFolder]: 'rw,nosuid,nodev,noexec,mode=1777,size=4m'}} : {}),
       DeviceRequests: deviceRequests(spec),
       Devices: devices(spec),
@@ -60,6 +63,26 @@ function volumeMounts({volumes = []}: ContainerSpec, labels: Record<string, stri
     ReadOnly: readOnly,
     VolumeOptions: {NoCopy: false, Labels: own, DriverConfig: {Name: 'local', Options: {}}},
   }))
+}
+
+function folderMounts({folders = []}: ContainerSpec): MountSettings[] {
+  return folders.map(({source, path}) => ({Type: 'bind', Source: source, Target: path}))
+}
+
+type Port = NonNullable<ContainerSpec['ports']>[number]
+
+function portName({containerPort, protocol}: Port): string {
+  return `${containerPort}/${protocol}`
+}
+
+/** A port may be shown at several ports of the host. */
+function portBindings(ports: readonly Port[]): Record<string, {HostPort: string}[]> {
+  const bindings: Record<string, {HostPort: string}[]> = {}
+  for (const port of ports) {
+    const HostPort = port.hostPort === 0 ? '' : String(port.hostPort)
+    bindings[portName(port)] = [...(bindings[portName(port)] ?? []), {HostPort}]
+  }
+  return bindings
 }
 
 /** The facts come last, so that a tenant cannot contradict them. */

@@ -302,7 +302,7 @@ function hasLabels({Config}: ContainerInspectInfo, labels: Record<string, string
   return Object.entries(labels).every(([key, value]) => Config.Labels?.[key] === value)
 }
 
-function describe({Id, Name, Config, State}: ContainerInspectInfo): FoundContainer {
+function describe({Id, Name, Config, State, Created, NetworkSettings}: ContainerInspectInfo): FoundContainer {
   const time = (text: string) => (text.startsWith('0001-') ? '' : text)
   const startedAt = time(State.StartedAt)
   // A quick process can be over before the engine has noted its start, with milliseconds turned round.
@@ -317,8 +317,10 @@ function describe({Id, Name, Config, State}: ContainerInspectInfo): FoundContain
     state,
     exitCode: state === 'exited' ? State.ExitCode : null,
     oomKilled: State.OOMKilled,
+    createdAt: Created,
     startedAt,
     finishedAt: state === 'exited' ? finishedAt : '',
+    ports: shownPorts(NetworkSettings?.Ports ?? {}),
   }
 }
 
@@ -335,4 +337,14 @@ function unlimitedDisk(gib: number): string {
 function warningsOfStanding({HostConfig}: ContainerInspectInfo, {systemDiskGiB}: ContainerSpec): string[] {
   const isLimited = systemDiskGiB === undefined || HostConfig.StorageOpt?.size !== undefined
   return isLimited ? [] : [unlimitedDisk(systemDiskGiB)]
+}
+
+/** The first address of each; the engine shows IPv4 and IPv6 apart. */
+function shownPorts(ports: ContainerInspectInfo['NetworkSettings']['Ports']): Record<string, string> {
+  const shown: Record<string, string> = {}
+  for (const [name, bound] of Object.entries(ports)) {
+    const first = bound?.[0]
+    if (first) shown[name] = `${first.HostIp}:${first.HostPort}`
+  }
+  return shown
 }

@@ -31,6 +31,14 @@ export interface ContainerSpec {
   hamiCore?: string
   /** Named volumes: name → absolute path in the container. Made when they are not there. */
   volumes?: {name: string; path: string; readOnly?: boolean}[]
+  /** Folders of the host that its operator shares: absolute path → absolute path in the container. */
+  folders?: {source: string; path: string}[]
+  /** Absent: the image's own. */
+  workingDir?: string
+  /** Ports of the container that the host shows to others; hostPort 0 = the engine chooses. */
+  ports?: {containerPort: number; hostPort: number; protocol: 'tcp' | 'udp'}[]
+  /** Absent: never, because a control server decides. */
+  restart?: 'unless-stopped'
 }
 
 export type ContainerState = 'created' | 'running' | 'exited'
@@ -44,8 +52,11 @@ export interface FoundContainer {
   state: ContainerState
   exitCode: number | null
   oomKilled: boolean
+  createdAt: string
   startedAt: string
   finishedAt: string
+  /** Shown by the host, as `8888/tcp` → `0.0.0.0:32768`; absent where the runtime has no network of its own. */
+  ports?: Record<string, string>
 }
 
 export interface LogOptions {

@@ -29,6 +29,7 @@ export interface FakeInstance {
   spec: ContainerSpec
   state: ContainerState
   exitCode: number | null
+  createdAtMs: number
   startedAtMs: number | undefined
   finishedAtMs: number | undefined
   /** Path → what is there. */
@@ -128,7 +129,14 @@ export class FakeHost {
 
   add(spec: ContainerSpec, containerId: string): string {
     const server = spec.labels['gpuctl.server'] ?? ''
-    const fresh = {state: 'created', exitCode: null, startedAtMs: undefined, finishedAtMs: undefined} as const
+    const createdAtMs = this.#options.clock.now()
+    const fresh = {
+      createdAtMs,
+      state: 'created',
+      exitCode: null,
+      startedAtMs: undefined,
+      finishedAtMs: undefined,
+    } as const
     this.#instances.set(containerId, {containerId, spec, ...fresh, output: [], files: new Map(), timer: undefined})
     this.#servers.set(containerId, server)
     this.#tell({containerId, kind: 'changed'})

@@ -235,7 +235,15 @@ export class FakeDriver implements RuntimeDriver {
   }
 }
 
-function describe({containerId, spec, state, exitCode, startedAtMs, finishedAtMs}: FakeInstance): FoundContainer {
+function describe({
+  containerId,
+  spec,
+  state,
+  exitCode,
+  createdAtMs,
+  startedAtMs,
+  finishedAtMs,
+}: FakeInstance): FoundContainer {
   const time = (ms: number | undefined) => (ms === undefined ? '' : padTime(new Date(ms).toISOString()))
   return {
     containerId,
@@ -245,9 +253,21 @@ function describe({containerId, spec, state, exitCode, startedAtMs, finishedAtMs
     state,
     exitCode: state === 'exited' ? exitCode : null,
     oomKilled: false,
+    createdAt: time(createdAtMs),
     startedAt: time(startedAtMs),
+    ports: shownPorts(spec),
     finishedAt: state === 'exited' ? time(finishedAtMs) : '',
   }
+}
+
+/** As the engine would: where it chooses, the container's own number. */
+function shownPorts({ports = []}: ContainerSpec): Record<string, string> {
+  return Object.fromEntries(
+    ports.map(({containerPort, hostPort, protocol}) => [
+      `${containerPort}/${protocol}`,
+      `0.0.0.0:${hostPort || containerPort}`,
+    ]),
+  )
 }
 
 function simulatedStats({spec}: FakeInstance, {cpuPercent}: FakeBehaviour, nowMs: number): ContainerStats {

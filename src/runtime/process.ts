@@ -325,17 +325,21 @@ function firstLine(supervisor: ChildProcessByStdio<null, Readable, null>): Promi
   })
 }
 
-function warningsFor({cpus: cores, memoryMiB, systemDiskGiB, volumes = []}: ContainerSpec): string[] {
+function warningsFor(spec: ContainerSpec): string[] {
+  const {cpus: cores, memoryMiB, systemDiskGiB, volumes = [], folders = [], ports = []} = spec
   const warnings: string[] = []
   if (systemDiskGiB) warnings.push('The disk limit is not enforced on a process node.')
   if (cores) warnings.push('The CPU limit is not enforced on a process node.')
   if (memoryMiB) warnings.push('The memory limit is not enforced on a process node.')
   for (const {name, path} of volumes) warnings.push(`Volume ${name} is not mounted at ${path} on a process node.`)
+  for (const {source, path} of folders) warnings.push(`Folder ${source} is not at ${path} on a process node.`)
+  for (const {containerPort} of ports) warnings.push(`Port ${containerPort} is the host's own on a process node.`)
   return warnings
 }
 
 function describe({containerId, spec, createdAt}: ProcessSpec, run: ProcessRun | undefined): FoundContainer {
-  const common = {containerId, name: spec.name, image: spec.image, labels: spec.labels, oomKilled: false}
+  const {name, image, labels} = spec
+  const common = {containerId, name, image, labels, oomKilled: false, createdAt}
   if (!run) return {...common, state: 'created', exitCode: null, startedAt: '', finishedAt: ''}
   const {startedAt, finishedAt, exitCode, leader, supervisor} = run
   if (finishedAt === '' && (isSameProcess(leader) || isSameProcess(supervisor))) {

@@ -1,4 +1,5 @@
 import {type ChildProcess, execFile, spawn} from 'node:child_process'
+import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import type Docker from 'dockerode'
 import {onTestFinished} from 'vitest'
@@ -10,6 +11,7 @@ import {apiPrefix} from '../../src/contract/routes.ts'
 import type {Claim} from '../../src/contract/schemas/claims.ts'
 import type {Instance} from '../../src/contract/schemas/instances.ts'
 import type {JoinStatus, Node} from '../../src/contract/schemas/nodes.ts'
+import {localApiTokenFile} from '../../src/main/local-api.ts'
 import {startNodeAgent} from '../../src/main/node-agent.ts'
 import type {Clock} from '../../src/platform/clock.ts'
 import {ensurePrivateDirectory} from '../../src/platform/files.ts'
@@ -36,6 +38,8 @@ export interface WholeFleetOptions {
   server?: 'here' | 'process'
   /** Of an agent that is here. */
   agentClock?: Clock
+  /** Of an agent that is here: its local API listens on a free port. */
+  localApi?: true
 }
 
 type Submit = Partial<InputOf<'claims.submit'>>
@@ -127,6 +131,7 @@ interface Parts extends Omit<WholeFleetOptions, 'server' | 'engine'> {
 interface RunningAgent {
   stop(): Promise<void>
   child?: ChildProcess
+  localApi?: string
 }
 
 export class WholeFleet {
@@ -171,6 +176,14 @@ export class WholeFleet {
     child.kill('SIGKILL')
     this.#agent = undefined
     if ((await gone) !== 'SIGKILL') throw new Error('The agent ended by itself before it was killed.')
+  }
+
+  /** Where the agent's local API is, and its token. */
+  async localApi(): Promise<{url: string; token: string}> {
+    const url = this.#agent?.localApi
+    if (!url) throw new Error('The agent has no local API.')
+    const token = await readFile(join(this.#parts.directory, 'agent', localApiTokenFile), 'utf8')
+    return {url, token: token.trim()}
   }
 
   /** What the agents have said so far. */
@@ -308,8 +321,9 @@ export class WholeFleet {
         onLink: (state, detail) => void this.#agentLog.push(`link ${state} ${detail}\n`),
         signal: stopping.signal,
         clock: this.#parts.agentClock,
+        localApi: this.#parts.localApi && {host: '127.0.0.1', port: 0, isDefault: false},
       })
-      return {stop: () => agent.stop()}
+      return {stop: () => agent.stop(), localApi: agent.localApi}
     } finally {
       if (before === undefined) delete process.env.DOCKER_HOST
       else process.env.DOCKER_HOST = before

@@ -10,6 +10,7 @@ interface AgentStatusOutput {
   runtime: string
   detail: string
   inference: string
+  localApi: string | null
 }
 
 export default class AgentStatus extends BaseCommand {
@@ -25,21 +26,14 @@ export default class AgentStatus extends BaseCommand {
     if (!run?.node) {
       this.log('No agent runs here. Start one: gpuctl agent start --server URL')
       process.exitCode = 1
-      return {
-        running: false,
-        pid: null,
-        server: null,
-        status: 'stopped',
-        name: '',
-        code: '',
-        runtime: '',
-        detail: '',
-        inference: '',
-      }
+      const nothing = {name: '', code: '', runtime: '', detail: '', localApi: null, inference: ''}
+      return {running: false, pid: null, server: null, status: 'stopped', ...nothing}
     }
-    const {status, name, code, detail, runtime, inference} = run.node
+    const {status, name, code, detail, runtime, inference, localApi = null} = run.node
+    const server = run.urls[0] ?? null
     this.log(`Agent      pid ${run.pid}, ${status}${name ? ` as ${name}` : ''}${runtime ? `, runtime ${runtime}` : ''}`)
-    this.log(`Server     ${run.urls[0] ?? ''}`)
+    this.log(`Server     ${server ?? 'none'}`)
+    if (localApi) this.log(`Local API  ${localApi}`)
     if (code) this.log(`Code       ${code}   (gpuctl node approve ${code})`)
     if (detail) this.log(`Detail     ${detail}`)
     if (inference) this.log(`Inference  ${inference}`)
@@ -47,6 +41,6 @@ export default class AgentStatus extends BaseCommand {
       const {wayBackIn} = await import('../../main/run-agent.ts')
       this.log(wayBackIn(agentDirectory()))
     }
-    return {running: true, pid: run.pid, server: run.urls[0] ?? '', status, name, code, detail, runtime, inference}
+    return {running: true, pid: run.pid, server, status, name, code, detail, runtime, inference, localApi}
   }
 }

@@ -40,6 +40,7 @@ export function container(change: Partial<FoundContainer> = {}): FoundContainer 
     state: 'running',
     exitCode: null,
     oomKilled: false,
+    createdAt: '2026-01-01T00:00:00Z',
     startedAt: '2026-01-01T00:00:00Z',
     finishedAt: '',
     ...change,
