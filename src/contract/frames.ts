@@ -38,7 +38,10 @@ export interface ControlMessage {
   resize?: {rows: number; columns: number}
   /** The client closed its input. */
   eof?: true
+  /** To the command, as `SIGINT`. */
   signal?: string
+  /** The client leaves, and the command runs on. */
+  detach?: true
   error?: {code: string; message: string}
 }
 

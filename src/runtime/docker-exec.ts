@@ -1,12 +1,13 @@
 import {randomBytes} from 'node:crypto'
-import {once} from 'node:events'
 import {readFile} from 'node:fs/promises'
+import {constants} from 'node:os'
 import {type Duplex, PassThrough, Writable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {DockerEngine} from './docker-engine.ts'
 import {toRuntimeError} from './docker-errors.ts'
 import {DockerFrameReader} from './docker-frames.ts'
 import {type ExecSession, type ExecSpec, RuntimeError} from './driver.ts'
+import {processesWith, signalQuietly} from './process-group.ts'
 
 /** By this variable a process that an exec started is found again, for `kill`: Docker has no call for that. */
 const marker = 'GPUCTL_EXEC'
@@ -63,6 +64,11 @@ export async function openExec(engine: DockerEngine, containerId: string, spec: 
     stderr,
     resize,
     exited,
+    async signal(name) {
+      const here = engine.socketPath ? processesWith(`${marker}=${mark}`) : []
+      for (const pid of here) signalQuietly(pid, name)
+      if (here.length === 0) await signalInside(engine, containerId, {mark, user, number: constants.signals[name]})
+    },
     async kill() {
       await endProcess(engine, containerId, exec.id, mark, user)
       // It ends by itself when the process could be ended; an image without a shell may keep it.
@@ -108,7 +114,7 @@ async function pump(socket: Duplex, tty: boolean, stdout: PassThrough, stderr: P
       const chunks = tty ? [{stream: 'stdout' as const, data: piece}] : frames.read(piece)
       for (const {stream, data} of chunks) {
         const to = stream === 'stdout' ? stdout : stderr
-        if (!to.destroyed && !to.write(data)) await Promise.race([once(to, 'drain'), once(to, 'close')])
+        if (!to.destroyed && !to.write(data)) await roomIn(to)
       }
     }
   } catch (error) {
@@ -117,6 +123,18 @@ async function pump(socket: Duplex, tty: boolean, stdout: PassThrough, stderr: P
     stdout.end()
     stderr.end()
   }
+}
+
+function roomIn(stream: PassThrough): Promise<void> {
+  return new Promise(resolve => {
+    const go = () => {
+      stream.off('drain', go)
+      stream.off('close', go)
+      resolve()
+    }
+    stream.on('drain', go)
+    stream.on('close', go)
+  })
 }
 
 /** The output ends a moment before Docker knows the code. */
@@ -150,9 +168,19 @@ async function endProcess(engine: DockerEngine, containerId: string, execId: str
   if (!state?.Running) return
   if (engine.socketPath && state.Pid > 1) {
     const cgroup = await readFile(`/proc/${state.Pid}/cgroup`, 'utf8').catch(() => '')
-    if (cgroup.includes(containerId)) killQuietly(state.Pid)
+    if (cgroup.includes(containerId)) signalQuietly(state.Pid, 'SIGKILL')
   }
-  const script = `for p in /proc/[0-9]*; do grep -qs '${marker}=${mark}' $p/environ && kill -9 \${p#/proc/}; done`
+  await signalInside(engine, containerId, {mark, user, number: 9})
+}
+
+/** By a shell of the container: an image without one keeps its processes. */
+async function signalInside(
+  engine: DockerEngine,
+  containerId: string,
+  {mark, user, number}: {mark: string; user?: string; number: number},
+): Promise<void> {
+  const kill = `kill -${number} \${p#/proc/}`
+  const script = `for p in /proc/[0-9]*; do grep -qs '${marker}=${mark}' $p/environ && ${kill}; done`
   await engine
     .call('Ending a process', async (docker, abortSignal) => {
       const killer = await docker
@@ -161,14 +189,6 @@ async function endProcess(engine: DockerEngine, containerId: string, execId: str
       await killer.start({Detach: true, abortSignal})
     })
     .catch(() => undefined) // an image without a shell, or a container that has ended
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // it has ended, or belongs to another user
-  }
 }
 
 function ignoreEnded(error: unknown): void {

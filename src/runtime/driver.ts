@@ -113,8 +113,12 @@ export interface ExecSession {
   resize(rows: number, columns: number): Promise<void>
   /** Exit code once the process ended and its output is read; 128 + signal number for a signal. */
   exited: Promise<number>
+  /** To all that it started, as Ctrl-C at a terminal; what has ended is no error. */
+  signal(name: ExecSignal): Promise<void>
   kill(): Promise<void>
 }
+
+export type ExecSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2'
 
 export type RuntimeEvent = {containerId: string; kind: 'started' | 'exited' | 'removed' | 'changed'}
 

@@ -181,7 +181,15 @@ export class FakeDriver implements RuntimeDriver {
       },
     })
     if (!spec.stdin) stdin.end()
-    return {stdin, stdout, stderr, exited, resize: async () => {}, kill: async () => end(137)}
+    return {
+      stdin,
+      stdout,
+      stderr,
+      exited,
+      resize: async () => {},
+      signal: async () => end(130),
+      kill: async () => end(137),
+    }
   }
 
   /** Every port gives back what it is given; port 1 is closed. */

@@ -37,6 +37,9 @@ export async function openProcessExec(spec: ExecSpec, cwd: string, env: Record<s
       await new Promise<void>(resolve => execFile('stty', size, {timeout: 2_000}, () => resolve()))
     },
     exited,
+    async signal(name) {
+      if (child.pid !== undefined) signalGroup(child.pid, name)
+    },
     async kill() {
       if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
         signalGroup(child.pid, 'SIGKILL')

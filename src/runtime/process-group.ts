@@ -14,10 +14,14 @@ export function processesOfSession(session: number): number[] {
 
 /** Living processes that bear this instance's mark, those in sessions of their own included. */
 export function processesOfInstance(containerId: string): number[] {
-  const mark = `${instanceMarker}=${containerId}`
+  return processesWith(`${instanceMarker}=${containerId}`)
+}
+
+/** Living processes with this variable (`NAME=value`) in their environment. */
+export function processesWith(variable: string): number[] {
   return allProcesses().filter(pid => {
     try {
-      return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark)
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(variable)
     } catch {
       return false // it has ended, or belongs to another user
     }

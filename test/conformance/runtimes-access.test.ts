@@ -1,4 +1,5 @@
 import {randomUUID} from 'node:crypto'
+import {once} from 'node:events'
 import {existsSync} from 'node:fs'
 import {createServer} from 'node:net'
 import {join} from 'node:path'
@@ -119,6 +120,19 @@ describe.each(Object.entries(workplaces))('runtime driver %s', (name, {missing, 
     const upwards = tarOf(tarFile('../../../../../../../../../../escaped', 'x'))
     await driver.writeArchive(id, '/', upwards).catch(error => expect(error).toMatchObject({code: 'path_refused'}))
     expect(existsSync('/escaped')).toBe(false)
+  })
+
+  test('a signal reaches what an exec has started, and nothing else', async () => {
+    const {driver, id} = await running()
+    const session = await driver.exec(id, {command: ['/bin/sh', '-c', 'echo on; sleep 1000'], tty: false, stdin: true})
+    session.stderr.resume()
+    if (name !== 'fake') await once(session.stdout, 'data')
+
+    await session.signal('SIGINT')
+
+    session.stdout.resume()
+    expect(await session.exited).toBe(130)
+    expect(await driver.inspect(id)).toMatchObject({state: 'running'})
   })
 
   test('a port that nobody listens on is told as such', async () => {
