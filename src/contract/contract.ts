@@ -13,6 +13,7 @@ import {server} from './schemas/server.ts'
 import {sessions} from './schemas/sessions.ts'
 import {settings} from './schemas/settings.ts'
 import {sites} from './schemas/sites.ts'
+import {storage} from './schemas/storage.ts'
 import {tasks} from './schemas/tasks.ts'
 
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
@@ -28,6 +29,7 @@ export const contract = {
   ...catalogue,
   ...server,
   ...sites,
+  ...storage,
   ...tasks,
   ...keys,
   ...sessions,

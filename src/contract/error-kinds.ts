@@ -53,6 +53,7 @@ export const errorKinds = {
   runtime_not_pending: 'conflict',
   node_not_online: 'conflict',
   last_admin: 'conflict',
+  confirmation_missing: 'conflict',
   storage_missing: 'not_found',
   storage_taken: 'conflict',
   storage_in_use: 'conflict',

@@ -120,6 +120,17 @@ export const routes = {
   'specs.update': 'PATCH /specs/:id',
   'specs.delete': 'DELETE /specs/:id',
 
+  'devices.list': 'GET /storage/devices',
+  'pools.list': 'GET /storage/pools',
+  'pools.get': 'GET /storage/pools/:id',
+  'pools.create': 'POST /storage/pools',
+  'pools.delete': 'DELETE /storage/pools/:id',
+  'pools.share': 'POST /storage/pools/:id/share',
+  'pools.unshare': 'POST /storage/pools/:id/unshare',
+  'mounts.list': 'GET /storage/mounts',
+  'mounts.create': 'POST /storage/mounts',
+  'mounts.delete': 'DELETE /storage/mounts/:id',
+
   'tasks.list': 'GET /tasks',
   'tasks.get': 'GET /tasks/:id',
   'tasks.logs': 'GET /tasks/:id/logs',

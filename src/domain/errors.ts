@@ -90,6 +90,10 @@ const catalogue = {
   node_busy: ['Work runs on node {name}: {count}.', 'Cancel it first, or give the node’s name: --confirm {name}.'],
   runtime_not_pending: ['Runtime {name} does not wait for approval.', 'See it with `gpuctl runtime get {name}`.'],
   last_admin: ['{name} is the last super administrator.', 'Make another user super_admin first.'],
+  confirmation_missing: [
+    'This destroys {kind} {name} with all that is in it.',
+    'Give its name once more: --confirm {name}.',
+  ],
   storage_missing: ['On node {name}: {reason}', 'See what there is with `gpuctl storage pool list`.'],
   storage_taken: ['On node {name}: {reason}', 'Choose another name.'],
   storage_in_use: [

@@ -9,7 +9,7 @@ import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
 import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
 import type {Offer} from './placement.ts'
-import type {Allocation, BackupRecord, NodeRecord, SiteRecord, TaskRecord} from './records.ts'
+import type {Allocation, BackupRecord, MountRecord, NodeRecord, PoolRecord, SiteRecord, TaskRecord} from './records.ts'
 import type {RuntimeRecord, RuntimeState} from './runtimes.ts'
 
 /** Time as the domain sees it. */
@@ -361,6 +361,16 @@ export interface TaskTable {
   prune(before: string): Promise<number>
 }
 
+/** Things that lie on a node. */
+export interface PlacedTable<T> {
+  /** Throws name_taken. */
+  insert(record: New<T>): Promise<T>
+  save(record: T): Promise<void>
+  find(id: string): Promise<T | undefined>
+  list(filter?: {nodeId?: string}): Promise<T[]>
+  delete(id: string): Promise<void>
+}
+
 export interface Tables {
   users: UserTable
   tokens: TokenTable
@@ -382,6 +392,8 @@ export interface Tables {
   idempotency: IdempotencyTable
   settings: SettingTable
   tasks: TaskTable
+  pools: PlacedTable<PoolRecord>
+  mounts: PlacedTable<MountRecord>
 }
 
 /** Differences between stores as facts, not as `if (sqlite)`. */

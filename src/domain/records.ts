@@ -2,6 +2,7 @@ import type {Inventory} from '../contract/agent-protocol.ts'
 import type {DeclaredGpus, NodeListing} from '../contract/schemas/machines.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
+import type {Mount, Pool} from '../contract/schemas/storage.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
 
 /** What the operator says of a machine, for those who rent on it and for those who look after it. */
@@ -95,4 +96,33 @@ export interface TaskRecord extends Task {
   notes: Record<string, unknown>
   /** What nobody else may work on meanwhile, as `device:<node>:/dev/sdb`. */
   locks: readonly string[]
+}
+
+/** A storage pool as the server wants it; what is there now is asked of its node. */
+export interface PoolRecord
+  extends Pick<
+    Pool,
+    | 'id'
+    | 'number'
+    | 'createdAt'
+    | 'updatedAt'
+    | 'name'
+    | 'nodeId'
+    | 'type'
+    | 'device'
+    | 'storageName'
+    | 'content'
+    | 'comment'
+    | 'registered'
+  > {
+  state: 'creating' | 'ready' | 'deleting'
+}
+
+/** A mount of another machine's export. */
+export interface MountRecord
+  extends Pick<
+    Mount,
+    'id' | 'number' | 'createdAt' | 'updatedAt' | 'name' | 'nodeId' | 'server' | 'exportPath' | 'readOnly' | 'content'
+  > {
+  state: 'creating' | 'ready' | 'deleting'
 }

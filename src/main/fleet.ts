@@ -2,7 +2,7 @@ import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
-import {problem} from '../domain/errors.ts'
+import {type DomainError, problem} from '../domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, Fleet, LogQuery} from '../domain/ports.ts'
 import type {AgentSession, AgentSessions} from '../link/agent-sessions.ts'
 import {LinkError, RemoteError} from '../link/link-error.ts'
@@ -29,6 +29,12 @@ const storageProblems = {
   storage_unavailable: 'storage_failed',
   storage_failed: 'storage_failed',
 } as const
+
+/** What a refusal of a node's storage means to the caller; undefined where it is none. */
+export function storageProblem(code: string, name: string, cause: unknown): DomainError | undefined {
+  const found = storageProblems[code as keyof typeof storageProblems]
+  return found && problem(found, {name, reason: (cause as Error).message}, {cause})
+}
 
 class TranslatedAgent implements AgentPort {
   readonly #session: AgentSession
@@ -88,8 +94,8 @@ class TranslatedAgent implements AgentPort {
       if (code === 'no_path') throw problem('path_missing', {path}, {cause: error})
       if (code === 'path_refused') throw problem('path_refused', {path, reason}, {cause: error})
       if (code === 'port_closed') throw problem('port_closed', {port, reason}, {cause: error})
-      const refused = storageProblems[code as keyof typeof storageProblems]
-      if (refused) throw problem(refused, {name: this.#name(), reason}, {cause: error})
+      const refused = storageProblem(String(code), this.#name(), error)
+      if (refused) throw refused
       if (error instanceof RemoteError)
         throw problem('node_failed', {name: this.#name(), reason: error.message}, {cause: error})
       if (error instanceof LinkError) throw problem('node_offline', {name: this.#name()}, {cause: error})

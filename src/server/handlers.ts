@@ -139,6 +139,17 @@ export const handlers: Handlers = {
   'specs.update': (input, caller, {specs}) => specs.update(input, caller),
   'specs.delete': (input, caller, {specs}) => specs.delete(input, caller),
 
+  'devices.list': (input, caller, {devices}) => devices.list(input, caller),
+  'pools.list': (input, caller, {pools}) => pools.list(input, caller),
+  'pools.get': (input, caller, {pools}) => pools.get(input, caller),
+  'pools.create': (input, caller, {pools}) => pools.create(input, caller),
+  'pools.delete': (input, caller, {pools}) => pools.delete(input, caller),
+  'pools.share': (input, caller, {pools}) => pools.share(input, caller),
+  'pools.unshare': (input, caller, {pools}) => pools.unshare(input, caller),
+  'mounts.list': (input, caller, {mounts}) => mounts.list(input, caller),
+  'mounts.create': (input, caller, {mounts}) => mounts.create(input, caller),
+  'mounts.delete': (input, caller, {mounts}) => mounts.delete(input, caller),
+
   'tasks.list': (input, caller, {tasks}) => tasks.list(input, caller),
   'tasks.get': (input, caller, {tasks}) => tasks.get(input, caller),
   'tasks.logs': (input, caller, {tasks}) => tasks.logs(input, caller),

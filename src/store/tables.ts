@@ -6,6 +6,7 @@ import {auditTable, eventTable} from './events.ts'
 import {instanceTable} from './instances.ts'
 import {nodeAdminTable} from './node-admins.ts'
 import {nodeTable} from './nodes.ts'
+import {mountTable, poolTable} from './pools.ts'
 import {runtimeTable} from './runtimes.ts'
 import {idempotencyTable, settingTable} from './settings.ts'
 import {backupTable, siteTable} from './sites.ts'
@@ -37,6 +38,8 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   idempotency: idempotencyTable,
   settings: settingTable,
   tasks: taskTable,
+  pools: poolTable,
+  mounts: mountTable,
 }
 
 /** All tables over one connection. */

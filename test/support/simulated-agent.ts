@@ -6,6 +6,7 @@ import type {StorageInput, StorageMethod, StorageOutput} from '../../src/contrac
 import {problem} from '../../src/domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, LogQuery} from '../../src/domain/ports.ts'
 import type {Services} from '../../src/domain/services/services.ts'
+import {storageProblem} from '../../src/main/fleet.ts'
 
 interface Container {
   wanted: DesiredInstance
@@ -186,7 +187,11 @@ export class SimulatedAgent implements AgentPort {
     signal?: AbortSignal,
   ): Promise<StorageOutput<M>> {
     if (!this.spec.storage) throw problem('storage_failed', {name: this.spec.name, reason: 'There is no storage here.'})
-    return this.spec.storage(method, input, signal)
+    try {
+      return await this.spec.storage(method, input, signal)
+    } catch (error) {
+      throw storageProblem(`storage_${(error as {code?: string}).code}`, this.spec.name, error) ?? error
+    }
   }
 
   async exec(): Promise<ExecStream> {

@@ -10,7 +10,9 @@ import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
 import {KeyService} from './keys.ts'
 import {modelMethods} from './models.ts'
+import {MountService} from './mounts.ts'
 import {NodeService} from './nodes.ts'
+import {PoolService} from './pools.ts'
 import {QuotaService} from './quotas.ts'
 import {RuntimeService} from './runtimes.ts'
 import type {Services} from './services.ts'
@@ -37,6 +39,7 @@ export function createServices(deps: ServiceDependencies): Services {
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
   const tasks = new TaskService(deps)
+  const pools = new PoolService(deps, {keeping: nodes.keeping, tasks})
   const guard = new LoginGuard(deps)
   const auth = new AuthService(deps, guard)
   const users = new UserService(deps, nodes.keeping)
@@ -72,6 +75,9 @@ export function createServices(deps: ServiceDependencies): Services {
     specs: specMethods(deps),
     sites: sites.siteMethods(),
     backups: sites.backupMethods(),
+    pools: pools.poolMethods(),
+    devices: pools.deviceMethods(),
+    mounts: new MountService(deps, {keeping: nodes.keeping, tasks, pools}).methods(),
     tasks: tasks.methods(),
     events: new EventService(deps).methods(),
     server: serverMethods(deps, maintain),

@@ -283,6 +283,9 @@ export interface Services {
     /** How many there are, whatever the page. */
     count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
   }
+  devices: Methods<'devices'>
+  pools: Methods<'pools'>
+  mounts: Methods<'mounts'>
   tasks: Methods<'tasks'> & {
     /** The newest state each time it changes, the last one when it is over; a slow reader misses some between. */
     follow(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<Task>>

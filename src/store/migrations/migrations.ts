@@ -4,6 +4,7 @@ import {sitesAndBackups} from './0003-sites-and-backups.ts'
 import {partsOfGpus} from './0004-parts-of-gpus.ts'
 import {sshKeys} from './0005-ssh-keys.ts'
 import {taskTables} from './0006-tasks.ts'
+import {poolsAndMounts} from './0007-pools-and-mounts.ts'
 import {deletedInstances} from './0008-deleted-instances.ts'
 import type {Migration} from './migration.ts'
 
@@ -15,5 +16,6 @@ export const migrations: readonly Migration[] = [
   partsOfGpus,
   sshKeys,
   taskTables,
+  poolsAndMounts,
   deletedInstances,
 ]

@@ -1,0 +1,199 @@
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {Device, Pool} from '../../contract/schemas/storage.ts'
+import type {FoundPool, StorageInput, StorageMethod} from '../../contract/storage-protocol.ts'
+import type {Caller} from '../caller.ts'
+import {isProblem, problem} from '../errors.ts'
+import {createPool, destroyPool, type PoolWork} from '../recipes/pool-recipes.ts'
+import type {NodeRecord, PoolRecord} from '../records.ts'
+import {publicTask} from '../task.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import type {NodeKeeping} from './node-keeping.ts'
+import {findersAmong, resolve} from './references.ts'
+import type {Services} from './services.ts'
+import type {TaskService} from './tasks.ts'
+
+interface PoolParts {
+  keeping: NodeKeeping
+  tasks: TaskService
+}
+
+/** Storage pools of the nodes: what is wanted stands in the store, what there is is asked of the node. */
+export class PoolService {
+  readonly #deps: ServiceDependencies
+  readonly #parts: PoolParts
+
+  constructor(deps: ServiceDependencies, parts: PoolParts) {
+    this.#deps = deps
+    this.#parts = parts
+  }
+
+  poolMethods(): Services['pools'] {
+    return {
+      list: (input, caller) => this.#list(input, caller),
+      get: async ({id}, caller) => this.#described(await this.find(id, caller)),
+      create: (input, caller) => this.#create(input, caller),
+      delete: (input, caller) => this.#delete(input, caller),
+      share: ({id, network, readWrite = true, rootSquash = true, dryRun}, caller) =>
+        this.#change(id, 'pool.share', {share: {network, readWrite, rootSquash}}, dryRun, caller),
+      unshare: ({id, dryRun}, caller) => this.#change(id, 'pool.unshare', {}, dryRun, caller),
+    }
+  }
+
+  deviceMethods(): Services['devices'] {
+    return {
+      list: async ({node: reference}, caller) => {
+        const node = await this.#parts.keeping.own(reference, caller)
+        const devices = await this.#ask(node.id, 'devices.list', {})
+        return devices.map((device): Device => ({...device, node: node.name}))
+      },
+    }
+  }
+
+  /** By uuid, number, name, or `storage-<name>` (wire.md 2.1). Those of nodes that the caller does not administer look absent. */
+  async find(reference: string, caller: Caller): Promise<PoolRecord> {
+    const {pools} = this.#deps.store
+    const mine = await this.#parts.keeping.mine(caller)
+    const seen = async () => (await pools.list()).filter(({nodeId}) => !mine || mine.has(nodeId))
+    return resolve(
+      reference.replace(/^storage-/, ''),
+      findersAmong('pool', seen, ({name}) => name),
+    )
+  }
+
+  async #list({node}: InputOf<'pools.list'>, caller: Caller): Promise<Pool[]> {
+    const {keeping} = this.#parts
+    const nodeId = node === undefined ? undefined : (await keeping.own(node, caller)).id
+    const mine = await keeping.mine(caller)
+    const records = (await this.#deps.store.pools.list({nodeId})).filter(one => !mine || mine.has(one.nodeId))
+    const asked = new Map<string, Promise<FoundPool[] | undefined>>()
+    for (const {nodeId: id} of records) if (!asked.has(id)) asked.set(id, this.#foundOn(id))
+    return Promise.all(
+      records.map(async one => this.#describe(one, await asked.get(one.nodeId), await this.#nodeOf(one))),
+    )
+  }
+
+  async #create(
+    {node: reference, dryRun, ...input}: InputOf<'pools.create'>,
+    caller: Caller,
+  ): Promise<OutputOf<'pools.create'>> {
+    const {type = 'zfs', name, device = '', comment = '', force = false} = input
+    if (type !== 'directory' && type !== 'fake' && device === '') {
+      const fix = 'See the devices with `gpuctl storage device list --node …`.'
+      throw problem('input_invalid', {field: 'device', problem: `is missing for a ${type} pool`, fix})
+    }
+    const node = await this.#active(reference, caller)
+    const wanted = {pool: name, type, force, ...(device ? {device} : {}), ...(comment ? {comment} : {})}
+    const known = [await this.#deps.store.pools.list(), await this.#ask(node.id, 'pools.list', {})]
+    const names = known.flatMap(pools => pools.map(one => ('name' in one ? one.name : one.pool)))
+    if (names.includes(name)) throw problem('name_taken', {kind: 'pool', name})
+    const commands = await this.#plan(node.id, 'pool.create', {...wanted, mark: 'task'})
+    if (dryRun) return {pool: null, task: null, commands}
+    const {journal, secrets, clock} = this.#deps
+    const at = new Date(clock.now()).toISOString()
+    const {pool, task} = await journal.change(async (tx, record) => {
+      const pool = await tx.pools.insert({
+        ...{id: secrets.uuid(), createdAt: at, updatedAt: at, name, nodeId: node.id, type, device, comment},
+        storageName: input.storageName ?? name,
+        content: input.content ?? ['images', 'rootdir'],
+        ...{registered: null, state: 'creating'},
+      })
+      const work = {...workOf(pool, node), device, force, comment}
+      const task = await this.#parts.tasks.submit(
+        {tx, record},
+        {recipe: createPool, input: work, node: node.name, caller},
+      )
+      return {pool, task}
+    })
+    this.#parts.tasks.start(task)
+    return {pool: this.#describe(pool, undefined, node), task: publicTask(task), commands}
+  }
+
+  async #delete({id, confirm, dryRun}: InputOf<'pools.delete'>, caller: Caller): Promise<OutputOf<'pools.delete'>> {
+    const found = await this.find(id, caller)
+    const node = await this.#nodeOf(found)
+    if (dryRun) {
+      const input = {pool: found.name, type: found.type, wipe: true}
+      return {task: null, commands: await this.#plan(found.nodeId, 'pool.destroy', input)}
+    }
+    if (confirm !== found.name) throw problem('confirmation_missing', {kind: 'pool', name: found.name})
+    const task = await this.#deps.journal.change(async (tx, record) => {
+      await tx.pools.save({...found, state: 'deleting'})
+      const input = workOf(found, node)
+      return this.#parts.tasks.submit({tx, record}, {recipe: destroyPool, input, node: node.name, caller})
+    })
+    this.#parts.tasks.start(task)
+    return {task: publicTask(task), commands: []}
+  }
+
+  /** Short enough to wait for: the answer says what there is then. */
+  async #change(
+    reference: string,
+    method: 'pool.share' | 'pool.unshare',
+    rest: object,
+    dryRun: boolean | undefined,
+    caller: Caller,
+  ): Promise<OutputOf<'pools.share'>> {
+    const record = await this.find(reference, caller)
+    const input = {pool: record.name, type: record.type, ...rest}
+    const commands = await this.#plan(record.nodeId, method, input)
+    if (!dryRun) {
+      await this.#deps.journal.change(async (_, journal) => {
+        await journal.audit(caller, `pools.${method.slice('pool.'.length)}`, record.id, {pool: record.name, ...rest})
+      })
+      await this.#ask(record.nodeId, method, input as never)
+    }
+    return {pool: await this.#described(record), commands}
+  }
+
+  async #described(record: PoolRecord): Promise<Pool> {
+    return this.#describe(record, await this.#foundOn(record.nodeId), await this.#nodeOf(record))
+  }
+
+  #describe(record: PoolRecord, onNode: FoundPool[] | undefined, node: {name: string}): Pool {
+    const {state, ...wanted} = record
+    const found = onNode?.find(one => one.pool === record.name && one.type === record.type)
+    const now = found ? (found.state === 'unknown' ? 'unknown' : found.state) : onNode ? 'missing' : 'unknown'
+    return {
+      ...wanted,
+      node: node.name,
+      status: state === 'ready' ? now : state,
+      sizeBytes: found?.sizeBytes ?? null,
+      freeBytes: found?.freeBytes ?? null,
+      path: found?.path ?? '',
+      share: found?.share ?? null,
+    }
+  }
+
+  /** Undefined: the node does not answer; that is no reason to show nothing. */
+  async #foundOn(nodeId: string): Promise<FoundPool[] | undefined> {
+    try {
+      return await this.#ask(nodeId, 'pools.list', {})
+    } catch (error) {
+      if (!isProblem(error)) throw error
+      return undefined
+    }
+  }
+
+  #plan(nodeId: string, method: StorageInput<'plan'>['method'], input: object): Promise<string[]> {
+    return this.#ask(nodeId, 'plan', {method, input})
+  }
+
+  #ask<M extends StorageMethod>(nodeId: string, method: M, input: StorageInput<M>) {
+    return this.#deps.fleet.agent(nodeId).storage(method, input)
+  }
+
+  async #active(reference: string, caller: Caller): Promise<NodeRecord> {
+    const node = await this.#parts.keeping.own(reference, caller)
+    if (node.admission === 'active') return node
+    throw problem('not_found', {kind: 'node', name: reference})
+  }
+
+  async #nodeOf({nodeId}: PoolRecord): Promise<{id: string; name: string}> {
+    const node = await this.#deps.store.nodes.find(nodeId)
+    return {id: nodeId, name: node?.name ?? nodeId}
+  }
+}
+
+function workOf(pool: PoolRecord, node: {id: string; name: string}): PoolWork {
+  return {poolId: pool.id, nodeId: node.id, node: node.name, pool: pool.name, type: pool.type}
+}

@@ -1,0 +1,114 @@
+import {execFileSync} from 'node:child_process'
+import {expect, test} from 'vitest'
+import {openStorage} from '../../../src/storage/registry.ts'
+import {need} from '../../support/skips.ts'
+import {temporaryDirectory} from '../../support/temporary-directory.ts'
+import {eventually} from '../../support/wait.ts'
+import {gpuNode, world} from '../../support/world.ts'
+import {looseDisk, zfs} from '../../support/zfs.ts'
+
+/** A world with one node whose storage is real: this machine's. */
+async function storageWorld(kind: 'zfs' | 'directory') {
+  if (kind === 'zfs') await zfs()
+  const host = openStorage({directory: await temporaryDirectory()})
+  let ask: typeof host.call = (method, input, signal) => host.call(method, input, signal)
+  const plane = await world({
+    nodes: [gpuNode('n1', 0, {storage: (method, input, signal) => ask(method, input, signal)})],
+  })
+  const ended = async (id: string) => {
+    await eventually(
+      async () => ['completed', 'failed'].includes((await plane.services.tasks.get({id}, plane.admin)).status),
+      {withinMs: 20_000, what: 'the end of the task'},
+    )
+    return plane.services.tasks.get({id}, plane.admin)
+  }
+  return {
+    ...plane,
+    services: plane.services,
+    host,
+    ended,
+    breakStorage(next: typeof host.call) {
+      ask = next
+    },
+  }
+}
+
+test.for(['zfs', 'directory'] as const)(
+  'a %s pool is made, seen with its size, and destroyed',
+  async (type, context) => {
+    if (type === 'zfs') need(context, 'root', 'zfs')
+    const {services, admin, ended} = await storageWorld(type)
+    const {device, pool: name} = type === 'zfs' ? await looseDisk() : {device: undefined, pool: 'tank'}
+    const begun = await services.pools.create({name, node: 'n1', type, device}, admin)
+    expect(begun.pool).toMatchObject({name, node: 'n1', status: 'creating'})
+    expect(await ended(begun.task!.id)).toMatchObject({status: 'completed', result: {poolId: `storage-${name}`}})
+
+    const [pool] = await services.pools.list({}, admin)
+    expect(pool).toMatchObject({name, status: 'online', type})
+    expect(pool?.sizeBytes).toBeGreaterThan(2 ** 20)
+    expect(await services.pools.get({id: `storage-${name}`}, admin)).toMatchObject({id: pool?.id})
+    await expect(services.pools.create({name, node: 'n1', type, device}, admin)).rejects.toMatchObject({
+      kind: 'conflict',
+    })
+
+    await expect(services.pools.delete({id: name}, admin)).rejects.toMatchObject({code: 'confirmation_missing'})
+    const gone = await services.pools.delete({id: name, confirm: name}, admin)
+    expect(await ended(gone.task!.id)).toMatchObject({status: 'completed'})
+    expect(await services.pools.list({}, admin)).toEqual([])
+  },
+)
+
+test('R8: a device that carries data is refused before anything is recorded, and its contents are named', async context => {
+  need(context, 'root', 'zfs')
+  const {services, admin} = await storageWorld('zfs')
+  const {device, pool: name} = await looseDisk()
+  execFileSync('mkfs.ext4', ['-q', '-L', 'photos', device])
+
+  await expect(services.pools.create({name, node: 'n1', device}, admin)).rejects.toMatchObject({
+    code: 'storage_in_use',
+    message: expect.stringContaining('photos'),
+  })
+  expect(await services.pools.list({}, admin)).toEqual([])
+  expect(await services.tasks.list({}, admin)).toEqual([])
+})
+
+test('a dry run names the very commands and leaves nothing behind', async context => {
+  need(context, 'root', 'zfs')
+  const {services, admin} = await storageWorld('zfs')
+  const {device, pool: name} = await looseDisk()
+
+  const {commands, task, pool} = await services.pools.create({name, node: 'n1', device, dryRun: true}, admin)
+
+  expect({task, pool}).toEqual({task: null, pool: null})
+  expect(commands).toEqual([`zpool create -O gpuctl:task=task ${name} ${device}`])
+  expect(await services.pools.list({}, admin)).toEqual([])
+})
+
+test('a pool whose making fails leaves neither a record nor a pool', async () => {
+  const {services, admin, ended, breakStorage, host} = await storageWorld('directory')
+  let fired = 0
+  breakStorage(async (method, input, signal) => {
+    if (method !== 'pool.create') return host.call(method, input, signal)
+    fired++
+    await host.call(method, input, signal)
+    throw Object.assign(new Error('the disk went away'), {})
+  })
+  const {task} = await services.pools.create({name: 'tank', node: 'n1', type: 'directory'}, admin)
+
+  expect(await ended(task!.id)).toMatchObject({status: 'failed'})
+  expect(fired).toBe(1)
+  expect(await services.pools.list({}, admin)).toEqual([])
+  expect(await host.call('pools.list', {})).not.toContainEqual(
+    expect.objectContaining({pool: 'tank', type: 'directory'}),
+  )
+})
+
+test('who administers no node sees no pools', async () => {
+  const {services, admin, ended, makeUser} = await storageWorld('directory')
+  const {task} = await services.pools.create({name: 'tank', node: 'n1', type: 'directory'}, admin)
+  await ended(task!.id)
+  const bob = await makeUser('bob', {role: 'node_admin'})
+
+  expect(await services.pools.list({}, bob)).toEqual([])
+  await expect(services.pools.get({id: 'tank'}, bob)).rejects.toMatchObject({code: 'not_found'})
+})
