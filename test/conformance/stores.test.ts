@@ -319,6 +319,65 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect(await store.allocations.listLive()).toEqual([])
   })
 
+  test('parts of a GPU are given until its memory is, and never beside a whole one', async context => {
+    const {allocations} = await open(context)
+    const part = (memoryMiB: number, indexes = [0]) => newAllocation('n1', indexes, randomUUID(), memoryMiB)
+    const first = await allocations.bind(part(10_240))
+    await allocations.bind(part(10_240, [0, 1]))
+
+    await expect(allocations.bind(part(8192))).rejects.toThrow(GpuTaken)
+    await expect(allocations.bind(newAllocation('n1', [0]))).rejects.toThrow(GpuTaken)
+    // What it had got of the first card is given back when the second one is refused.
+    await allocations.bind(newAllocation('n1', [2]))
+    await expect(allocations.bind(part(4096, [1, 2]))).rejects.toThrow(GpuTaken)
+    await allocations.bind(part(14_336, [1]))
+    await expect(allocations.bind(part(30_000, [3]))).rejects.toThrow(GpuTaken)
+
+    await allocations.release(first.id, at)
+    await allocations.release(first.id, at)
+    await allocations.bind(part(14_336))
+    await expect(allocations.bind(part(1))).rejects.toThrow(GpuTaken)
+    for (const {id} of await allocations.listLive()) await allocations.release(id, at)
+    await allocations.bind(newAllocation('n1', [0, 1, 2, 3]))
+  })
+
+  test('of ten claims at once for quarters of one GPU four get one, 100 times, and one whole claim none or all', async context => {
+    const store = await open(context)
+    for (let round = 0; round < 100; round++) {
+      const wishes = Array.from({length: 10}, () => newAllocation('n1', [0], randomUUID(), 6144))
+      const whole = newAllocation('n1', [0])
+      const outcomes = await Promise.allSettled(
+        [whole, ...wishes].map(wish => store.transaction(tx => tx.allocations.bind(wish))),
+      )
+      const live = await store.allocations.listLive()
+      const isWhole = live.some(({id}) => id === whole.id)
+      expect(live).toHaveLength(isWhole ? 1 : 4)
+      const refused = outcomes.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
+      expect(refused.every(reason => reason instanceof GpuTaken)).toBe(true)
+      await Promise.all(live.map(({id}) => store.transaction(tx => tx.allocations.release(id, at))))
+    }
+    await store.allocations.bind(newAllocation('n1', [0]))
+  })
+
+  test('volumes are remembered by node until they are gone', async context => {
+    const {volumes} = await open(context)
+    const [claimId, other] = [randomUUID(), randomUUID()]
+    const name = `gpuctl-${claimId}-data`
+    for (const nodeId of ['n1', 'n1', 'n2']) await volumes.note({name, nodeId, claimId})
+    await volumes.note({name: 'another', nodeId: 'n1', claimId: other})
+
+    expect(await volumes.going('n1')).toEqual([])
+    expect((await volumes.letGo(claimId)).sort()).toEqual(['n1', 'n2'])
+    expect(await volumes.going('n1')).toEqual([name])
+    await volumes.forget('n1', name)
+    await volumes.forget('n1', 'another')
+    expect(await volumes.going('n1')).toEqual([])
+    expect(await volumes.going('n2')).toEqual([name])
+    expect(await volumes.letGo(other)).toEqual(['n1'])
+    await volumes.forgetNode('n2')
+    expect(await volumes.going('n2')).toEqual([])
+  })
+
   test('images and specs have unique names and can be changed', async context => {
     const {images} = await open(context)
     const fields = {address: 'cuda:12', description: '', source: '', memorySplit: false, listed: true, remark: ''}

@@ -109,7 +109,7 @@ export class Machines {
     const {listed = before.listed, hamiCore = before.hamiCore, sshPassword} = changes
     const {sshPort: port = before.ssh.port, sshUser: user = before.ssh.user} = changes
     const sealedPassword = await this.#sealed(before.ssh.sealedPassword, sshPassword, passwordContext(node.id))
-    const folder = hamiCore.replace(/\/+$/, '')
+    const folder = hamiCore.length > 1 ? hamiCore.replace(/\/$/, '') : hamiCore
     if (folder !== '' && !this.#deps.hamiCoreFolders.includes(folder)) {
       const fix = `This server allows ${this.#deps.hamiCoreFolders.join(', ')}; GPUCTL_HAMI_CORE names others.`
       throw problem('input_invalid', {field: 'hamiCore', problem: 'is not a folder that may be bound (T17).', fix})

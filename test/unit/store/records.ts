@@ -134,8 +134,11 @@ export function newAllocation(
   nodeId: string,
   gpuIndexes: readonly number[],
   claimId: string = randomUUID(),
+  /** Only so much of each, of cards with 24 GiB. */
+  partMiB?: number,
 ): New<Allocation> {
-  const gpus = gpuIndexes.map(index => ({index, uuid: `GPU-${index}`, model: 'Test', simulated: false}))
+  const part = partMiB === undefined ? {} : {share: {memoryMiB: partMiB, cardMiB: 24_576, percent: 50}}
+  const gpus = gpuIndexes.map(index => ({index, uuid: `GPU-${index}`, model: 'Test', simulated: false, ...part}))
   const {id, createdAt} = identity()
   const rest = {instanceId: randomUUID(), epoch: 1, cpus: 1, memoryMiB: 64, releasedAt: null}
   return {id, createdAt, claimId, nodeId, gpus, ...rest}
