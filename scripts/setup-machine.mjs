@@ -23,6 +23,7 @@ const tools = {
   chromium: 'chromium',
   ps: 'procps',
   curl: 'curl',
+  jq: 'jq',
   git: 'git',
   'zfs-fuse': 'zfs-fuse',
   'mkfs.ext4': 'e2fsprogs',

@@ -1,6 +1,6 @@
 import {expect, test} from 'vitest'
 import {controlPlane} from '../support/control-plane.ts'
-import {canaryPort, type LabCall, networkLab} from '../support/network-lab.ts'
+import {type LabCall, networkLab} from '../support/network-lab.ts'
 import {need} from '../support/skips.ts'
 import {beatRuntime, registerRuntime, standInRuntime} from '../support/stand-in-runtime.ts'
 
@@ -47,7 +47,7 @@ const forbidden = {
   ],
 }
 
-const registration = (ip_address: string, runtime_port = canaryPort - 1) => ({
+const registration = (ip_address: string, runtime_port: number) => ({
   ...{machine_name: 'evil', ip_address, runtime_version: '0', runtime_port, gpu_available: true},
   gpu_devices: [{model: 'RTX 4090', count: 1}],
 })
@@ -56,7 +56,7 @@ test('T6 W1.8-3: no spelling of a forbidden address is dialled, from this machin
   timeout: 90_000,
 }, async context => {
   need(context, 'root', 'netns')
-  const lab = await networkLab(forbidden.local)
+  const lab = await networkLab({addresses: forbidden.local})
   const spellings = [...forbidden.local, ...forbidden.spelled]
   expect(spellings.length).toBeGreaterThanOrEqual(60)
   // The canary is really there: who dialled these would be seen.
@@ -88,7 +88,7 @@ test('T6 W1.8-3: no spelling of a forbidden address is dialled, from this machin
 
 test('T25 R1 W1.8-2: registering and listing are open to this machine alone', {timeout: 60_000}, async context => {
   need(context, 'root', 'netns')
-  const lab = await networkLab([])
+  const lab = await networkLab()
   const invited = await invitation(lab)
   const list = async (from: LabCall['from'], headers = {}) =>
     (await lab.call({from, method: 'GET', path: '/v0/nodes', headers})).status
@@ -170,5 +170,11 @@ async function invitation(lab: Lab): Promise<{authorization: string}> {
 }
 
 function register(lab: Lab, from: LabCall['from'], address: string, headers = {}, port?: number) {
-  return lab.call({from, method: 'POST', path: '/v0/nodes', headers, body: registration(address, port)})
+  return lab.call({
+    from,
+    method: 'POST',
+    path: '/v0/nodes',
+    headers,
+    body: registration(address, port ?? lab.canaryPort - 1),
+  })
 }

@@ -1,35 +1,35 @@
 /**
  * Runs inside a network namespace of its own (see network-lab.ts): a canary that counts who connects to it at any
- * address, a control server on loopback and on 10.9.9.1, and a loop that makes the calls that the test asks for, one
- * JSON line each way.
+ * address and answers like a runtime, a control server, and a loop that does what the test asks for, one JSON line each
+ * way.
  */
-import {spawn} from 'node:child_process'
+import {execFile, spawn} from 'node:child_process'
 import {createServer, request} from 'node:http'
 import {connect} from 'node:net'
 import {createInterface} from 'node:readline'
 
-const [program, data, canaryPort, serverPort] = process.argv.slice(2)
+const [program, data, canaryPort, ...listeners] = process.argv.slice(2)
 const connected = []
 
 const canary = createServer((_, response) => {
-  response.writeHead(200, {'content-type': 'application/json'}).end('{"data":[{"id":"canary"}]}')
+  response.writeHead(200, {'content-type': 'application/json'}).end('{"data":[{"id":"gpt-oss-20b"}]}')
 })
 canary.on('connection', socket => connected.push(socket.localAddress))
 await new Promise((resolve, reject) => {
   canary.once('error', reject).listen({host: '::', port: Number(canaryPort)}, resolve)
 })
 
-const listen = ['--listen', `127.0.0.1:${serverPort}`, '--also-listen', `10.9.9.1:${serverPort}`]
+const listen = listeners.flatMap((address, at) => [at === 0 ? '--listen' : '--also-listen', address])
 const server = spawn(process.execPath, [program, 'server', 'start', ...listen, '--data', data], {
   stdio: ['ignore', 'ignore', 'inherit'],
 })
 server.once('exit', code => process.exit(code ?? 1))
 
 const actions = {
-  call: ({from, to, method, path, headers, body}) =>
+  call: ({from, to, port, method, path, headers, body}) =>
     new Promise((resolve, reject) => {
       const content = body === undefined ? undefined : JSON.stringify(body)
-      const call = request({host: to, port: serverPort, localAddress: from, method, path, agent: false, headers})
+      const call = request({host: to, port, localAddress: from, method, path, agent: false, headers})
       if (content) call.setHeader('content-type', 'application/json')
       call.once('error', reject).once('response', async answer => {
         let text = ''
@@ -46,6 +46,10 @@ const actions = {
       socket.once('connect', () => socket.destroy())
     }),
   connections: async () => connected.splice(0),
+  script: ({path}) =>
+    new Promise(resolve => {
+      execFile('bash', [path], (error, stdout, stderr) => resolve({code: error ? error.code : 0, stdout, stderr}))
+    }),
 }
 
 for await (const line of createInterface({input: process.stdin})) {

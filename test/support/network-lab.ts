@@ -17,15 +17,21 @@ export interface LabCall {
   body?: unknown
 }
 
-/** Port of the canary; the control server listens at 8888. */
-export const canaryPort = 40_001
+const labDefaults = {
+  /** Addresses that are this machine, beside 10.9.9.1 to 10.9.9.3. */
+  addresses: [] as readonly string[],
+  /** Where the control server listens, the main address first. */
+  listen: ['127.0.0.1:8888', '10.9.9.1:8888'] as readonly string[],
+  canaryPort: 40_001,
+  env: {} as NodeJS.ProcessEnv,
+}
 
 /**
- * A network of its own, in which these addresses are this machine: a control server at 127.0.0.1 and 10.9.9.1, callers
- * at 10.9.9.2 and 10.9.9.3, and a canary at every address that answers like a runtime and notes who connects. Needs root
- * and network namespaces. Ends with the test.
+ * A network of its own: a control server, callers at 10.9.9.2 and 10.9.9.3, and a canary at every address that answers
+ * like a runtime and notes who connects. Needs root and network namespaces. Ends with the test.
  */
-export async function networkLab(addresses: readonly string[]) {
+export async function networkLab(options: Partial<typeof labDefaults> = {}) {
+  const {addresses, listen, canaryPort, env} = {...labDefaults, ...options}
   const data = await temporaryDirectory('gpuctl-lab-')
   const own = ['10.9.9.1', '10.9.9.2', '10.9.9.3', ...addresses]
   const add = own.map(address => `ip addr add ${address}/${address.includes(':') ? 128 : 32} dev lo nodad 2>/dev/null`)
@@ -36,9 +42,12 @@ export async function networkLab(addresses: readonly string[]) {
     program,
     data,
     `${canaryPort}`,
-    '8888',
+    ...listen,
   ]
-  const child = spawn('unshare', ['--net', 'sh', '-c', script, 'lab', ...inside], {stdio: ['pipe', 'pipe', 'pipe']})
+  const child = spawn('unshare', ['--net', 'sh', '-c', script, 'lab', ...inside], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {PATH: process.env.PATH, HOME: data, ...env},
+  })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', piece => {
     said += piece
@@ -66,7 +75,7 @@ export async function networkLab(addresses: readonly string[]) {
   }
   const call = ({from, ...rest}: LabCall) =>
     act<{status: number; text: string}>({
-      ...{action: 'call', from, to: from === '127.0.0.1' ? '127.0.0.1' : '10.9.9.1'},
+      ...{action: 'call', from, to: from === '127.0.0.1' ? '127.0.0.1' : '10.9.9.1', port: 8888},
       ...rest,
     })
   const isUp = async () => (await call({from: '127.0.0.1', method: 'GET', path: '/gpuctl/v1/version'})).status === 200
@@ -74,6 +83,9 @@ export async function networkLab(addresses: readonly string[]) {
   return {
     call,
     reach: (address: string) => act<boolean>({action: 'reach', address}),
+    canaryPort,
+    /** Runs it with bash. */
+    script: (path: string) => act<{code: number; stdout: string; stderr: string}>({action: 'script', path}),
     /** Addresses at which somebody connected to the canary since the last look. */
     connections: () => act<string[]>({action: 'connections'}),
     adminToken: (await readFile(join(data, 'server', localTokenFile), 'utf8')).trim(),
