@@ -20,6 +20,9 @@ const words = [
   'ABCDE',
   '/gpuctl/v1/events/stream',
   'tcp://h:1',
+  '192.168.3.0/24',
+  '192.168.3.5',
+  '/dev/sdb',
 ]
 
 /** A value that the schema accepts: its required members, each as small as may be. */
