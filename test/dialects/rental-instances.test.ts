@@ -129,6 +129,16 @@ describe('listing', () => {
     })
   })
 
+  test('a remark is changed; what is left out stays', async () => {
+    const {create, data, find, ann} = await rentalShop()
+    const {ID} = await create('job')
+    const change = (body: object) => data('PUT', '/instance/updateInstance', {token: ann.token, body: {ID, ...body}})
+
+    expect(await change({remark: '深度学习训练'})).toMatchObject({remark: '深度学习训练', name: 'job'})
+    expect(await change({})).toMatchObject({remark: '深度学习训练'})
+    expect(await find(ID)).toMatchObject({remark: '深度学习训练'})
+  })
+
   test('W3.1-12 W3.5: the list shows what an instance used a moment ago; a stopped one uses nothing', async () => {
     const {running, data, find, ann} = await rentalShop()
     const {ID} = await running('job')
@@ -180,7 +190,10 @@ describe('T18: somebody else’s instance', () => {
     const asked = [
       ...['findInstance', 'getContainerLogs', 'getContainerStats', 'getSSHCommand'].map(name => ['GET', name]),
       ...['startInstance', 'stopInstance', 'restartInstance'].map(name => ['POST', name]),
-      ...[['DELETE', 'deleteInstance']],
+      ...[
+        ['DELETE', 'deleteInstance'],
+        ['PUT', 'updateInstance'],
+      ],
     ] as [string, string][]
 
     for (const [method, name] of asked) {

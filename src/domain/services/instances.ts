@@ -44,6 +44,7 @@ export class InstanceService {
       page: (input, caller) => this.#page(input, caller),
       get: ({id}, caller) => this.#get(id, caller),
       create: (input, caller) => this.#create(input, caller),
+      setRemark: ({id, remark}, caller) => this.#setRemark(id, remark, caller),
       match: (input, caller) => this.#match(input, caller),
       start: ({id}, caller) => this.#start(id, caller),
       stop: ({id, graceSeconds}, caller) => this.#stop(id, caller, graceSeconds),
@@ -159,6 +160,17 @@ export class InstanceService {
   async #match({spec, all = false}: InputOf<'instances.match'>, caller: Caller): Promise<MatchedNode[]> {
     const found = await matchNodes(this.#deps, await this.#product(spec, caller))
     return all ? found : found.filter(({fits}) => fits)
+  }
+
+  async #setRemark(reference: string, remark: string, caller: Caller): Promise<Instance> {
+    const {id, name} = await this.#find(reference, caller)
+    const saved = await this.#deps.journal.change(async (tx, record) => {
+      const instance = await tx.instances.find(id)
+      if (!instance) throw problem('not_found', {kind: 'instance', name: reference})
+      await record.audit(caller, 'instances.setRemark', id, {name})
+      return tx.instances.save({...instance, remark, updatedAt: this.#now()})
+    })
+    return this.#shown(saved)
   }
 
   #start(reference: string, caller: Caller): Promise<Instance> {

@@ -104,6 +104,21 @@ export const instanceRoutes = [
       return instanceToWire(await services.instances.create(wish, asker), services, asker)
     },
   }),
+  call({
+    method: 'PUT',
+    paths: below(folders, 'updateInstance'),
+    access: 'user',
+    summary: 'Change the remark of an instance; its name stays.',
+    said: '更新成功',
+    query: ById,
+    body: Type.Object({...ById.properties, remark: Type.Optional(Type.String({maxLength: 512}))}),
+    data: WireInstance,
+    async handle({query, body, asker, services}) {
+      const instance = await instanceOf(services, idOf(body, query), asker)
+      const {remark = instance.remark} = body
+      return instanceToWire(await services.instances.setRemark({id: instance.id, remark}, asker), services, asker)
+    },
+  }),
   powerRoute('start'),
   powerRoute('stop'),
   powerRoute('restart'),
