@@ -1,22 +1,28 @@
 import {Args, Flags} from '@oclif/core'
 import {exitCode} from '../../cli/exit-codes.ts'
-import {usageError} from '../../cli/failure.ts'
+import {Failure, usageError} from '../../cli/failure.ts'
+import {prefixes} from '../../cli/log-prefix.ts'
 import {LogWriter} from '../../cli/log-writer.ts'
 import {StreamCommand} from '../../cli/stream-command.ts'
+import {wantsColour} from '../../cli/terminal.ts'
 import type {Client} from '../../client/client.ts'
 import type {InputOf} from '../../contract/contract.ts'
 import type {LogEnd} from '../../contract/schemas/instances.ts'
 
+type Query = InputOf<'instances.logs'>
+
 export default class InstanceLogs extends StreamCommand {
-  static override summary = 'Print the output of an instance; stdout and stderr stay apart.'
+  static override summary = 'Print the output of instances; stdout and stderr stay apart.'
   static override description =
-    'With -f it waits for the start, follows, and ends with the workload and its exit code. At a terminal, control sequences in the output are left out unless --raw.'
+    'With -f it waits for the start, follows, and ends with the workload and its exit code; it goes on after a restart of the server. Of several instances each line begins with its name. At a terminal, control sequences in the output are left out unless --raw.'
   static override examples = [
     '<%= config.bin %> instance logs train --tail 100',
-    '<%= config.bin %> logs -f train',
+    '<%= config.bin %> logs -f train worker-1 worker-2',
+    '<%= config.bin %> logs train --grep "loss|error" --since 2h',
     '<%= config.bin %> instance logs train --since 10m -t > train.log',
   ]
-  static override args = {instance: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {instance: Args.string({description: 'ids or names', required: true})}
   static override flags = {
     follow: Flags.boolean({char: 'f', description: 'go on as it comes'}),
     tail: Flags.string({
@@ -28,38 +34,67 @@ export default class InstanceLogs extends StreamCommand {
     since: Flags.string({description: 'from this time on, as 10m or RFC 3339', helpValue: '<time>'}),
     until: Flags.string({description: 'up to this time', helpValue: '<time>'}),
     timestamps: Flags.boolean({char: 't', description: 'the time before each line'}),
+    grep: Flags.string({description: 'only lines that match', helpValue: '<pattern>'}),
+    previous: Flags.boolean({description: 'what came before the last restart', exclusive: ['follow', 'until']}),
     raw: Flags.boolean({description: 'every byte as it is, at a terminal too'}),
   }
 
   async run(): Promise<undefined> {
-    const {args, flags} = await this.parse(InstanceLogs)
-    const query: InputOf<'instances.logs'> = {
-      id: args.instance,
-      tail: readTail(flags.tail),
-      since: flags.since,
-      until: flags.until,
-      timestamps: flags.timestamps || undefined,
-    }
+    const {flags, argv} = await this.parse(InstanceLogs)
+    const names = argv as string[]
     const client = this.client(flags)
-    const writer = new LogWriter({format: this.mode.format, raw: flags.raw})
-    await this.untilInterrupted(signal =>
-      flags.follow ? follow(client, query, writer, signal) : print(client, query, writer, signal),
-    )
+    const {since, until, raw, grep} = flags
+    const common = {tail: readTail(flags.tail), since, until, timestamps: flags.timestamps || undefined}
+    const style = {format: this.mode.format, raw, grep: grep === undefined ? undefined : readPattern(grep)}
+    const beginnings = names.length > 1 ? prefixes(names, this.mode.colour && wantsColour(process.stdout)) : []
+    await this.untilInterrupted(async interrupted => {
+      const failed = new AbortController() // of one ends all
+      const signal = AbortSignal.any([interrupted, failed.signal])
+      const codes = names.map(async (id, at) => {
+        const writer = new LogWriter({...style, name: names.length > 1 ? id : undefined, prefix: beginnings[at]})
+        const query: Query = {...common, id, ...(flags.previous ? {until: await lastStart(client, id)} : {})}
+        const code = await (flags.follow ? follow : print)(client, query, writer, signal)
+        await writer.end()
+        return code
+      })
+      const ended = await Promise.all(codes).finally(() => failed.abort())
+      process.exitCode ??= ended.find(code => code !== exitCode.ok) ?? exitCode.ok
+    })
     return undefined
   }
 }
 
-async function print(client: Client, query: InputOf<'instances.logs'>, writer: LogWriter, signal: AbortSignal) {
+async function print(client: Client, query: Query, writer: LogWriter, signal: AbortSignal): Promise<number> {
   for await (const frame of client.bytes('instances.logs', query, {signal})) await writer.frame(frame)
+  return exitCode.ok
 }
 
-async function follow(client: Client, query: InputOf<'instances.logs'>, writer: LogWriter, signal: AbortSignal) {
+/** Answers the exit code of the workload. */
+async function follow(client: Client, query: Query, writer: LogWriter, signal: AbortSignal): Promise<number> {
+  let code: number = exitCode.ok
   for await (const {event, data} of client.events('instances.followLogs', query, {signal})) {
     if (event === 'log') await writer.text(data.stream, data.text)
     if (event !== 'end') continue
-    const {status, exitCode: code, reason} = data as unknown as LogEnd
-    process.exitCode = code ?? (status === 'failed' ? exitCode.failure : exitCode.ok)
-    if (code === null && reason) await writer.remark(`The workload is ${status}: ${reason}`)
+    const {status, exitCode: ended, reason} = data as unknown as LogEnd
+    code = ended ?? (status === 'failed' ? exitCode.failure : exitCode.ok)
+    if (ended === null && reason) await writer.remark(`The workload is ${status}: ${reason}`)
+  }
+  return code
+}
+
+async function lastStart(client: Client, id: string): Promise<string> {
+  const {name, startedAt, restarts} = await client.call('instances.get', {id})
+  if (restarts > 0 && startedAt) return startedAt
+  throw new Failure('not_restarted', `${name} was not restarted: there is no output of an earlier run.`, {
+    exitCode: exitCode.notFound,
+  })
+}
+
+function readPattern(text: string): RegExp {
+  try {
+    return new RegExp(text, 'u')
+  } catch (error) {
+    throw usageError(`--grep: ${text} is no pattern: ${(error as Error).message}`)
   }
 }
 
