@@ -5,7 +5,13 @@ import {agentFlags} from './agent/start.ts'
 import {serverFlags} from './server/start.ts'
 
 interface UpOutput {
-  server: {url: string; urls: string[]; pid: number; started: boolean}
+  server: {
+    url: string
+    urls: string[]
+    pid: number
+    started: boolean
+    ssh: {host: string; port: number; fingerprint: string; publicKey: string} | null
+  }
   node: {status: string; name: string; code: string; runtime: string; pid: number; started: boolean}
   context: string
   /** Of the administrator; only at the very first start. */
@@ -55,7 +61,7 @@ export default class Up extends BaseCommand {
     if (!agent.started) this.#noteIdle(['runtime', 'fake-gpus'], 'agent')
     const {status = '', name = '', code = '', runtime = ''} = agent.run.node ?? {}
     const output: UpOutput = {
-      server: {url, urls: server.run.urls, pid: server.run.pid, started: server.started},
+      server: {url, urls: server.run.urls, pid: server.run.pid, started: server.started, ssh: server.run.ssh ?? null},
       node: {status, name, code, runtime, pid: agent.run.pid, started: agent.started},
       context: contextName,
       password: (await fleet.takeFirstPassword()) ?? null,
@@ -75,6 +81,7 @@ export default class Up extends BaseCommand {
 
   #print({server, node, password}: UpOutput): void {
     this.log(`  API        ${server.urls.join('  ')}    Swagger  …/swagger/index.html`)
+    if (server.ssh) this.log(`  SSH jump   ${server.ssh.host}:${server.ssh.port}   ${server.ssh.fingerprint}`)
     if (password) this.log(`  Admin      admin / ${password}   (shown once)`)
     this.log(`  Context    ${contextName} is now current`)
     if (node.code) {

@@ -15,6 +15,16 @@ export interface SessionStart {
   end(why: SessionEnd): void
 }
 
+/** Where the jump host listens, and by what clients know it again. */
+export interface SshDoor {
+  host: string
+  port: number
+  /** `SHA256:…`, as ssh-keygen shows it. */
+  fingerprint: string
+  /** Type and base64, as they stand in known_hosts. */
+  publicKey: string
+}
+
 /** One of the open ways into instances, as its door holds it. */
 export interface OpenSession {
   readonly id: string

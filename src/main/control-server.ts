@@ -7,9 +7,12 @@ import {recipes} from '../domain/recipes/recipes.ts'
 import type {SessionClaims} from '../domain/security-ports.ts'
 import {createServices} from '../domain/services/create-services.ts'
 import type {Services} from '../domain/services/services.ts'
+import type {SshDoor} from '../domain/session.ts'
 import {TaskFeed} from '../domain/task-feed.ts'
 import type {ProxySettings} from '../gateway/proxy/inference-proxy.ts'
 import {HttpRuntimeProbe, type probeLimits} from '../gateway/runtime-probe.ts'
+import type {JumpHost} from '../gateway/ssh/jump-host.ts'
+import type {JumpHostSettings} from '../gateway/ssh/settings.ts'
 import {AgentSessions} from '../link/agent-sessions.ts'
 import {acceptLink} from '../link/server-end.ts'
 import {SvgPainter} from '../platform/captcha-painter.ts'
@@ -42,6 +45,8 @@ export interface ControlServerOptions {
   addresses: readonly ListenAddress[]
   exposed: boolean
   tls?: Tls
+  /** The SSH jump host, beside the first address; absent: none. Port 0 = a free one. */
+  ssh?: {port: number; settings?: Partial<JumpHostSettings>}
   /** `postgres://…`; absent: a SQLite file in the directory. */
   database?: string
   version: string
@@ -58,6 +63,7 @@ export interface ControlServerOptions {
 export interface RunningServer {
   urls: string[]
   serverId: string
+  ssh: SshDoor | undefined
   /** Of the administrator that this start made with a random password. */
   firstPassword?: string
   /** Ends streams and links, finishes what is under way within the grace, closes the store. Again: cuts at once. */
@@ -90,6 +96,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const vault = new KeyVault(keys.vaultKey)
   const names = new Map<string, string>()
   const guard = dialGuard(env)
+  let jumpHost: JumpHost | undefined
   const sessions: AgentSessions = new AgentSessions({
     logger,
     owner: {
@@ -117,7 +124,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     wake: controllers.wake,
     captchaPainter: new SvgPainter(),
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
-    server: {id: serverId, version, startedAt, exposed: options.exposed},
+    server: {id: serverId, version, startedAt, exposed: options.exposed, ssh: () => jumpHost?.door},
     machine: watchMachine(),
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
@@ -154,11 +161,13 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   })
   rollback.add('app', () => app.close())
   const bound = await listen(app, options.addresses, options.tls)
-  guard.addOwnPorts(bound.map(({port}) => port))
+  jumpHost = await openJumpHost(options, services)
+  rollback.add('jump host', async () => jumpHost?.close())
+  guard.addOwnPorts([...bound.map(({port}) => port), ...(jumpHost ? [jumpHost.door.port] : [])])
   const urls = bound.map(
     ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   )
-  await writeRunFile(directory, {version, startedAt, urls})
+  await writeRunFile(directory, {version, startedAt, urls, ssh: jumpHost?.door})
   logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
   void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
   const pings = pingEngines({services, clock, logger})
@@ -166,8 +175,10 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   return {
     urls,
     serverId,
+    ssh: jumpHost?.door,
     firstPassword: password,
     async stop(graceMs) {
+      await jumpHost?.close()
       await close(app, {graceMs})
       await pings.stop()
       await inference.close()
@@ -181,6 +192,14 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
       await lock.release()
     },
   }
+}
+
+/** Its code is loaded only where it is wanted. */
+async function openJumpHost(options: ControlServerOptions, services: Services): Promise<JumpHost | undefined> {
+  const {ssh, directory, addresses, logger} = options
+  if (!ssh) return undefined
+  const {startJumpHost} = await import('../gateway/ssh/jump-host.ts')
+  return startJumpHost({...ssh, directory, services, logger, host: addresses[0]?.host ?? '127.0.0.1'})
 }
 
 /** Throws CannotStart. */

@@ -11,6 +11,8 @@ export interface RunFile {
   startedAt: string
   /** Server: where it answers, the first being the main one. Agent: the server it serves. */
   urls: string[]
+  /** Server only: its jump host, if it has one. */
+  ssh?: {host: string; port: number; fingerprint: string; publicKey: string}
   /** Agent only. */
   node?: {
     status: 'joining' | 'connecting' | 'online' | 'refused'

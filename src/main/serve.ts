@@ -32,6 +32,7 @@ export async function serve(
   const signalled = firstSignal(logger)
   const server = await startOrExplain({
     ...{addresses, tls, exposed, version, logger},
+    ssh: flags.sshPort ? {port: flags.sshPort} : undefined,
     directory: serverDirectory(flags.data),
     database: flags.database,
     onFatal: error => {
@@ -58,6 +59,11 @@ function firstSignal(logger: Logger): Promise<void> {
   })
 }
 
+function whereElse(isJumpHost: boolean): string {
+  if (isJumpHost) return 'Choose another port for SSH with --ssh-port PORT, or 0 for no jump host.'
+  return 'Choose another one with --listen HOST:PORT.'
+}
+
 async function startOrExplain(options: ControlServerOptions): Promise<RunningServer> {
   try {
     return await startControlServer(options)
@@ -65,9 +71,7 @@ async function startOrExplain(options: ControlServerOptions): Promise<RunningSer
     const {code = '', address, port} = error as {code?: string; address?: string; port?: number}
     const trouble = addressTrouble[code]
     if (trouble)
-      throw new CannotStart(`${address}:${port} ${trouble}.`, 'Choose another one with --listen HOST:PORT.', {
-        cause: error,
-      })
+      throw new CannotStart(`${address}:${port} ${trouble}.`, whereElse(port === options.ssh?.port), {cause: error})
     if (error instanceof DirectoryLocked) {
       throw new CannotStart(error.message, 'A control server runs there already: see `gpuctl server status`.', {
         cause: error,

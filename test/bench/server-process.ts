@@ -121,6 +121,7 @@ function spawnServer({program, data, listen = '127.0.0.1:0', database, signal}: 
     killSignal: 'SIGKILL',
     env: {
       PATH: process.env.PATH,
+      GPUCTL_SSH_PORT: '0',
       HOME: data,
       TMPDIR: process.env.TMPDIR,
       GPUCTL_CONFIG_DIR: join(data, 'config'),

@@ -134,6 +134,7 @@ export async function controlPlane(options: Partial<ControlServerOptions> = {}) 
   return {
     directory,
     firstPassword,
+    ssh: server?.ssh,
     /** Of the file that commands on this machine read. */
     adminToken,
     call,

@@ -332,7 +332,7 @@ function removeWithOwner(folder: string, ownerPid: number): void {
   spawn('/bin/sh', args, {cwd: '/', detached: true, stdio: 'ignore'}).unref()
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.on('error', reject)

@@ -36,6 +36,7 @@ export async function operator(extra: NodeJS.ProcessEnv = {}): Promise<Operator>
     GPUCTL_DATA_DIR: join(home, 'data'),
     GPUCTL_CACHE_DIR: join(home, 'cache'),
     GPUCTL_KEYRING: 'file',
+    GPUCTL_SSH_PORT: '0',
     ...extra,
   }
   const run: Operator['run'] = (args, {input, withinMs = 60_000, signal, cwd} = {}) =>

@@ -1,12 +1,16 @@
 import {execFile, execFileSync, spawn} from 'node:child_process'
-import {chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
+import {appendFile, chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
 import {promisify} from 'node:util'
 import Docker from 'dockerode'
 
 /** The image of the tests: busybox, 2 MB, its command is a shell. Made here, since a registry may be out of reach. */
 export const busyboxImage = 'gpuctl/busybox:1'
+
+/** As busybox, and with bash, rsync, scp and OpenSSH's sftp-server and sshd of this machine: what a tenant's image has. */
+export const toolsImage = 'gpuctl/tools:1'
+const tools = ['/bin/bash', '/usr/bin/rsync', '/usr/bin/scp', '/usr/lib/openssh/sftp-server', '/usr/sbin/sshd']
 
 /** Where an engine listens: what `dockerode` takes. */
 export type EngineAddress =
@@ -34,15 +38,30 @@ export async function ensureBusyboxImage(address: EngineAddress): Promise<string
   return busyboxImage
 }
 
-async function importImage(docker: Docker, name: string): Promise<void> {
+/** Makes `gpuctl/tools:1` present in the engine and returns its name. May be repeated. */
+export async function ensureToolsImage(address: EngineAddress): Promise<string> {
+  const docker = dockerClient(address)
+  const isPresent = await docker
+    .getImage(toolsImage)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    )
+  if (!isPresent) await importImage(docker, toolsImage, copyTools)
+  return toolsImage
+}
+
+async function importImage(docker: Docker, name: string, fill = async (_: string) => {}): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'gpuctl-image-'))
   try {
     await fillRoot(folder)
+    await fill(folder)
     const archive = spawn('tar', ['-C', folder, '--owner=0', '--group=0', '--numeric-owner', '-c', '.'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [repo, tag] = name.split(':')
-    const options = {repo, tag, changes: ['ENV PATH=/bin', 'CMD ["/bin/sh"]']}
+    const options = {repo, tag, changes: ['ENV PATH=/bin:/usr/bin', 'CMD ["/bin/sh"]']}
     const answer = await docker.importImage(archive.stdout, options)
     await new Promise<void>((resolve, reject) => {
       docker.modem.followProgress(answer, (error: Error | null, messages: {error?: string}[]) => {
@@ -53,6 +72,29 @@ async function importImage(docker: Docker, name: string): Promise<void> {
   } finally {
     await rm(folder, {recursive: true, force: true})
   }
+}
+
+/** The programs with the libraries that they name, at their own places. */
+async function copyTools(folder: string): Promise<void> {
+  const files = new Set(tools)
+  for (const tool of tools) {
+    const {stdout} = await promisify(execFile)('ldd', [tool]).catch(() => ({stdout: ''}))
+    for (const [library] of stdout.matchAll(/\/\S+/g)) files.add(library)
+  }
+  // Name services and the account of sshd.
+  const names = execFileSync('sh', ['-c', 'ls /lib/*-linux-gnu/libnss_files.so.2 /lib/*-linux-gnu/libtinfo.so.6'], {
+    encoding: 'utf8',
+  })
+  for (const name of names.split('\n').filter(Boolean)) files.add(name)
+  for (const file of files) {
+    const to = join(folder, file)
+    await mkdir(dirname(to), {recursive: true})
+    await rm(to, {force: true})
+    await copyFile(file, to)
+    await chmod(to, 0o755)
+  }
+  await appendFile(join(folder, 'etc/passwd'), 'sshd:x:100:65534::/run/sshd:/bin/false\n')
+  for (const name of ['run/sshd', 'root/.ssh']) await mkdir(join(folder, name), {recursive: true, mode: 0o700})
 }
 
 async function fillRoot(folder: string): Promise<void> {

@@ -13,7 +13,10 @@ const probes = {
   netns: () => (works('unshare', '--net', 'true') ? undefined : 'needs network namespaces (unshare --net failed)'),
   busybox: () => (existsSync('/bin/busybox') ? undefined : 'needs /bin/busybox (Debian: busybox-static)'),
   openssl: () => (works('openssl', 'version') ? undefined : 'needs openssl'),
-  ssh: () => (works('ssh', '-V') ? undefined : 'needs the OpenSSH client'),
+  ssh: () =>
+    works('ssh', '-V') && works('sshpass', '-V') && works('rsync', '--version')
+      ? undefined
+      : 'needs the OpenSSH client, sshpass and rsync',
   strace: () => (works('strace', '-V') ? undefined : 'needs strace'),
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),

@@ -11,6 +11,7 @@ import {apiPrefix} from '../../src/contract/routes.ts'
 import type {Claim} from '../../src/contract/schemas/claims.ts'
 import type {Instance} from '../../src/contract/schemas/instances.ts'
 import type {JoinStatus, Node} from '../../src/contract/schemas/nodes.ts'
+import type {JumpHostSettings} from '../../src/gateway/ssh/settings.ts'
 import {localApiTokenFile} from '../../src/main/local-api.ts'
 import {startNodeAgent} from '../../src/main/node-agent.ts'
 import type {Clock} from '../../src/platform/clock.ts'
@@ -36,6 +37,8 @@ export interface WholeFleetOptions {
   /** `process`: as a program of its own, which can be killed. Default: in this process. */
   agent?: 'here' | 'process'
   server?: 'here' | 'process'
+  /** A jump host at a free port; of a server that is here. */
+  ssh?: Partial<JumpHostSettings>
   /** Of an agent that is here. */
   agentClock?: Clock
   /** Of an agent that is here: its local API listens on a free port. */
@@ -58,7 +61,7 @@ export async function wholeFleet(options: WholeFleetOptions = {}): Promise<Whole
   const engine = options.engine ?? (await sharedDocker())
   await ensureBusyboxImage(engine)
   const directory = await temporaryDirectory('gpuctl-fleet-')
-  const server = options.server === 'process' ? await serverProcess(directory) : await serverHere()
+  const server = options.server === 'process' ? await serverProcess(directory) : await serverHere(options.ssh)
   const client = new Client({target: async () => server, userAgent: 'gpuctl-test', timeoutMs: 10_000})
   const {serverId, nodeId} = await admit(client, server.server, join(directory, 'agent'))
   const docker = dockerClient(engine)
@@ -72,18 +75,20 @@ export async function wholeFleet(options: WholeFleetOptions = {}): Promise<Whole
 interface RunningServer {
   server: string
   token: string
+  ssh?: {port: number; publicKey: string; directory: string}
   stop(): Promise<unknown>
   /** At the address where it was. */
   startAgain(): Promise<void>
 }
 
-async function serverHere(): Promise<RunningServer> {
+async function serverHere(settings?: Partial<JumpHostSettings>): Promise<RunningServer> {
   const addresses = [{host: '127.0.0.1', port: 0}]
-  const plane = await controlPlane({addresses})
+  const plane = await controlPlane({addresses, ssh: settings && {port: 0, settings}})
   addresses[0] = {host: '127.0.0.1', port: Number(new URL(plane.url).port)}
   return {
     server: plane.url,
     token: plane.adminToken,
+    ssh: plane.ssh && {...plane.ssh, directory: plane.directory},
     stop: () => plane.stop(),
     startAgain: () => plane.whileStopped(async () => {}),
   }

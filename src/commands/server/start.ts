@@ -8,7 +8,13 @@ export const serverFlags = {
     env: 'GPUCTL_LISTEN',
   }),
   'also-listen': Flags.string({description: 'a further address; may be repeated', multiple: true}),
-  'ssh-port': Flags.integer({description: 'port kept for the SSH jump host', hidden: true, min: 0, max: 65_535}),
+  'ssh-port': Flags.integer({
+    description: 'port of the SSH jump host; 0 = none',
+    default: 2026,
+    env: 'GPUCTL_SSH_PORT',
+    min: 0,
+    max: 65_535,
+  }),
 }
 
 export default class ServerStart extends BaseCommand {

@@ -7,6 +7,7 @@ interface ServerStatusOutput {
   urls: string[]
   startedAt: string | null
   version: string | null
+  ssh: {host: string; port: number; fingerprint: string; publicKey: string} | null
 }
 
 export default class ServerStatus extends BaseCommand {
@@ -23,12 +24,20 @@ export default class ServerStatus extends BaseCommand {
     if (!run) {
       this.log('No control server runs here. Start one: gpuctl up')
       process.exitCode = 1
-      return {running: false, pid: null, urls: [], startedAt: null, version: null}
+      return {running: false, pid: null, urls: [], startedAt: null, version: null, ssh: null}
     }
     const [main = ''] = run.urls
     this.log(`API        ${run.urls.join('  ')}`)
+    if (run.ssh) this.log(`SSH jump   ${run.ssh.host}:${run.ssh.port}   ${run.ssh.fingerprint}`)
     this.log(`Swagger    ${main}/swagger/index.html`)
     this.log(`Running    pid ${run.pid}, version ${run.version}, since ${run.startedAt}`)
-    return {running: true, pid: run.pid, urls: run.urls, startedAt: run.startedAt, version: run.version}
+    return {
+      running: true,
+      pid: run.pid,
+      urls: run.urls,
+      startedAt: run.startedAt,
+      version: run.version,
+      ssh: run.ssh ?? null,
+    }
   }
 }

@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {Nothing, Time, Uuid} from './common.ts'
+import {Nothing, Nullable, Time, Uuid} from './common.ts'
 
 /** Something that happened, in the order in which it was recorded. */
 export const Event = Type.Object({
@@ -23,6 +23,15 @@ export const FleetStatus = Type.Object({
   serverId: Uuid,
   version: Type.String(),
   startedAt: Time,
+  /** Where the SSH jump host listens, and its host key as known_hosts has it; null = there is none. */
+  ssh: Nullable(
+    Type.Object({
+      host: Type.String(),
+      port: Type.Integer(),
+      fingerprint: Type.String(),
+      publicKey: Type.String(),
+    }),
+  ),
   nodes: Type.Object({
     online: Type.Integer(),
     stale: Type.Integer(),

@@ -2,6 +2,7 @@ import type {FleetMemory} from '../fleet-memory.ts'
 import type {Journal} from '../journal.ts'
 import type {Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
 import type {CaptchaPainter, EngineProbe, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
+import type {SshDoor} from '../session.ts'
 import type {TaskFeed} from '../task-feed.ts'
 
 /** What the composition root gives. Journal and memory are the same objects that the controllers have. */
@@ -32,5 +33,7 @@ export interface ServiceDependencies {
     startedAt: string
     /** Somebody on another machine can reach it. */
     exposed: boolean
+    /** The jump host, where there is one. */
+    ssh?: () => SshDoor | undefined
   }
 }

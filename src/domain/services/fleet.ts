@@ -62,6 +62,7 @@ export function serverMethods(deps: ServiceDependencies, maintain: () => Promise
   const {server} = deps
   return {
     status: () => fleetStatus(deps),
+    ssh: () => server.ssh?.(),
     version: async () => ({version: server.version, api: 'v1', serverId: server.id}),
     maintain,
   }
@@ -79,6 +80,7 @@ async function fleetStatus(deps: ServiceDependencies): Promise<OutputOf<'server.
     serverId: server.id,
     version: server.version,
     startedAt: server.startedAt,
+    ssh: server.ssh?.() ?? null,
     nodes: {
       online: count('online'),
       stale: count('stale'),

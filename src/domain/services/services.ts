@@ -14,7 +14,7 @@ import type {Archive, ByteStream, ExecStream, MachineReading, SshKeyRecord} from
 import type {NodeRecord} from '../records.ts'
 import type {RequestOutcome} from '../runtime-memory.ts'
 import type {LoadedModels, RuntimeBeat, RuntimeLoad} from '../runtimes.ts'
-import type {OpenSession, SessionStart} from '../session.ts'
+import type {OpenSession, SessionStart, SshDoor} from '../session.ts'
 import type {ShellWish} from '../shell.ts'
 import type {KeptNode} from './node-keeping.ts'
 
@@ -298,6 +298,8 @@ export interface Services {
     visible(event: Event, caller: Caller): Promise<boolean>
   }
   server: Methods<'server'> & {
+    /** The jump host, where there is one. */
+    ssh(): SshDoor | undefined
     version(): Promise<OutputOf<'server.version'>>
     /** Called about once a second: writes beats behind, drops requests whose code ran out, prunes old rows. */
     maintain(): Promise<void>

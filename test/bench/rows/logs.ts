@@ -41,6 +41,7 @@ async function compare(context: RowContext, megabytes: number, socketPath: strin
     GPUCTL_DATA_DIR: join(context.folder, 'data'),
     GPUCTL_CACHE_DIR: join(context.folder, 'cache'),
     GPUCTL_KEYRING: 'file',
+    GPUCTL_SSH_PORT: '0',
     GPUCTL_NO_INPUT: '1',
   }
   const gpuctl = (...args: string[]) => capture(process.execPath, [context.program, ...args], env)
