@@ -55,6 +55,7 @@ export const routes = {
   'nodes.test': 'POST /nodes/:id/test',
   'nodes.cordon': 'POST /nodes/:id/cordon',
   'nodes.uncordon': 'POST /nodes/:id/uncordon',
+  'nodes.block': 'POST /nodes/:id/block',
   'nodes.delete': 'DELETE /nodes/:id',
   'nodes.statsOfAll': 'GET /nodes/stats',
   'nodes.stats': 'GET /nodes/:id/stats',

@@ -130,10 +130,11 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
   services.events.subscribe(({kind, type, objectId}) => {
     if (kind !== 'node') return
-    if (type === 'Added' || type === 'Changed' || type === 'Deleted') {
+    if (['Added', 'Changed', 'Deleted', 'Blocked', 'Approved'].includes(type)) {
       void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
     }
     if (type === 'Deleted') sessions.drop(objectId, 'the node was removed')
+    if (type === 'Blocked') sessions.drop(objectId, 'the node is blocked')
     // Two have its key, and one of them holds the link.
     if (type === 'security.key_redeemed_twice') sessions.drop(objectId, 'the node is suspended')
   })

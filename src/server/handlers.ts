@@ -84,6 +84,7 @@ export const handlers: Handlers = {
   'nodes.test': (input, caller, {nodes}) => nodes.test(input, caller),
   'nodes.cordon': (input, caller, {nodes}) => nodes.cordon(input, caller),
   'nodes.uncordon': (input, caller, {nodes}) => nodes.uncordon(input, caller),
+  'nodes.block': (input, caller, {nodes}) => nodes.block(input, caller),
   'nodes.delete': (input, caller, {nodes}) => nodes.delete(input, caller),
 
   'nodes.quota': (input, caller, {nodes}) => nodes.quota(input, caller),

@@ -1,5 +1,6 @@
-import {describe, expect, test} from 'vitest'
+import {describe, expect, onTestFinished, test, vi} from 'vitest'
 import {inParallel} from '../support/control-plane.ts'
+import {eventually} from '../support/wait.ts'
 import {fleetPlane} from './fleet-plane.ts'
 
 /** The requests of document 003, as they stand there. */
@@ -214,6 +215,73 @@ describe('the way in of document 003', () => {
     expect(second.registration_code).not.toBe(first.registration_code)
     expect(await ok('GET', `/nodes/${first.request_id}`)).toEqual(before)
     expect((await ok('POST', `/nodes/approve/${second.request_id}`)).uuid).not.toBe(before.uuid)
+  })
+
+  test('W4.1-1 W6.4: a blocked node is kept out with its key and its host name, until it is approved again', async () => {
+    const plane = await fleetPlane()
+    const node = await plane.scriptedNode('api.example.com')
+    const load = {cpu_usage: 1, disk_usage: 2, active_backups: 0}
+    const admin = {token: plane.adminToken}
+    await plane.server.ok('nodes.block', {id: String(node.id), reason: 'forged readings'}, admin)
+
+    const refused = await plane.call('POST', '/nodes/join-request', {body: joinRequest})
+    expect([refused.status, refused.json]).toEqual([403, {detail: 'Node is blocked'}])
+    expect((await node.report(load)).status).toBe(403)
+    expect((await plane.ok('GET', `/nodes/${node.id}`)).status).toBe('blocked')
+    expect((await plane.call('GET', `/nodes/status/${node.id}`)).json).toEqual({status: 'blocked', api_key: null})
+    expect((await plane.asAdmin('GET', `/metrics/nodes/${node.id}/stats/stream`)).status).toBe(404)
+
+    expect((await plane.ok('POST', `/nodes/approve/${node.id}`)).status).toBe('active')
+    expect((await node.report(load)).status).toBe(200)
+    expect((await plane.call('POST', '/nodes/join-request', {body: joinRequest})).status).toBe(200)
+    expect((await plane.server.ok<{name: string}>('nodes.get', {id: 'api.example.com'}, admin)).name).toBe(
+      'api.example.com',
+    )
+  })
+
+  test('W4.2-1 W4.2-5: codes are five letters that nobody mixes up, live for 15 minutes, and are taken in any case', async () => {
+    vi.useFakeTimers({toFake: ['Date'], shouldAdvanceTime: false})
+    onTestFinished(() => void vi.useRealTimers())
+    const {call} = await fleetPlane()
+    const codes = await Promise.all(
+      Array.from({length: 40}, async (_, index) => {
+        const localAddress = `127.0.1.${1 + (index % 20)}`
+        const {json} = await call('POST', '/nodes/join-request', {body: {hostname: `n-${index}`}, localAddress})
+        return json.registration_code as string
+      }),
+    )
+    expect(new Set(codes).size).toBe(40)
+    for (const one of codes) expect(one).toMatch(/^[A-HJKMNP-Z2-9]{5}$/)
+    const [first = ''] = codes
+    const spelled = `${first.slice(0, 2)}-${first.slice(2)} `.toLowerCase()
+    const look = () => call('GET', `/nodes/status/code/${encodeURIComponent(spelled)}`)
+    expect((await look()).json.status).toBe('pending')
+
+    vi.setSystemTime(Date.now() + 15 * 60_000 + 1)
+    expect((await look()).status).toBe(404)
+  })
+
+  test('W4.2-3 W4.5-1: a script joins, polls until its approval, keeps its key and reports; then it is active and online', async () => {
+    const plane = await fleetPlane()
+    const script = (async () => {
+      const asked = (await plane.call('POST', '/nodes/join-request', {body: joinRequest})).json
+      const key = await eventually(async () => {
+        const {json} = await plane.call('GET', `/nodes/status/code/${asked.registration_code}`)
+        return json.api_key as string | null
+      })
+      const load = {cpu_usage: 12, disk_usage: 51, active_backups: 0}
+      return plane.call('POST', '/stats/', {body: load, headers: {'x-api-key': key}})
+    })()
+    const [waiting] = await eventually(async () => {
+      const nodes = await plane.ok('GET', '/nodes/')
+      return nodes.length > 0 && nodes
+    })
+    await plane.asAdmin('POST', '/nodes/register-by-code', {body: {code: waiting.registration_code}})
+
+    expect((await script).json).toEqual({status: 'recorded', node: 'api.example.com'})
+    expect((await plane.ok('GET', `/nodes/${waiting.id}`)).status).toBe('active')
+    const reader = await plane.stream(`/metrics/nodes/${waiting.id}/stats/stream`)
+    expect((await reader.atLeast(1))[0]?.data).toMatchObject({status: 'online', cpu_percent: 12})
   })
 
   test('T24: nothing is approved by a GET', async () => {

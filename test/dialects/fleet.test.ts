@@ -112,7 +112,7 @@ async function documentNode(plane: FleetPlane) {
 }
 
 describe('nodes of document 003', () => {
-  test('W4.1-6 W4.1-7 W4.3-3: the list shows one sample, the detail those of the last ten minutes', async () => {
+  test('W4.1-6 W4.1-7 W4.3: the list shows one sample, the detail those of the last ten minutes', async () => {
     const plane = await fleetPlane()
     const node = await documentNode(plane)
     await node.report({cpu_usage: 15, disk_usage: 45, active_backups: 0})
@@ -155,7 +155,7 @@ describe('nodes of document 003', () => {
     }
   })
 
-  test('W4-1 W4.1-7 T18 R6: a node_admin sees his nodes alone; others are 403, absent ones 404', async () => {
+  test('W4 W4.1-7 T18 R6: a node_admin sees his nodes alone; others are 403, absent ones 404', async () => {
     const plane = await fleetPlane()
     const [own, foreign] = [await plane.scriptedNode('own'), await plane.scriptedNode('foreign')]
     const {password} = await plane.user('ops', {role: 'node_admin'})
@@ -192,7 +192,7 @@ describe('nodes of document 003', () => {
     expect((await plane.ok('PUT', `/nodes/${id}/quota`, {body: {storage_quota_gb: 0}})).storage_quota_gb).toBe(0)
   })
 
-  test('W4.1-9 W4.4-1 W6.5-16: the quota status is that of the document, to the digit', async () => {
+  test('W4.1-9 W4.4 W6.5-16: the quota status is that of the document, to the digit', async () => {
     const plane = await fleetPlane()
     const {id} = await documentNode(plane)
 
@@ -202,7 +202,7 @@ describe('nodes of document 003', () => {
     expect(Object.keys(status)).toEqual(Object.keys(document.quotaStatus))
   })
 
-  test('W4.4-1: a quota of 0 is over as soon as anything is used, and 0 percent', async () => {
+  test('W4.4: a quota of 0 is over as soon as anything is used, and 0 percent', async () => {
     const plane = await fleetPlane()
     const node = await plane.scriptedNode('a')
     const look = () => plane.ok('GET', `/nodes/${node.id}/quota/status`)
@@ -239,7 +239,7 @@ describe('nodes of document 003', () => {
     ])
   })
 
-  test('W4.1-11 W4.4-2 W4.5-5 W4.5-6: backups are those of the document, the newest first, by site', async () => {
+  test('W4.1-11 W4.4 W4.5-5 W4.5-6: backups are those of the document, the newest first, by site', async () => {
     const plane = await fleetPlane()
     const node = await documentNode(plane)
     await plane.server.ok('backups.report', documentBackup, {token: node.key})
@@ -311,7 +311,7 @@ describe('coming in and saying no', () => {
     }
   })
 
-  test('W4-1 W6.1-9: 401, 404, 405 and what cannot be read are said in the family’s envelope', async () => {
+  test('W4 W6.1-9: 401, 404, 405 and what cannot be read are said in the family’s envelope', async () => {
     const {call, asAdmin, adminToken: token} = await fleetPlane()
     const said = async (method: string, path: string, rest = {}) => {
       const {status, json} = await call(method, path, rest)

@@ -313,6 +313,12 @@ export const nodes = {
     output: Node,
   }),
   'nodes.uncordon': operation({summary: 'Give the node work again.', access: 'node_admin', input: ById, output: Node}),
+  'nodes.block': operation({
+    summary: 'Keep a node out: its key opens nothing, its host name cannot join, until it is approved again.',
+    access: 'super_admin',
+    input: Type.Object({id: Reference, reason: Type.Optional(Type.String({maxLength: 256}))}),
+    output: Node,
+  }),
   'nodes.delete': operation({
     summary: 'Forget a node and revoke its key; while it has work only with confirm = its name.',
     access: 'super_admin',

@@ -7,8 +7,8 @@ import type {Recorder} from '../journal.ts'
 import type {Tables} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
 import {looksLikeCode, readCode} from '../registration-code.ts'
-import {readSetting} from '../server-settings.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import {isOver, KeyDelivery} from './key-delivery.ts'
 import {findersAmong, resolve} from './references.ts'
 import type {Peer} from './services.ts'
 import {newSecret} from './tokens.ts'
@@ -28,12 +28,14 @@ export class Joining {
   readonly #deps: ServiceDependencies
   readonly #links: JoiningLinks
   readonly #desk: JoinDesk
+  readonly #delivery: KeyDelivery
   #loaded: Promise<void> | undefined
 
   constructor(deps: ServiceDependencies, links: JoiningLinks) {
     this.#deps = deps
     this.#links = links
     this.#desk = new JoinDesk(deps)
+    this.#delivery = new KeyDelivery(deps, {desk: this.#desk, keyChanged: id => links.keyChanged(id)})
   }
 
   async join(input: InputOf<'nodes.join'>, peer: Peer): Promise<OutputOf<'nodes.join'>> {
@@ -62,6 +64,8 @@ export class Joining {
     try {
       const node = await journal.change(async (tx, record) => {
         const token = tokenHash && (await tx.joinTokens.use(tokenHash, this.#now()))
+        const blocked = await tx.nodes.list({admission: 'blocked'})
+        if (blocked.some(({hostname}) => hostname === input.hostname)) throw problem('join_blocked', {})
         if (tokenHash && (!token || token.admits === 'users')) throw problem('token_invalid', {})
         const fresh = {...this.#request(id, input, peer), ...known, code, codeExpiresAt}
         const {autoApprove = false, labels = {}} = token || {}
@@ -83,10 +87,7 @@ export class Joining {
     }
   }
 
-  /**
-   * Unknown, expired and wrongly kept codes get one answer. The key is made when it is fetched; fetched again before its
-   * first use it replaces the former, fetched after it the node is suspended: somebody else has the secret.
-   */
+  /** Unknown, expired and wrongly kept codes get one answer. `legacy`: where the server's rule allows, the code alone is enough. */
   async status(
     {code: text, pollSecret, legacy = false}: {code: string; pollSecret?: string; legacy?: boolean},
     peer: Peer,
@@ -106,11 +107,11 @@ export class Joining {
     }
     const nothing = {nodeId: null, name: null, nodeKey: null, serverId: null}
     if (node.admission === 'pending') return {...nothing, status: 'pending'}
-    const byCodeAlone = !isRight && legacy && (await this.#isCodeEnough(node, peer))
+    const byCodeAlone = !isRight && legacy && (await this.#delivery.isCodeEnough(node, peer))
     if (!isRight && !byCodeAlone) return {...nothing, status: 'active'}
     const {nodeKey, name} = byCodeAlone
-      ? await this.#deliverOnce(node.id, peer)
-      : await this.#deliver(node.id, secretHash, peer)
+      ? await this.#delivery.deliverOnce(node.id, peer)
+      : await this.#delivery.deliver(node.id, secretHash, peer)
     return {status: 'active', nodeId: node.id, name, nodeKey, serverId: server.id}
   }
 
@@ -154,6 +155,9 @@ export class Joining {
         throw problem('host_unexpected', {code: reference, found: waiting.hostname, expected: expectHost})
       }
       if (waiting.admission === 'active') return waiting
+      if (waiting.admission === 'blocked' && waiting.keyHash === null) {
+        throw problem('node_not_pending', {name: waiting.hostname, status: 'blocked, and has no key'})
+      }
       const admitted = {
         ...waiting,
         labels: {...waiting.labels, ...labels},
@@ -250,85 +254,6 @@ export class Joining {
     return admitted
   }
 
-  async #deliver(id: string, pollSecretHash: string, peer: Peer): Promise<{nodeKey: string; name: string}> {
-    const {journal, secrets} = this.#deps
-    const nodeKey = newSecret('gpn', secrets)
-    const outcome = await journal.change(async (tx, record) => {
-      const node = await tx.nodes.find(id)
-      if (!node?.code || node.admission !== 'active' || node.pollSecretHash !== pollSecretHash || this.#isOver(node))
-        return 'gone'
-      const named = {id, name: node.name}
-      if (node.keyUsedAt !== null) {
-        const reason = 'its key was fetched again after it had been used'
-        await tx.nodes.save({
-          ...node,
-          code: null,
-          codeExpiresAt: null,
-          pollSecretHash: null,
-          keyHash: null,
-          suspendedReason: reason,
-        })
-        await record.event('node', named, 'security.key_redeemed_twice', `${node.name} is suspended: ${reason}.`)
-        await record.audit(peer, 'nodes.joinStatus', id, {name: node.name, suspended: reason})
-        return 'suspended'
-      }
-      const at = this.#now()
-      // Fetching again does not make the time longer.
-      const first = node.keyDeliveredAt === null
-      const until = new Date(this.#deps.clock.now() + joinLimits.collectMs).toISOString()
-      await tx.nodes.save({
-        ...node,
-        keyHash: secrets.sha256(nodeKey),
-        keyDeliveredAt: node.keyDeliveredAt ?? at,
-        codeExpiresAt: first ? until : node.codeExpiresAt,
-        updatedAt: at,
-      })
-      await record.event('node', named, 'KeyDelivered', `${node.name} fetched its key.`)
-      await record.audit(peer, 'nodes.joinStatus', id, {name: node.name})
-      return {name: node.name, until: first ? until : undefined}
-    })
-    this.#links.keyChanged(id)
-    if (outcome === 'gone') throw problem('code_unknown', {code: ''})
-    if (outcome === 'suspended') {
-      this.#desk.forget(id)
-      throw problem('node_suspended', {reason: 'its key was fetched again after it had been used'})
-    }
-    if (outcome.until) this.#desk.approved(id, Date.parse(outcome.until))
-    return {nodeKey, name: outcome.name}
-  }
-
-  async #isCodeEnough(node: NodeRecord, peer: Peer): Promise<boolean> {
-    const {store, server} = this.#deps
-    const {value} = await readSetting('join.legacy_poll', {settings: store.settings, server})
-    return value === 'same-ip' && node.address === peer.address
-  }
-
-  /** Where the code alone is enough: exactly once, and the code is gone with it (document 003). */
-  async #deliverOnce(id: string, peer: Peer): Promise<{nodeKey: string; name: string}> {
-    const {journal, secrets} = this.#deps
-    const nodeKey = newSecret('gpn', secrets)
-    const name = await journal.change(async (tx, record) => {
-      const node = await tx.nodes.find(id)
-      const isReady = node?.code && node.admission === 'active' && !this.#isOver(node) && node.keyDeliveredAt === null
-      if (!isReady) throw problem('code_unknown', {code: ''})
-      const at = this.#now()
-      const spent = {code: null, codeExpiresAt: null, pollSecretHash: null}
-      await tx.nodes.save({
-        ...node,
-        ...spent,
-        keyHash: secrets.sha256(nodeKey),
-        keyDeliveredAt: at,
-        updatedAt: at,
-      })
-      await record.event('node', {id, name: node.name}, 'KeyDelivered', `${node.name} fetched its key by its code.`)
-      await record.audit(peer, 'nodes.joinStatus', id, {name: node.name, by: 'code'})
-      return node.name
-    })
-    this.#links.keyChanged(id)
-    this.#desk.forget(id)
-    return {nodeKey, name}
-  }
-
   async #noteMiss(peer: Peer): Promise<void> {
     if (!this.#desk.miss(peer.address)) return
     const {journal, server} = this.#deps
@@ -341,7 +266,8 @@ export class Joining {
   /** By code, id, number or hostname; only what waits, or what has just been approved by the same code. */
   async #find(reference: string): Promise<NodeRecord> {
     const {nodes} = this.#deps.store
-    const waiting = (await nodes.list({admission: 'pending'})).filter(node => !this.#isOver(node))
+    const pending = (await nodes.list({admission: 'pending'})).filter(node => !this.#isOver(node))
+    const waiting = [...pending, ...(await nodes.list({admission: 'blocked'}))]
     const compact = reference.replace(/[\s-]/g, '')
     if (looksLikeCode(compact)) {
       const byCode = await nodes.findByCode(compact.toUpperCase())
@@ -364,8 +290,8 @@ export class Joining {
     throw problem('code_unknown', {code: compact.length === 5 ? readCode(reference) : reference})
   }
 
-  #isOver({codeExpiresAt, code}: NodeRecord): boolean {
-    return code !== null && codeExpiresAt !== null && codeExpiresAt <= this.#now()
+  #isOver(node: NodeRecord): boolean {
+    return isOver(node, this.#now())
   }
 
   #load(): Promise<void> {

@@ -85,6 +85,7 @@ export class NodeService {
       pingEngine: nodeId => this.#pingEngine(nodeId),
       withEngines: async () => (await this.#deps.store.nodes.list({admission: 'active'})).flatMap(engineIds),
       cordon: ({id, reason = ''}, caller) => this.#setSchedulable(id, false, reason, caller),
+      block: (input, caller) => this.#block(input, caller),
       uncordon: ({id}, caller) => this.#setSchedulable(id, true, '', caller),
       delete: (input, caller) => this.#delete(input, caller),
     }
@@ -111,7 +112,8 @@ export class NodeService {
       byName: async name => {
         const active = await nodes.findActiveByName(name)
         if (active) return [active]
-        const others = mayApprove ? await nodes.list({admission: 'pending'}) : []
+        const blocked = await nodes.list({admission: 'blocked'})
+        const others = mayApprove ? [...(await nodes.list({admission: 'pending'})), ...blocked] : blocked
         return others.filter(node => node.hostname === name || node.code === name.toUpperCase())
       },
       byPrefix: async prefix => (await nodes.list()).filter(node => node.id.startsWith(prefix) && seen(node)),
@@ -173,7 +175,7 @@ export class NodeService {
   }
 
   async #setSchedulable(reference: string, schedulable: boolean, reason: string, caller: Caller): Promise<Node> {
-    const {id} = await this.find(reference, caller)
+    const {id} = await this.keeping.own(reference, caller)
     const node = await this.#deps.journal.change(async (tx, record) => {
       const before = await tx.nodes.find(id)
       if (!before) throw problem('not_found', {kind: 'node', name: reference})
@@ -185,6 +187,28 @@ export class NodeService {
       await record.audit(caller, schedulable ? 'nodes.uncordon' : 'nodes.cordon', id, {reason})
       return after
     })
+    this.#deps.wake('queue', `node:${id}`)
+    return this.#described(node, caller)
+  }
+
+  /** Its key opens nothing until it is approved again, and its host name cannot join. Its work is that of a lost node. */
+  async #block({id: reference, reason = ''}: InputOf<'nodes.block'>, caller: Caller): Promise<Node> {
+    const {id} = await this.find(reference, caller)
+    const node = await this.#deps.journal.change(async (tx, record) => {
+      const before = await tx.nodes.find(id)
+      if (!before) throw problem('not_found', {kind: 'node', name: reference})
+      if (before.admission === 'blocked') return before
+      const spent = {code: null, codeExpiresAt: null, pollSecretHash: null}
+      const after = await tx.nodes.save({...before, ...spent, admission: 'blocked', updatedAt: this.#now()})
+      const name = after.name || after.hostname
+      const words = `${caller.username} blocked ${name}${reason ? `: ${reason}` : ''}.`
+      await record.event('node', {id, name}, 'Blocked', words, caller.username)
+      await record.audit(caller, 'nodes.block', id, {name, reason})
+      return after
+    })
+    this.#forgetKeys(id)
+    this.#joining.forget(id)
+    this.#active.delete(id)
     this.#deps.wake('queue', `node:${id}`)
     return this.#described(node, caller)
   }

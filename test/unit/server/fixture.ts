@@ -89,6 +89,8 @@ export function memoryServices(): Memory {
     beat: async (nodeId: string, beat: unknown) => {
       memory.calls.push({name: 'nodes.beat', input: beat, asker: nodeId})
     },
+    mine: async () => undefined,
+    machine: () => undefined,
     readings: () => {
       memory.readingsTaken++
       return memory.nodes
