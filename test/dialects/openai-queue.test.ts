@@ -43,6 +43,21 @@ describe('W1.6-3: one request at a time at one runtime', () => {
     expect(Number(headers['x-queue-wait-ms'])).toBeGreaterThan(0)
   })
 
+  test('W1.7: the router’s own summary counts those who wait, those under way and those that are over', async () => {
+    const {plane, post, held, until} = await heldWorld()
+    const summary = async () => (await plane.call('GET', '/v0/metrics/summary', {token: plane.adminToken})).json
+    const calls = [post()]
+    await until('gpuctl_inference_in_flight', 1)
+    calls.push(post())
+    await until('gpuctl_inference_queued', 1)
+    expect(await summary()).toMatchObject({total_active_requests: 1, queued_requests: 1, total_requests: 0})
+
+    held.open()
+    await Promise.all(calls)
+    await eventually(async () => (await summary()).total_requests === 2)
+    expect(await summary()).toMatchObject({total_active_requests: 0, queued_requests: 0, successful_requests: 2})
+  })
+
   test('a full queue is 429 with the time to wait', async () => {
     const {post, held, until} = await heldWorld({inference: {queueMost: 1}})
     const waiting = [post()]

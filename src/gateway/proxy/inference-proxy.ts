@@ -41,7 +41,7 @@ const defaultProxySettings: ProxySettings = {
   silenceMs: 60_000,
 }
 
-type Runtimes = Pick<Services['runtimes'], 'targets' | 'knownModels' | 'exclude' | 'began'>
+type Runtimes = Pick<Services['runtimes'], 'targets' | 'knownModels' | 'exclude' | 'began' | 'waits'>
 type Target = Awaited<ReturnType<Runtimes['targets']>>[number]
 
 export interface ProxyOptions {
@@ -139,7 +139,12 @@ export class InferenceProxy implements Inference {
     const seconds = this.#settings.queueWaitMs / 1000
     const waitMs = Math.max(0, since + this.#settings.queueWaitMs - this.#clock.now())
     const tooLate = () => problem('queue_timeout', {model: wanted, seconds})
-    return {turn: await this.#line.wait(attempt, {signal, waitMs, tooLate}), wanted, queued: true}
+    const waited = this.#runtimes.waits()
+    try {
+      return {turn: await this.#line.wait(attempt, {signal, waitMs, tooLate}), wanted, queued: true}
+    } finally {
+      waited()
+    }
   }
 
   /** Undefined: all are taken. Throws model_unavailable when there is none any more. */
