@@ -22,6 +22,7 @@ export const topicWords: Record<string, string> = names({
   context: ['contexts', 'ctx', 'profile'],
   'join-token': ['join-tokens'],
   runtime: ['runtimes'],
+  model: ['models'],
   server: ['servers'],
   agent: ['agents'],
 })

@@ -19,6 +19,12 @@ export const serverSettings = {
     values: ['same-ip', 'deny'],
     byDefault: ({exposed}) => (exposed ? 'deny' : 'same-ip'),
   },
+  'inference.requests_per_runtime': {
+    description: 'requests that a runtime gets at once; more wait. Raise it for runtimes that batch',
+    values: ['1', '2', '4', '8', '16', '32', '64', '128', '256'],
+    // One at a time, as the router's document has it (wire.md 1.6).
+    byDefault: () => '1' as const,
+  },
 } as const satisfies Record<string, ServerSetting>
 
 export type SettingName = keyof typeof serverSettings

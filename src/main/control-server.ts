@@ -33,7 +33,7 @@ import {AgentlessNodes, dockerEndpoint} from './agentless-nodes.ts'
 import {pingEngines} from './engine-pings.ts'
 import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
-import {inferenceWhenUsed} from './inference.ts'
+import {followRequestsPerRuntime, inferenceWhenUsed} from './inference.ts'
 import {watchMachine} from './machine-watch.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
@@ -147,6 +147,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   await controllers.start()
   const inference = inferenceWhenUsed({
     ...{runtimes: services.runtimes, clock, settings: options.inference},
+    requestsPerRuntime: await followRequestsPerRuntime(services.events, {settings: store.settings, server: options}),
     mayDial: (address, port) => guard.checkDial(address, port) !== undefined,
   })
   rollback.add('inference', () => inference.close())

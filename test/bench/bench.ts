@@ -3,6 +3,7 @@ import {cpus, tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
 import type {Measurement, Row, RowContext} from './row.ts'
 import {heartbeats} from './rows/heartbeats.ts'
+import {inference} from './rows/inference.ts'
 import {logs} from './rows/logs.ts'
 import {nextStart} from './rows/next-start.ts'
 import {placement} from './rows/placement.ts'
@@ -12,7 +13,7 @@ import {start} from './rows/start.ts'
 import {submit} from './rows/submit.ts'
 import {markdownTable, printMeasurement} from './table.ts'
 
-const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, logs, sim, start]
+const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, inference, logs, sim, start]
 const flags = ['--quick', '--markdown', '--strict']
 
 const program =

@@ -114,6 +114,20 @@ describe('W1.6-3: one request at a time at one runtime', () => {
     for (const one of runtimes) expect(one.asked().length).toBeGreaterThanOrEqual(5)
   })
 
+  test('a runtime that batches gets as many at once as the setting says, from the next call on', async () => {
+    const {plane, post, held, until} = await heldWorld()
+    const set = (value: string) =>
+      plane.ask('settings.set', {name: 'inference.requests_per_runtime', value}, {token: plane.adminToken})
+    expect((await set('2')).status).toBe(200)
+    expect((await set('0')).status).toBe(400)
+
+    const all = [post(), post(), post()]
+    await until('gpuctl_inference_in_flight', 2)
+    await until('gpuctl_inference_queued', 1)
+    held.open()
+    expect((await Promise.all(all)).map(({status}) => status)).toEqual([200, 200, 200])
+  })
+
   test('a runtime that comes while others wait is used', async () => {
     const {plane, post, held, until} = await heldWorld()
     const first = post()

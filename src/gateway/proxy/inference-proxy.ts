@@ -17,8 +17,6 @@ import {Upstream, type UpstreamAnswer, UpstreamFailure} from './upstream.ts'
 import {WaitingLine} from './waiting-line.ts'
 
 export interface ProxySettings {
-  /** Requests at once at one runtime; more wait (wire.md 1.6: one). */
-  requestsPerRuntime: number
   /** Requests that may wait, and for how long. */
   queueMost: number
   queueWaitMs: number
@@ -32,7 +30,6 @@ export interface ProxySettings {
 }
 
 const defaultProxySettings: ProxySettings = {
-  requestsPerRuntime: 1,
   queueMost: 100,
   queueWaitMs: 60_000,
   requestsPerKey: 64,
@@ -49,6 +46,8 @@ export interface ProxyOptions {
   clock: Clock
   /** Asked at every dial (security T6). */
   mayDial: (address: string, port: number) => boolean
+  /** Requests at once at one runtime; more wait. Asked at each choice. */
+  requestsPerRuntime: () => number
   settings?: Partial<ProxySettings>
 }
 
@@ -64,18 +63,20 @@ export class InferenceProxy implements Inference {
   readonly figures: ProxyFigures
   readonly #runtimes: Runtimes
   readonly #settings: ProxySettings
+  readonly #requestsPerRuntime: () => number
   readonly #clock: Clock
   readonly #upstream: Upstream
   readonly #limits: KeyLimits
   readonly #loads = new RuntimeLoads()
   readonly #line: WaitingLine<Turn, Target[]>
 
-  constructor({runtimes, clock, mayDial, ...options}: ProxyOptions) {
+  constructor({runtimes, clock, mayDial, requestsPerRuntime, ...options}: ProxyOptions) {
     const settings = {...defaultProxySettings, ...options.settings}
     this.#runtimes = runtimes
     this.#settings = settings
+    this.#requestsPerRuntime = requestsPerRuntime
     this.#clock = clock
-    this.#upstream = new Upstream({connections: settings.requestsPerRuntime, times: settings, mayDial})
+    this.#upstream = new Upstream({connections: mostConnections, times: settings, mayDial})
     this.#limits = new KeyLimits({concurrency: settings.requestsPerKey})
     this.#line = new WaitingLine({
       most: settings.queueMost,
@@ -152,7 +153,8 @@ export class InferenceProxy implements Inference {
     if (candidates.length === 0) throw problem('model_unavailable', {model, seconds: retryAfterSeconds})
     const nowMs = this.#clock.now()
     const loadOf = ({id}: Target) => this.#loads.of(id, nowMs)
-    const free = candidates.filter(target => loadOf(target).inFlight < this.#settings.requestsPerRuntime)
+    const most = this.#requestsPerRuntime()
+    const free = candidates.filter(target => loadOf(target).inFlight < most)
     const target = choose(free, loadOf)
     if (!target) return undefined
     const leave = this.#loads.begin(target.id)
@@ -210,6 +212,8 @@ export class InferenceProxy implements Inference {
   }
 }
 
+/** To one runtime; as many as it may be sent requests at once. */
+const mostConnections = 256
 /** Where nothing says when a runtime will be there. */
 const retryAfterSeconds = 5
 
