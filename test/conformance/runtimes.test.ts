@@ -199,6 +199,47 @@ describe.each(Object.entries(workplaces))('runtime driver %s', (name, {missing, 
     expect(await driver.list()).toEqual([])
   })
 
+  test('W3.1-18: a named volume outlives its containers, and goes when it is removed; twice is no error', async () => {
+    const driver = await open()
+    const volume = {name: `gpuctl-${randomUUID()}-data`, path: '/data'}
+    const write = {command: ['/bin/sh', '-c', 'echo kept > /data/file'], volumes: [volume]}
+    const {containerId, warnings} = await driver.create(containerSpec(workplace.image, {}, write))
+    onTestFinished(() => driver.remove(containerId))
+    if (!driver.facts.volumes) {
+      expect(warnings).toEqual([expect.stringContaining(volume.name)])
+      await driver.removeVolume(volume.name)
+      return
+    }
+    await driver.start(containerId)
+    await untilExited(driver, containerId)
+    await expect(driver.removeVolume(volume.name), 'while a container has it').rejects.toMatchObject({code: 'failed'})
+    await driver.remove(containerId)
+
+    if (name === 'docker') {
+      const read = containerSpec(workplace.image, {}, {command: ['/bin/sh', '-c', 'cat /data/file'], volumes: [volume]})
+      const second = await startContainer(driver, read)
+      await untilExited(driver, second)
+      expect(await readOutput(driver, second)).toMatchObject({stdout: 'kept\n'})
+      await driver.remove(second)
+    }
+    await driver.removeVolume(volume.name)
+    await driver.removeVolume(volume.name)
+  })
+
+  test('W3.3: a driver that cannot give parts of GPUs refuses them', async () => {
+    const driver = await open()
+    const share = {memoryMiB: 6144, percent: 25}
+    const gpu = {index: 0, uuid: 'GPU-fake-0', vendor: 'fake' as const, devicePaths: [], share}
+    const made = driver.create(containerSpec(workplace.image, {}, {gpus: [gpu], hamiCore: '/usr'}))
+    if (!driver.facts.splitsGpus) {
+      await expect(made).rejects.toMatchObject({code: 'invalid'})
+      return
+    }
+    const {containerId} = await made
+    onTestFinished(() => driver.remove(containerId))
+    expect(await driver.inspect(containerId)).toMatchObject({state: 'created'})
+  })
+
   test('a new driver, as after a restart of the agent, finds what runs and what has ended meanwhile', async () => {
     const serverId = randomUUID()
     const before = await workplace.open(serverId)

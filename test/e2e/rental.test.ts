@@ -1,124 +1,117 @@
-import {once} from 'node:events'
-import {describe, expect, onTestFinished, test} from 'vitest'
-import WebSocket from 'ws'
-import type {Claim} from '../../src/contract/schemas/claims.ts'
-import {busyboxImage} from '../support/images.ts'
+import {randomUUID} from 'node:crypto'
+import {readdir, readFile, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {expect, test} from 'vitest'
+import type {Instance} from '../../src/contract/schemas/instances.ts'
+import {makeCertificates} from '../support/certs.ts'
+import {dockerdMissing, fakeGpuHookPath, testDockerd} from '../support/docker.ts'
+import {operator} from '../support/gpuctl.ts'
+import {dockerClient, ensureBusyboxImage} from '../support/images.ts'
+import {unmet} from '../support/skips.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
-import {needEngine, type WholeFleet, wholeFleet} from '../support/whole-fleet.ts'
 
-/** Calls of document 002 to a server with one real machine. */
-function rentalOf({server}: WholeFleet) {
-  const headers = {'x-token': server.token, 'content-type': 'application/json'}
-  return async (method: string, path: string, body?: object) => {
-    const init = {method, headers, ...(body ? {body: JSON.stringify(body)} : {})}
-    const answer = (await (await fetch(server.server + path, init)).json()) as {code: number; data: never; msg: string}
-    expect(answer, `${method} ${path}`).toMatchObject({code: 0})
-    return answer.data as never as Record<string, never> & {[name: string]: unknown}
+test('T14 T21 W3.1-13 W3.1-18 W3.3 W3.4: parts of GPUs on two machines without agents, from the first node to the last volume', async context => {
+  const missing = unmet('busybox', 'openssl') ?? (await dockerdMissing())
+  if (missing) context.skip(missing)
+  const hamiCore = await temporaryDirectory()
+  await writeFile(join(hamiCore, 'libvgpu.so'), 'a library')
+  const someone = await operator({GPUCTL_HAMI_CORE: hamiCore})
+  await someone.ok(['up', '--detach', '--listen', '127.0.0.1:0', '--runtime', 'process'])
+
+  const engines = new Map<string, {docker: ReturnType<typeof dockerClient>; flags: string[]; key: string}>()
+  for (const name of ['rack-1', 'rack-2']) {
+    const certificates = await makeCertificates(join(someone.home, name))
+    const engine = await testDockerd({name, tls: certificates, extraPath: fakeGpuHookPath})
+    await ensureBusyboxImage(engine)
+    const {folder, client} = certificates
+    const tls = ['ca', 'cert', 'key'].flatMap(file => [`--tls-${file}`, join(folder, `${file}.pem`)])
+    const flags = ['--docker', `tcp://${engine.host}:${engine.port}`, ...tls]
+    engines.set(name, {docker: dockerClient({socketPath: engine.socketPath}), flags, key: client.key})
+    const facts = [
+      '--gpu-model',
+      'NVIDIA RTX 4090',
+      '--gpu-count',
+      '2',
+      '--gpu-memory',
+      '24GiB',
+      '--hami-core',
+      hamiCore,
+    ]
+    const added = await someone.json<{dockerStatus: string}>([
+      'node',
+      'add',
+      name,
+      ...flags,
+      ...facts,
+      '--data-disk',
+      '1TB',
+    ])
+    expect(added.dockerStatus).toBe('connected')
+    await someone.ok(['wait', `node/${name}`, '--for', 'online', '--timeout', '30s'])
   }
-}
 
-async function numberOf(fleet: WholeFleet, claim: Claim): Promise<number> {
-  return (await fleet.instance(claim)).number
-}
-
-async function terminal({server}: WholeFleet, query: string) {
-  const address = `${server.server.replace('http', 'ws')}/api/v1/instance/terminal?${query}`
-  const socket = new WebSocket(address, {headers: {'x-token': server.token}})
-  onTestFinished(() => socket.terminate())
-  const heard = {output: '', notices: [] as string[]}
-  socket.on('message', (message, isBinary) => {
-    if (isBinary) heard.output += message.toString()
-    else heard.notices.push(message.toString())
+  await someone.ok(['image', 'create', 'busybox', '--address', 'gpuctl/busybox:1', '--memory-split'])
+  const shape = ['--gpus', '1', '--gpu-model', 'RTX 4090', '--gpu-memory', '12GiB', '--memory-split']
+  await someone.ok(['spec', 'create', 'half', ...shape, '--data-disk', '10GiB', '--disk', '5GiB', '--price', '0.8'])
+  const capacity = async () => {
+    const found = await someone.json<{name: string; capacity: number}[]>(['spec', 'nodes', 'half'])
+    return Object.fromEntries(found.map(node => [node.name, node.capacity]))
+  }
+  await eventually(async () => (await capacity())['rack-2'] === 4, {
+    withinMs: 15_000,
+    what: 'both machines offer four halves',
   })
-  const closed = once(socket, 'close')
-  await once(socket, 'open')
-  const type = (data: string) => socket.send(JSON.stringify({type: 'input', data}))
-  return {socket, heard, closed, type}
-}
+  expect(await capacity()).toMatchObject({'rack-1': 4, 'rack-2': 4})
 
-describe('the rental API on a real engine', () => {
-  test('W3.1-19 W6.5-9: a log is one text of both streams, with times and without frame heads; tail cuts it', async context => {
-    await needEngine(context)
-    const fleet = await wholeFleet()
-    const rental = rentalOf(fleet)
-    const script =
-      'echo "out ü"; echo err >&2; for n in 1 2 3; do echo "line $n"; done; trap "exit 0" TERM; sleep 99 & wait'
-    const claim = await fleet.running({command: ['sh', '-c', script]})
-    const id = await numberOf(fleet, claim)
+  const create = async (name: string) => {
+    const wish = ['instance', 'create', name, '--image', 'busybox', '--spec', 'half', '--node', 'rack-1', '--wait']
+    const command = ['/bin/sh', '-c', 'echo mine > /data/file; ls /libvgpu/build; sleep 600']
+    const {stdout} = await someone.ok([...wish, '-o', 'json', '--', ...command])
+    return JSON.parse(stdout) as Instance
+  }
+  const [a, b] = [await create('a'), await create('b')]
+  expect(await capacity()).toMatchObject({'rack-1': 2, 'rack-2': 4})
+  const {docker} = engines.get('rack-1')!
+  for (const {containerId} of [a, b]) {
+    const {HostConfig, Config, Mounts} = await docker.getContainer(containerId).inspect()
+    expect(HostConfig.DeviceRequests).toMatchObject([{DeviceIDs: ['0']}])
+    expect(Config.Env).toEqual(expect.arrayContaining(['CUDA_DEVICE_MEMORY_LIMIT=12g', 'CUDA_DEVICE_SM_LIMIT=50']))
+    expect(Mounts).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({Source: hamiCore, Destination: '/libvgpu/build', RW: false}),
+        expect.objectContaining({Type: 'volume', Destination: '/data', RW: true}),
+      ]),
+    )
+  }
+  expect((await someone.ok(['instance', 'logs', 'a'])).stdout).toContain('libvgpu.so')
+  expect(a.volumes).toEqual([{name: `gpuctl-${a.claimId}-data`, path: '/data'}])
 
-    const text = await eventually(async () => {
-      const log = (await rental('GET', `/instance/getContainerLogs?id=${id}`)) as unknown as string
-      return log.includes('line 3') && log.includes('err') ? log : undefined
-    })
-    const lines = text.trimEnd().split('\n')
-    expect(lines).toHaveLength(5)
-    for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (out ü|err|line \d)$/)
-    const last = (await rental('GET', `/instance/getContainerLogs?ID=${id}&tail=1`)) as unknown as string
-    expect(last).toMatch(/^\S+Z \S.*\n$/)
+  const asked = await someone.run(['instance', 'delete', 'a', '--no-input'])
+  expect(asked.code).not.toBe(0)
+  await someone.ok(['instance', 'delete', 'a', '--yes'])
+  await someone.ok(['instance', 'delete', 'b', '--keep-volumes', '--yes'])
+  const volumes = async () => ((await docker.listVolumes()).Volumes ?? []).map(({Name}) => Name)
+  await eventually(async () => !(await volumes()).includes(`gpuctl-${a.claimId}-data`), {
+    ...{withinMs: 30_000, what: 'the volume of the deleted instance is gone'},
   })
-
-  test('W3.1-20 W3.5: statistics have the document’s nine fields, as numbers, and the raw processor figure', async context => {
-    await needEngine(context)
-    const fleet = await wholeFleet()
-    const claim = await fleet.running({memoryMiB: 64, cpus: 1, command: ['sh', '-c', 'while :; do :; done']})
-
-    const stats = await rentalOf(fleet)('GET', `/instance/getContainerStats?id=${await numberOf(fleet, claim)}`)
-
-    const names = ['cpuPercent', 'memoryUsage', 'memoryLimit', 'memoryPercent', 'networkRx', 'networkTx', 'blockRead']
-    expect(Object.keys(stats).sort()).toEqual([...names, 'blockWrite', 'pids', 'cpuPercentRaw'].sort())
-    for (const value of Object.values(stats)) expect(value).toEqual(expect.any(Number))
-    expect(stats.memoryLimit).toBe(64 * 1024 * 1024)
-    expect(stats.cpuPercent).toBeGreaterThan(1)
-    expect(stats.cpuPercent).toBeLessThanOrEqual(100)
-    expect(stats.pids).toBeGreaterThanOrEqual(1)
+  await eventually(async () => (await docker.listContainers({all: true})).length === 0, {
+    ...{withinMs: 30_000, what: 'both containers are gone'},
   })
+  expect(await volumes()).toContain(`gpuctl-${b.claimId}-data`)
 
-  test('W3.1-21 W3.6: the terminal is a real one: a shell though bash is missing, its size, its end', async context => {
-    await needEngine(context)
-    const fleet = await wholeFleet()
-    const id = await numberOf(fleet, await fleet.running())
-    const {socket, heard, closed, type} = await terminal(fleet, `id=${id}&shell=bash&cols=111&rows=33`)
-
-    type('echo "typed-$((6*7))"; stty size\r')
-    await eventually(() => heard.output.includes('typed-42') && heard.output.includes('33 111'))
-    socket.send('{"type":"resize","cols":90,"rows":20}')
-    await eventually(async () => {
-      type('stty size; echo $TERM\r')
-      return heard.output.includes('20 90')
-    })
-    expect(heard.output).toContain('xterm-256color')
-    expect(heard.notices).toEqual([])
-
-    type('exit 3\r')
-    const [code] = await closed
-    expect(code).toBe(1000)
-    expect(heard.notices.join('')).toContain('The shell ended with 3.')
-  })
-
-  test('W3.1-13 W3.1-18: an instance of the catalogue runs as its spec says, and leaves neither container nor volume behind', async context => {
-    await needEngine(context)
-    const fleet = await wholeFleet()
-    const rental = rentalOf(fleet)
-    const image = await rental('POST', '/imageRegistry/createImageRegistry', {name: 'shell', address: busyboxImage})
-    const figures = {gpuCount: 1, cpuCores: 1, memoryGb: 1, dataDiskGb: 1}
-    const spec = await rental('POST', '/product/createProductSpec', {name: 'one card', ...figures})
-    const [node] = (await rental('GET', '/computeNode/getComputeNodeList')).list as unknown as {ID: number}[]
-
-    const wish = {imageId: image.ID, productSpecId: spec.ID, computeNodeId: node?.ID, name: 'shell'}
-    const {ID, uuid} = await rental('POST', '/instance/createInstance', wish)
-    await eventually(async () => (await rental('GET', `/instance/findInstance?ID=${ID}`)).status === 'running', {
-      withinMs: 20_000,
-    })
-    const {claimId} = await fleet.client.call('instances.get', {id: String(uuid)})
-    const {Mounts, HostConfig} = await fleet.container({id: claimId})
-    expect(Mounts).toMatchObject([{Type: 'volume', Name: `gpuctl-${claimId}-data`, Destination: '/data'}])
-    expect(HostConfig).toMatchObject({NanoCpus: 1e9, Memory: 2 ** 30})
-
-    await rental('DELETE', '/instance/deleteInstance', {ID})
-    await eventually(async () => (await fleet.containers()).length === 0, {withinMs: 20_000})
-    await eventually(async () => {
-      const {Volumes} = await fleet.docker.listVolumes()
-      return !Volumes.some(({Name}) => Name.includes(claimId))
-    })
-  })
-})
+  // Another machine's certificates are not trusted, and the right ones are again; the key is in no file.
+  const wrong = engines.get('rack-2')!.flags.slice(2)
+  await someone.ok(['node', 'update', 'rack-1', ...wrong])
+  const refused = await someone.run(['node', 'test', 'rack-1', '--json'])
+  expect([refused.code, JSON.parse(refused.stdout).status]).toEqual([7, 'auth_failed'])
+  await someone.ok(['node', 'update', 'rack-1', ...engines.get('rack-1')!.flags])
+  expect(await someone.json(['node', 'test', 'rack-1'])).toMatchObject({status: 'connected'})
+  await eventually(async () => (await capacity())['rack-1'] === 4, {withinMs: 30_000, what: 'rack-1 takes work again'})
+  const secret = engines.get('rack-1')!.key.split('\n')[1] ?? randomUUID()
+  const data = join(someone.home, 'data')
+  for (const file of await readdir(data, {recursive: true})) {
+    const text = await readFile(join(data, file), 'latin1').catch(() => '')
+    expect(text.includes(secret), file).toBe(false)
+  }
+}, 180_000)
