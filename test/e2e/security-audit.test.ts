@@ -7,7 +7,13 @@ import {type ControlPlane, controlPlane, simulatedFleet} from '../support/contro
 import {eventually} from '../support/wait.ts'
 
 /** They change nothing that outlives them: a ticket in memory, a question, a reading. */
-const unaudited: OperationName[] = ['auth.streamTicket', 'claims.explainSpec', 'nodes.beat']
+const unaudited: OperationName[] = [
+  'auth.streamTicket',
+  'claims.explainSpec',
+  'nodes.beat',
+  'sites.report',
+  'backups.report',
+]
 /** Operations whose method does not tell that they change something. */
 const alsoChanging: OperationName[] = ['instances.exec', 'nodes.joinStatus']
 const changing = (Object.keys(routes) as OperationName[]).filter(
@@ -71,7 +77,9 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   await step('keys.delete', {id: 'laptop'}, login)
   const invitation = await step('joinTokens.create', {name: 'invitation', autoApprove: true, uses: 2})
   const invited = await step('nodes.join', {hostname: 'gpu-1', joinToken: invitation.secret}, '')
-  await step('nodes.joinStatus', {code: invited.code}, '', {'x-join-secret': invited.pollSecret ?? ''})
+  const delivered = await step('nodes.joinStatus', {code: invited.code}, '', {
+    'x-join-secret': invited.pollSecret ?? '',
+  })
   await step('joinTokens.revoke', {id: 'invitation'})
   const approved = await step('nodes.join', {hostname: 'gpu-2'}, '')
   await step('nodes.approve', {node: approved.code})
@@ -80,6 +88,12 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   await step('nodes.reject', {node: rejected.code, reason: 'no'})
   const tls = {ca: 'not a certificate', cert: 'not a certificate', key: secret('docker-key')}
   await step('nodes.add', {name: 'docker-1', docker: 'tcp://127.0.0.1:9', ...tls})
+  await step('nodes.setQuota', {id: 'gpu-1', storageQuotaGb: 20})
+  await plane.ok('sites.report', {sites: [{name: 'shop', usedBytes: 1}]}, {token: delivered.nodeKey})
+  await step('sites.setQuota', {id: 'shop', quotaBytes: 1})
+  await step('users.assign', {id: 'ann', node: 'gpu-1'})
+  await step('users.unassign', {id: 'ann', node: 'gpu-1'})
+  await step('nodes.block', {id: 'gpu-2', reason: 'no'})
   await step('nodes.cordon', {id: 'gpu-1', reason: 'work'})
   await step('nodes.uncordon', {id: 'gpu-1'})
   await step('nodes.delete', {id: 'gpu-1'})

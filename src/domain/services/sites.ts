@@ -12,6 +12,7 @@ import type {Services} from './services.ts'
 
 /** A node that tells of more has lost its way. */
 const mostSites = 10_000
+const mostBackups = 100_000
 
 /** The consumers of the nodes' storage, and the backups that were made of them. */
 export class SiteService {
@@ -162,7 +163,6 @@ export class SiteService {
         })
         known.set(told.name, made)
         await record.event('node', {id: nodeId, name: node.name}, 'SiteFound', `${node.name} has site ${told.name}.`)
-        await record.audit({username: node.name, requestId: ''}, 'sites.report', made.id, {name: told.name})
       }
     })
     return {done: true}
@@ -185,11 +185,13 @@ export class SiteService {
         await tx.backups.save(after)
         return after
       }
+      if ((await tx.backups.count({nodeIds: [nodeId]})) >= mostBackups) {
+        throw problem('too_many', {what: `backups on ${node.name}`, seconds: 3600})
+      }
       const identity = {id: secrets.uuid(), createdAt: at}
       const made = await tx.backups.insert({...identity, ...fields, siteId: site.id, site: name, nodeId})
       const words = `${node.name} told of backup ${input.filename} of ${name}: ${input.status}.`
       await record.event('node', {id: nodeId, name: node.name}, 'BackupReported', words, node.name)
-      await record.audit({username: node.name, requestId: ''}, 'backups.report', made.id, {filename: input.filename})
       return made
     })
   }
