@@ -145,6 +145,10 @@ export async function controlPlane(options: Partial<ControlServerOptions> = {}) 
     get url() {
       return url
     },
+    /** Of all listeners. */
+    get urls() {
+      return server?.urls ?? []
+    },
     /** All that the server has logged so far. */
     log: () => lines.join(''),
     async user(username: string, fields: Record<string, unknown> = {}): Promise<{id: string; password: string}> {
