@@ -14,14 +14,14 @@ export interface CallOptions {
   timeoutMs?: number
 }
 
-/** Calls of the native API for setting up and checking, over connections that stay open. */
+/** Calls of the native API (or of another one, below `prefix`), over connections that stay open. */
 export class Api {
   readonly #url: string
   readonly #token: string
   readonly #agent = new Agent({keepAlive: true, maxSockets: 128})
 
-  constructor({url, token}: {url: string; token: string}) {
-    this.#url = url
+  constructor({url, token, prefix = '/gpuctl/v1'}: {url: string; token: string; prefix?: string}) {
+    this.#url = `${url}${prefix}`
     this.#token = token
   }
 
@@ -31,7 +31,7 @@ export class Api {
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
     return new Promise((resolve, reject) => {
       const call = request(
-        `${this.#url}/gpuctl/v1${path}`,
+        `${this.#url}${path}`,
         {
           method,
           agent: from ? undefined : this.#agent,

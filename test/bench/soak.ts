@@ -2,6 +2,7 @@ import {rmSync} from 'node:fs'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
+import {raceFamilies} from './families-race.ts'
 import {round, type Spread} from './figures.ts'
 import {connectMachines} from './fleet.ts'
 import {gracefulStops} from './graceful-stop.ts'
@@ -10,7 +11,7 @@ import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
-const amounts = {kills: 200, stops: 100, rounds: 20, clients: 16, nodes: 4}
+const amounts = {kills: 200, stops: 100, rounds: 20, families: 1000, clients: 16, nodes: 4}
 
 let program = resolve('bin/run.js')
 for (const argument of process.argv.slice(2)) {
@@ -36,7 +37,7 @@ const giveUp = () => {
 process.once('SIGINT', giveUp)
 process.once('SIGTERM', giveUp)
 try {
-  const faults = [...(await kill()), ...(await stop()), ...(await race())]
+  const faults = [...(await kill()), ...(await stop()), ...(await race()), ...(await families())]
   for (const fault of faults) console.log(`FAULT ${fault}`)
   console.log(faults.length === 0 ? 'No promise was broken.' : `${faults.length} promises were broken.`)
   process.exitCode = faults.length === 0 ? 0 : 1
@@ -109,6 +110,35 @@ async function race(): Promise<string[]> {
       `100 claims at once for one GPU: ${bound.length} rounds, bound in each: ${[...new Set(bound)].join(', ')}`,
     )
     return summed('the race for the last GPU', faults)
+  } finally {
+    over.abort()
+    await server.stop()
+  }
+}
+
+/** W6.5-5, on SQLite, and on the database of GPUCTL_DATABASE_URL where one is named. */
+async function families(): Promise<string[]> {
+  const {families: rounds} = amounts
+  if (rounds === 0) return []
+  const faults = await familiesOn('SQLite', rounds, undefined)
+  const database = process.env.GPUCTL_DATABASE_URL
+  return database ? [...faults, ...(await familiesOn('PostgreSQL', rounds, database))] : faults
+}
+
+async function familiesOn(name: string, rounds: number, database: string | undefined): Promise<string[]> {
+  const server = await ServerProcess.start({program, data: join(folder, `families-${name}`), database, signal})
+  const over = new AbortController()
+  try {
+    const machine = await connectMachines({server, nodes: 1, gpus: 1, beatMs: 1_000, signal: over.signal})
+    const race = raceFamilies({server, rounds})
+    const {won, faults} = await Promise.race([race, machine.ended.then(() => race)])
+    console.log(
+      `documents 004 and 002 race for one GPU on ${name}: ${rounds} rounds, first was 004 ${won['gpu-claims']} times, 002 ${won.rental} times`,
+    )
+    if (rounds >= 100 && Math.min(won['gpu-claims'], won.rental) < rounds / 20) {
+      faults.push(`it was no race: ${JSON.stringify(won)}`)
+    }
+    return summed(`the race of the families on ${name}`, faults)
   } finally {
     over.abort()
     await server.stop()
