@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import {describe, expect, onTestFinished, test, vi} from 'vitest'
 import {inParallel} from '../support/control-plane.ts'
 import {eventually} from '../support/wait.ts'
@@ -282,6 +283,42 @@ describe('the way in of document 003', () => {
     expect((await plane.ok('GET', `/nodes/${waiting.id}`)).status).toBe('active')
     const reader = await plane.stream(`/metrics/nodes/${waiting.id}/stats/stream`)
     expect((await reader.atLeast(1))[0]?.data).toMatchObject({status: 'online', cpu_percent: 12})
+  })
+
+  test('T3: no sequence of anonymous calls changes a node that is active, or its key', async () => {
+    const plane = await fleetPlane()
+    const node = await plane.scriptedNode('api.example.com')
+    const load = {cpu_usage: 1, disk_usage: 2, active_backups: 0}
+    await node.report(load)
+    const look = async () => {
+      const {stats: _, ...rest} = await plane.ok('GET', `/nodes/${node.id}`)
+      return rest
+    }
+    const before = await look()
+    const headers = {'x-join-secret': 'guessed', 'x-api-key': 'gpn_guessed'}
+    const calls = [
+      ['POST', '/nodes/join-request', joinRequest],
+      ['GET', '/nodes/status/code/ABCDE'],
+      ['GET', `/nodes/status/${node.id}`],
+      ['POST', `/nodes/approve/${node.id}`],
+      ['POST', '/nodes/register-by-code', {code: 'ABCDE', ip_address: '10.0.0.9'}],
+      ['PUT', `/nodes/${node.id}/quota`, {storage_quota_gb: 1}],
+      ['POST', '/stats/', load],
+    ] as const
+    const addresses = fc.integer({min: 2, max: 250}).map(last => `127.0.2.${last}`)
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom(...calls), addresses), {maxLength: 12}), async sequence => {
+        for (const [[method, path, body], localAddress] of sequence) {
+          const {status} = await plane.call(method, path, {body, headers, localAddress})
+          expect(status).not.toBe(500)
+        }
+        expect(await look()).toEqual(before)
+      }),
+      {numRuns: 25},
+    )
+
+    expect((await node.report(load)).status).toBe(200)
   })
 
   test('T24: nothing is approved by a GET', async () => {
