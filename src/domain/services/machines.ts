@@ -97,11 +97,15 @@ export class Machines {
 
   /** The record with what is said anew. Throws input_invalid; nothing is recorded yet. */
   async #changed<T extends Omit<NodeRecord, 'number'>>(node: T, changes: Changes): Promise<T> {
-    const facts = await this.#changedFacts(node, changes)
-    const docker = node.kind === 'docker' ? await this.#changedEngine(node, changes) : node.docker
     const {labels = node.labels} = changes
-    const address = docker ? (hostOf(docker.address) ?? node.address) : node.address
-    return {...node, facts, docker, address, labels, declaredGpus: changedGpus(node.declaredGpus, changes)}
+    const facts = await this.#changedFacts(node, changes)
+    if (node.kind === 'agent') {
+      if (changes.docker) throw dialsIn()
+      return {...node, facts, labels} // its GPUs are what it tells
+    }
+    const docker = await this.#changedEngine(node, changes)
+    const declaredGpus = changedGpus(node.declaredGpus, changes)
+    return {...node, facts, labels, docker, declaredGpus, address: hostOf(docker.address) ?? node.address}
   }
 
   async #changedFacts(node: Omit<NodeRecord, 'number'>, changes: Changes): Promise<MachineFacts> {
@@ -145,6 +149,11 @@ export class Machines {
 /** What a sealed value is bound to; whoever opens it needs the same. */
 export const keyContext = (nodeId: string) => `nodes:${nodeId}:dockerKey`
 const passwordContext = (nodeId: string) => `nodes:${nodeId}:sshPassword`
+
+function dialsIn() {
+  const fix = 'Delete it and add it anew, if the server is to work on its Docker.'
+  return problem('input_invalid', {field: 'docker', problem: 'the agent of this node reaches its engine itself.', fix})
+}
 
 function isTlsExpected(address: string): boolean {
   return address.startsWith('tcp:')

@@ -130,6 +130,15 @@ describe('machines that the server reaches itself', () => {
     expect(await services.nodes.get({id: 'gpu-1'}, admin)).toMatchObject({dockerStatus: 'failed'})
   })
 
+  test('what a node tells itself cannot be declared for it', async () => {
+    const {services, admin} = await world({nodes: [gpuNode('gpu-1', 1)]})
+    const id = 'gpu-1'
+    await expect(services.nodes.update({id, ...engine}, admin)).rejects.toMatchObject({details: {field: 'docker'}})
+    expect(await services.nodes.update({id, gpuModel: 'H100', gpuCount: 8, docker: ''}, admin)).toMatchObject({
+      ...{declaredGpus: null, docker: null, gpus: [{model: 'RTX 4090'}]},
+    })
+  })
+
   test('a new name is taken unless another node has it', async () => {
     const {services, admin} = await world({nodes: [gpuNode('gpu-1', 1)]})
     const {id} = await services.nodes.add({name: 'rack-7'}, admin)
