@@ -128,10 +128,10 @@ describe('commands', () => {
     expect(editor).toMatchObject({code: 0, stdout: 'Linux\nready\n'})
   })
 
-  test('64 MB go up and come back unchanged', async context => {
+  test('16 MB go up and come back unchanged', async context => {
     const {client} = await sshPlace(context)
     const file = join(client.folder, 'big')
-    execFileSync('dd', ['if=/dev/urandom', `of=${file}`, 'bs=1M', 'count=64'], {stdio: 'ignore'})
+    execFileSync('dd', ['if=/dev/urandom', `of=${file}`, 'bs=1M', 'count=16'], {stdio: 'ignore'})
     const ssh = `ssh ${client.keyOptions().join(' ')} -p ${client.port} ada+train@127.0.0.1`
 
     const up = await client.run('sh', ['-c', `${ssh} 'cat > /tmp/big' < ${file}`], {withinMs: 60_000})

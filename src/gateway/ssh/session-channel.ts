@@ -1,9 +1,11 @@
 import type {PseudoTtyInfo, ServerChannel, Session} from 'ssh2'
 import {encodeControl, encodeFrame, frameKind} from '../../contract/frames.ts'
+import {problem} from '../../domain/errors.ts'
 import type {ExecStream} from '../../domain/ports.ts'
 import {flush, say} from './channel-output.ts'
 import {joinExec} from './exec-bridge.ts'
 import {choose} from './menu.ts'
+import {serveSftp} from './sftp.ts'
 import type {Goal, Visit} from './visit.ts'
 
 /** As with ssh: what ended was not the command. */
@@ -47,14 +49,18 @@ export class SessionChannel {
       this.#signal(name)
       accept?.()
     })
-    session.on('shell', accept => void this.#run(accept()))
-    session.on('exec', (accept, _, {command}) => void this.#run(accept(), command))
+    session.on('shell', accept => void this.#run(accept(), channel => this.#serve(channel)))
+    session.on('exec', (accept, _, {command}) => void this.#run(accept(), channel => this.#serve(channel, command)))
+    session.on('subsystem', (accept, reject, {name}) => {
+      if (name !== 'sftp') return reject()
+      void this.#run(accept(), channel => this.#serveFiles(channel))
+    })
   }
 
-  async #run(channel: ServerChannel, command?: string): Promise<void> {
+  async #run(channel: ServerChannel, serve: (channel: ServerChannel) => Promise<number>): Promise<void> {
     channel.on('error', () => {}) // the client has gone: its close says the rest
     channel.stderr.on('error', () => {})
-    const code = await this.#serve(channel, command).catch(error => {
+    const code = await serve(channel).catch(error => {
       say(channel, this.#visit.words(error))
       return transportCode
     })
@@ -64,7 +70,14 @@ export class SessionChannel {
     channel.end()
   }
 
-  async #serve(channel: ServerChannel, command: string | undefined): Promise<number> {
+  async #serveFiles(channel: ServerChannel): Promise<number> {
+    const goal = await this.#visit.goal()
+    if (!goal)
+      throw problem('input_invalid', {field: 'user', problem: 'names no instance', fix: 'Log in as USER+INSTANCE.'})
+    return serveSftp(channel, this.#visit, goal, this.#gone)
+  }
+
+  async #serve(channel: ServerChannel, command?: string): Promise<number> {
     await this.#visit.session()
     const place = await this.#place(channel, command)
     if (!place) return 0
