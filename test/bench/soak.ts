@@ -1,3 +1,4 @@
+import {spawn} from 'node:child_process'
 import {rmSync} from 'node:fs'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -11,7 +12,7 @@ import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
-const amounts = {kills: 200, stops: 100, rounds: 20, families: 1000, clients: 16, nodes: 4}
+const amounts = {kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, clients: 16, nodes: 4}
 
 let program = resolve('bin/run.js')
 for (const argument of process.argv.slice(2)) {
@@ -37,7 +38,7 @@ const giveUp = () => {
 process.once('SIGINT', giveUp)
 process.once('SIGTERM', giveUp)
 try {
-  const faults = [...(await kill()), ...(await stop()), ...(await race()), ...(await families())]
+  const faults = [...(await kill()), ...(await stop()), ...(await race()), ...(await families()), ...(await fuzz())]
   for (const fault of faults) console.log(`FAULT ${fault}`)
   console.log(faults.length === 0 ? 'No promise was broken.' : `${faults.length} promises were broken.`)
   process.exitCode = faults.length === 0 ? 0 : 1
@@ -152,4 +153,18 @@ function summed(what: string, faults: string[]): string[] {
 
 function spread({p50, p99, max}: Spread): string {
   return `p50 ${round(p50)} ms, p99 ${round(p99)} ms, slowest ${round(max)} ms`
+}
+
+/** So many valid and so many broken inputs for each route of each family: the test in its full size. */
+async function fuzz(): Promise<string[]> {
+  if (amounts.fuzz === 0) return []
+  const env = {...process.env, GPUCTL_FUZZ_RUNS: String(amounts.fuzz)}
+  const child = spawn('node_modules/.bin/vitest', ['run', 'test/dialects/fuzz.test.ts'], {
+    env,
+    stdio: 'inherit',
+    signal,
+  })
+  const code = await new Promise(done => child.once('error', done).once('exit', done))
+  console.log(`generated inputs: ${amounts.fuzz} valid and ${amounts.fuzz} broken for each route`)
+  return code === 0 ? [] : [`generated inputs: the run ended with ${code}`]
 }
