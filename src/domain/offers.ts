@@ -1,4 +1,4 @@
-import {parseGiB} from './figures.ts'
+import {parseCores, parseGiB} from './figures.ts'
 import type {FleetMemory} from './fleet-memory.ts'
 import {factsOf} from './machine.ts'
 import {type Disk, type Offer, sellableMiB} from './placement.ts'
@@ -12,9 +12,10 @@ export function offerOf(
 ): Offer {
   const cards = cardsHeld(held)
   const {listing, hamiCore} = factsOf(node)
+  // What the machine says counts; what the operator wrote does as long as it has said nothing.
+  const cpus = node.inventory?.cpus || (parseCores(listing.cpu) ?? 0)
+  const memoryMiB = node.inventory?.memoryMiB || (parseGiB(listing.memory) ?? 0) * 1024
   const splits = hamiCore !== '' && (node.inventory?.images ?? false)
-  const cpus = node.inventory?.cpus ?? 0
-  const memoryMiB = node.inventory?.memoryMiB ?? 0
   return {
     nodeId: node.id,
     name: node.name,

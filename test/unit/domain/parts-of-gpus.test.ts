@@ -213,6 +213,24 @@ describe('matching (wire.md 3.4)', () => {
     expect(await services.instances.match({spec: 'one'}, caller)).toHaveLength(1)
   })
 
+  test('W3.4 W6.5-11: what the operator wrote counts until the machine has spoken, and a processor model is no number', async () => {
+    const {services, admin, settle} = await world({nodes: [gpuNode('gpu-1', 1, {cpus: 16, memoryMiB: 65_536})]})
+    const said = {cpu: 'Intel Xeon Gold 6248', memory: '256GB'}
+    await services.nodes.add({name: 'far', ...said}, admin)
+    await services.nodes.add({name: 'counted', cpu: '48 cores', memory: 128}, admin)
+    await services.nodes.update({id: 'gpu-1', ...said}, admin)
+    await services.specs.create({name: 'one'}, admin)
+    await settle()
+
+    const found = await services.instances.match({spec: 'one', all: true}, admin)
+
+    expect(found.map(({name, cpus, memoryMiB}) => [name, cpus, memoryMiB])).toEqual([
+      ['gpu-1', 16, 65_536],
+      ['counted', 48, 131_072],
+      ['far', 0, 262_144],
+    ])
+  })
+
   test('W3.4: a data disk that was promised is promised once', async () => {
     const {services, admin, caller, settle} = await world({nodes: [gpuNode('gpu-1', 4)]})
     await services.nodes.update({id: 'gpu-1', dataDisk: '250GB'}, admin)
