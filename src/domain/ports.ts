@@ -141,13 +141,15 @@ export interface RuntimeTable {
   listStates(): Promise<{runtimeId: string; state: RuntimeState}[]>
 }
 
-/** Looks whether an inference runtime answers where a registration says so (wire.md 1.3, security T6). */
+/** The server's own calls to inference runtimes, at addresses that came from outside (wire.md 1.3, security T6). */
 export interface RuntimeProbe {
   /**
    * Throws input_invalid (an address that this caller may not name), too_many, too_busy, and runtime_unreachable, which
    * says the same whatever was wrong there.
    */
   probe(endpoint: {address: string; port: number}, callerAddress: string): Promise<ProbedRuntime>
+  /** So many last lines of the runtime's own log, in whatever JSON it tells them. Throws runtime_unreachable. */
+  readLogs(endpoint: {address: string; port: number}, tail: number): Promise<unknown>
 }
 
 export interface ProbedRuntime {

@@ -15,6 +15,10 @@ export const probeLimits = {
   perMinuteAndAddress: 5,
 }
 
+/** Of the log of a runtime (wire.md 1.7). */
+const logDeadlineMs = 10_000
+const mostLogBytes = 4 * 1024 * 1024
+
 const mostCallers = 10_000
 const minuteMs = 60_000
 const mostModels = 1024
@@ -58,6 +62,21 @@ export class HttpRuntimeProbe implements RuntimeProbe {
     }
   }
 
+  async readLogs({address, port}: {address: string; port: number}, tail: number): Promise<unknown> {
+    const checked = this.#guard.checkDial(address, port + 1)
+    const gone = new AbortController()
+    const timer = this.#clock.setTimeout(() => gone.abort(), logDeadlineMs)
+    try {
+      if (checked === undefined) throw new Error('the address may not be dialled')
+      const path = `/v0/logs?tail=${tail}`
+      return JSON.parse(await fetchText({address: checked, port: port + 1, path}, mostLogBytes, gone.signal))
+    } catch (error) {
+      throw problem('runtime_unreachable', {}, {cause: error})
+    } finally {
+      timer.cancel()
+    }
+  }
+
   async #ask(address: string, port: number): Promise<Omit<ProbedRuntime, 'address'>> {
     const {deadlineMs, floorMs} = this.#limits
     const startMs = this.#clock.monotonic()
@@ -65,7 +84,9 @@ export class HttpRuntimeProbe implements RuntimeProbe {
     const gone = new AbortController()
     const timer = this.#clock.setTimeout(() => gone.abort(), deadlineMs)
     try {
-      const found = readModels(await fetchText(address, port, this.#limits.mostBytes, gone.signal))
+      const found = readModels(
+        await fetchText({address, port, path: '/v1/models'}, this.#limits.mostBytes, gone.signal),
+      )
       await wait(floorMs)
       return found
     } catch (error) {
@@ -91,9 +112,13 @@ export class HttpRuntimeProbe implements RuntimeProbe {
   }
 }
 
-function fetchText(address: string, port: number, mostBytes: number, signal: AbortSignal): Promise<string> {
+function fetchText(
+  {address, port, path}: {address: string; port: number; path: string},
+  mostBytes: number,
+  signal: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const asked = request({host: address, port, path: '/v1/models', agent: false, signal, maxHeaderSize: 8192})
+    const asked = request({host: address, port, path, agent: false, signal, maxHeaderSize: 8192})
     asked.setHeader('accept', 'application/json')
     asked.once('error', reject)
     asked.once('response', response => {

@@ -340,6 +340,22 @@ test('W1.7: an administrator changes, disconnects and deletes runtimes, and sees
     expect((await plane.call('GET', route)).status, route).toBe(401)
 })
 
+test('W1.7: the log of a runtime comes from the runtime itself, as it tells it', async () => {
+  const plane = await controlPlane()
+  const token = plane.adminToken
+  const runtime = await standInRuntime()
+  const {id} = await registerRuntime(plane, runtime)
+  const logs = (query = '') => plane.call('GET', `/v0/nodes/${id}/logs${query}`, {token})
+
+  expect((await logs()).json).toEqual({lines: ['loaded'], asked: '/v0/logs?tail=200'})
+  expect((await logs('?limit=7')).json).toMatchObject({asked: '/v0/logs?tail=7'})
+  expect((await logs('?limit=1001')).status).toBe(400)
+  expect((await plane.call('GET', `/v0/nodes/${id}/logs`)).status).toBe(401)
+  await runtime.stop()
+  const gone = await logs()
+  expect([gone.status, gone.json]).toEqual([502, {error: 'Backend service unavailable'}])
+})
+
 test('W6.1-9 W6.5-8: what goes wrong in this family is said in its own words', async () => {
   const plane = await controlPlane()
   const words = async (method: string, path: string, rest = {}) => {

@@ -26,6 +26,8 @@ export interface StandInOptions {
 export interface SeenRequest {
   method: string
   path: string
+  /** With the query. */
+  url: string
   headers: IncomingMessage['headers']
   body: string
   bytes: Buffer
@@ -46,11 +48,12 @@ export async function standInRuntime(options: StandInOptions = {}) {
   let mostActive = 0
 
   const server = createServer(async (request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0] as string
+    const {method = '', url = '', headers} = request
     const one: SeenRequest = {
-      method: request.method ?? '',
-      path,
-      headers: request.headers,
+      method,
+      path: url.split('?', 1)[0] as string,
+      url,
+      headers,
       body: '',
       bytes: Buffer.alloc(0),
       wasCut: false,
@@ -69,13 +72,14 @@ export async function standInRuntime(options: StandInOptions = {}) {
     await answer(one, response).catch(() => response.destroy())
   })
 
-  async function answer({method, path, headers, body}: SeenRequest, response: ServerResponse): Promise<void> {
+  async function answer({method, path, url, headers, body}: SeenRequest, response: ServerResponse): Promise<void> {
     if (settings.delayMs > 0) await delay(settings.delayMs)
     if (method === 'GET' && path === '/v1/models') {
       const {listFault} = options
       if (!listFault) return json(response, 200, options.bare ? modelList().data : modelList())
       return void response.writeHead(listFault.status, listFault.headers).end(listFault.body)
     }
+    if (method === 'GET' && path === '/v0/logs') return json(response, 200, {lines: ['loaded'], asked: url})
     const fault = faults.shift()
     if (fault === 'reset') return void response.destroy()
     if (fault && fault !== 'reset-in-stream') {

@@ -103,6 +103,7 @@ export async function world({nodes = [], store: kind = 'sqlite', settings, recip
           ...{address, models: ['gpt-oss-20b'], initializing: false},
           ready: {ready: 1, total: 1},
         }),
+        readLogs: async () => [],
       },
       captchaPainter: {draw: async digits => `data:,${digits}`},
       server: {id: serverId, version: '0.1.0', startedAt: new Date(clock.now()).toISOString(), exposed: false},

@@ -63,6 +63,7 @@ export class RuntimeService {
       update: (input, caller) => this.#update(input, caller),
       disconnect: ({id}, caller) => this.#disconnect(id, caller),
       delete: ({id}, caller) => this.#delete(id, caller),
+      logs: async ({id, tail}) => this.#deps.runtimeProbe.readLogs(await this.#find(id), tail),
       readings: async ({id}) => [...this.#memory.readings((await this.#find(id)).id)],
       requestHistory: () => this.#memory.history(),
       targets: () => this.#targets(),

@@ -218,6 +218,8 @@ export interface Services {
       caller: Caller,
     ): Promise<Runtime>
     disconnect(input: {id: string}, caller: Caller): Promise<Runtime>
+    /** So many last lines of its own log, as it tells them; throws runtime_unreachable. */
+    logs(input: {id: string; tail: number}): Promise<unknown>
     /** Its latest readings, oldest first. */
     readings(input: {id: string}): Promise<RuntimeLoad[]>
     /** Requests of the proxy in the last 60 minutes, oldest first. */

@@ -121,6 +121,15 @@ export const llmRouter: Dialect = {
       handle: async ({params, body, asker, services}) =>
         nodeToWire(await services.runtimes.update({...params, ...changesOf(body)}, asker)),
     }),
+    route({
+      method: 'GET',
+      path: '/v0/nodes/:id/logs',
+      access: 'super_admin',
+      summary: 'The last lines of the runtime’s own log, as it tells them.',
+      params: ById,
+      query: Type.Object({limit: Type.Optional(Type.Integer({minimum: 1, maximum: 1000}))}),
+      handle: ({params: {id}, query: {limit = 200}, services}) => services.runtimes.logs({id, tail: limit}),
+    }),
     ...accountRoutes,
     ...figureRoutes,
   ],
