@@ -5,6 +5,8 @@ export interface ServerSettings {
   /** Connections at once, per listener; undefined = three quarters of the process's descriptor limit. */
   maxConnections: number | undefined
   maxBodyBytes: number
+  /** Bodies of calls of models that are in memory together. */
+  maxInferenceBytes: number
   /** Largest body of a join request. */
   maxJoinBytes: number
   /** A request must have arrived in full by then. */
@@ -32,6 +34,7 @@ export const defaultSettings: ServerSettings = {
   hosts: [],
   maxConnections: undefined,
   maxBodyBytes: 1024 * 1024,
+  maxInferenceBytes: 256 * 1024 * 1024,
   maxJoinBytes: 4096,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 75_000,

@@ -17,7 +17,7 @@ const ids = [
     verb => `instance:${verb}`,
   ),
   ...['submit', 'list', 'get'].map(verb => `claim:${verb}`),
-  ...['gpu', 'image', 'spec', 'user', 'token', 'event', 'context'].map(topic => `${topic}:list`),
+  ...[...new Set(Object.values(topicWords))].filter(topic => topic !== 'join-token').map(topic => `${topic}:list`),
   ...['context:add', 'context:delete', 'user:create', 'server:status', 'agent:status'],
 ]
 const exec: Record<string, FlagShape> = {

@@ -24,7 +24,9 @@ const callerGone = 499
 export async function passOn(inference: Inference, path: InferencePath, visit: Visit): Promise<unknown> {
   const {request, reply, caller, model} = visit
   const gone = new AbortController()
-  reply.raw.once('close', () => gone.abort(new Error('the caller is gone')))
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new Error('the caller is gone'))
+  })
   try {
     const answer = await inference.call({
       ...{path, model, caller, signal: gone.signal},

@@ -10,18 +10,16 @@ declare module 'fastify' {
   }
 }
 
-/** Bodies of all requests together that are in memory at one time. */
-const mostBytes = 256 * 1024 * 1024
-
 /**
  * Reads bodies whole, because a second runtime may need them, and hands to the routes only what they choose by: the
- * model. A form is never taken apart beyond that. Bounded by the route's limit, and for all together by `mostBytes`.
+ * model. A form is never taken apart beyond that. Bounded by the route's limit, and for all together by a setting.
  */
 export function takeBodies(scope: FastifyInstance): void {
+  const {maxInferenceBytes} = scope.front.settings
   let heldBytes = 0
   /** Counts every piece until the answer is over. Throws too_busy. */
   const hold = (request: FastifyRequest, bytes: number) => {
-    if (heldBytes + bytes > mostBytes) throw problem('too_busy', {what: 'large requests'})
+    if (heldBytes + bytes > maxInferenceBytes) throw problem('too_busy', {what: 'large requests'})
     heldBytes += bytes
     holdings.set(request, (holdings.get(request) ?? 0) + bytes)
   }
@@ -71,7 +69,9 @@ function wholeOf(payload: IncomingMessage, check: (piece: Buffer) => void): Prom
     payload.on('data', take)
     payload.once('end', () => resolve(Buffer.concat(pieces)))
     payload.once('error', reject)
-    payload.once('close', () => reject(problem('input_unreadable', {problem: 'it did not arrive whole'})))
+    payload.once('close', () => {
+      if (!payload.readableEnded) reject(problem('input_unreadable', {problem: 'it did not arrive whole'}))
+    })
   })
 }
 
