@@ -3,6 +3,7 @@ import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {type ControlPlane, controlPlane} from '../support/control-plane.ts'
 import {operator} from '../support/gpuctl.ts'
+import {nativeServer, Refusal} from './native-server.ts'
 
 const password = 'correct horse battery'
 
@@ -78,4 +79,24 @@ test('`user password` changes the own one and stays logged in here; an administr
   expect(given).toMatchObject({code: 0, stdout: 'ada has a new password; all logins of ada are over.\n'})
   expect(await ada.run(['whoami'])).toMatchObject({code: 4})
   expect(await plane.login('ada', 'yet another one')).toBeTypeOf('string')
+}, 60_000)
+
+test('`node status` shows the readings; a node that is away ends it with 5, one that does not answer with 7', async () => {
+  const system = {cpu_usage_percent: 12, memory_usage_percent: 50, memory_total_mb: 2048, memory_used_mb: 1024}
+  const gpu = {id: 0, temperature_c: 40, memory_total_mb: 1, memory_used_mb: 0, name: 'RTX4090', uuid: 'GPU-1'}
+  const metrics = {
+    ...{node_id: 'n', cpu_usage_percent: 12, memory_usage_percent: 50, gpus: [{...gpu, busy: true, usage_percent: 3}]},
+    system: {...system, disk_usage_percent: 7, load_average: 0.5, uptime: 10},
+  }
+  const server = await nativeServer({
+    'GET /nodes/gpu-1/metrics': metrics,
+    'GET /nodes/gpu-2/metrics': new Refusal(409, 'node_not_online', 'Node gpu-2 is stale.'),
+    'GET /nodes/gpu-3/metrics': new Refusal(502, 'node_failed', 'Node gpu-3 could not do it: no answer'),
+  })
+  const {run, json} = await operator({GPUCTL_SERVER: server.url, GPUCTL_TOKEN: 'secret'})
+
+  expect((await run(['node', 'status', 'gpu-1'])).stdout).toContain('RTX4090, 3 %, 40 °C, busy')
+  expect(await json(['node', 'status', 'gpu-1'])).toEqual(metrics)
+  expect(await run(['node', 'status', 'gpu-2'])).toMatchObject({code: 5, stderr: expect.stringContaining('stale')})
+  expect(await run(['node', 'status', 'gpu-3'])).toMatchObject({code: 7, stderr: expect.stringContaining('no answer')})
 }, 60_000)

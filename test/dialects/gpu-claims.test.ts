@@ -1,6 +1,10 @@
-import {describe, expect, test} from 'vitest'
+import {describe, expect, onTestFinished, test} from 'vitest'
+import {LinkKeeper} from '../../src/link/link-keeper.ts'
+import {createAgentRouter} from '../../src/link/routes.ts'
+import {nodeToWire} from '../../src/server/dialects/gpu-claims/wire.ts'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
 import {eventually} from '../support/wait.ts'
+import {gpuNode, peer, world} from '../support/world.ts'
 
 /** Requests and answers of document 004, as they stand there. */
 const documented = {
@@ -133,7 +137,7 @@ describe('W5.1: nodes', () => {
     expect(await plane.ok('nodes.get', {id: first.id}, {token: plane.adminToken})).toMatchObject({admission: 'active'})
   })
 
-  test('W5.1-4: the status of a node is what its agent measures; 401, 404, 409 in words', async () => {
+  test('W5.1-4 W5.5: the status of a node is what its agent measures, by both its ids; 401, 404, 409 in words', async () => {
     const plane = await controlPlane()
     await simulatedFleet(plane, {nodes: 1, gpus: 2})
     const token = await withUser(plane, 0)
@@ -168,6 +172,24 @@ describe('W5.1: nodes', () => {
     })
     const {nodeId} = await plane.node('silent')
     expect(await ask(nodeId)).toMatchObject({status: 409, json: {error: 'Node silent is joining.'}})
+  })
+
+  test('W5.1-4: an agent that does not answer as it should is a 502', async () => {
+    const plane = await controlPlane()
+    const {nodeId, nodeKey} = await plane.node('odd')
+    const keeper = new LinkKeeper({
+      url: `${plane.url}/gpuctl/v1/link`,
+      token: nodeKey,
+      handler: createAgentRouter({'GET /reports': call => void call.respondStream(200, 'application/x-ndjson')}),
+      onState: () => {},
+    })
+    onTestFinished(() => keeper.stop())
+    keeper.start()
+    const ask = () => plane.call('GET', `/api/nodes/${nodeId}/status`, {token: plane.adminToken})
+
+    await eventually(async () => (await ask()).status !== 409)
+
+    expect(await ask()).toMatchObject({status: 502, json: {error: expect.stringContaining('Node odd could not do it')}})
   })
 
   test('the pings tell whose token it is', async () => {
@@ -213,7 +235,7 @@ describe('W5.1: claims', () => {
     }
   })
 
-  test('claims are listed, read and given back; by uuid and by number; of one phase', async () => {
+  test('W5.2-1 W5.2-2 W5.5: claims wait, run on a node that is named, and are given back; by uuid and by number; of one phase', async () => {
     const plane = await controlPlane()
     await simulatedFleet(plane, {nodes: 1, gpus: 1})
     const token = await withUser(plane, 5)
@@ -282,4 +304,58 @@ describe('W5.1: claims', () => {
       ...{status: 403, json: {error: 'This needs the role user; you are viewer.'}},
     })
   })
+})
+
+test('W5.2-3 W5.2-4: the quota is the sum of all that is not over; what is given back or done counts no more', async () => {
+  const {services, caller, admin, settle, agent} = await world({nodes: [gpuNode('one', 4)]})
+  await services.quotas.set({user: 'alice', gpus: 3}, admin)
+  const ask = (count: number) => services.claims.submit({image: 'cuda', gpus: {count}, restart: 'never'}, caller)
+  const over = (asked: number, left: number) => ({code: 'claim_over_quota', details: {asked, quota: 3, left}})
+  const [given, done] = [await ask(1), await ask(1), await ask(1)]
+  await settle()
+
+  await expect(ask(1)).rejects.toMatchObject(over(1, 0))
+  expect(await ask(0)).toMatchObject({status: {phase: 'Pending'}})
+  await services.claims.cancel({id: given.id}, caller)
+  await agent('one').exit(done.name, 0)
+  await settle()
+
+  expect((await services.claims.get({id: given.id}, caller)).status.phase).toBe('Released')
+  expect((await services.claims.get({id: done.id}, caller)).status).toMatchObject({phase: 'Completed', exitCode: 0})
+  await expect(ask(3)).rejects.toMatchObject(over(3, 2))
+  expect(await ask(2)).toMatchObject({spec: {gpus: {count: 2}}})
+})
+
+test('W5.3: a node is Registering until its agent speaks, Online for a minute after, then Offline', async () => {
+  const {services, admin, clock} = await world()
+  const {id, nodeKey} = await services.nodes.register({hostname: 'gpu-1'}, peer)
+  const word = async () => nodeToWire(await services.nodes.get({id}, admin)).status
+  const beat = (sequence: number) => services.nodes.beat(id, {bootId: 'b', sequence})
+
+  expect(await word()).toBe('Registering')
+  await beat(1)
+  expect(await word()).toBe('Registering')
+  clock.advance(61_000)
+  await services.nodes.approve({node: id}, admin)
+  expect(await services.nodes.authenticate(nodeKey)).toMatchObject({isApproved: true})
+  await beat(2)
+  expect(await word()).toBe('Online')
+  clock.advance(61_000)
+  expect(await word()).toBe('Offline')
+  await beat(3)
+  expect(await word()).toBe('Online')
+  clock.advance(301_000)
+  expect(await word()).toBe('Offline')
+})
+
+test('T4: a node that nobody approved in time is forgotten, and its key with it', async () => {
+  const {services, admin, clock} = await world()
+  const {id, nodeKey} = await services.nodes.register({hostname: 'gpu-1'}, peer)
+  expect(await services.nodes.authenticate(nodeKey)).toMatchObject({id, isApproved: false})
+
+  clock.advance(16 * 60_000)
+  await services.server.maintain()
+
+  await expect(services.nodes.authenticate(nodeKey)).rejects.toMatchObject({code: 'token_invalid'})
+  expect(await services.nodes.list({}, admin)).toEqual([])
 })
