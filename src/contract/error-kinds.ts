@@ -83,6 +83,7 @@ export const errorKinds = {
   store_unavailable: 'unavailable',
   session_ended: 'unavailable',
   server_stopping: 'unavailable',
+  ssh_off: 'unavailable',
   internal: 'internal',
 } as const satisfies Record<string, string>
 

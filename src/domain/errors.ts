@@ -138,6 +138,7 @@ const catalogue = {
   ],
   store_unavailable: ['The store cannot be reached.', 'Try again in a few seconds.'],
   session_ended: ['The session was ended.', 'Open a new one.'],
+  ssh_off: ['This server has no SSH jump host.', 'Start it with --ssh-port 2026, or use `gpuctl instance exec`.'],
   server_stopping: ['The server is stopping.', 'Try again when it is back.'],
   internal: [
     'Something went wrong in the server.',

@@ -1,14 +1,15 @@
 import {describe, expect, test} from 'vitest'
 import type {Node} from '../../src/contract/schemas/nodes.ts'
-import {simulatedFleet} from '../support/control-plane.ts'
+import type {FleetStatus} from '../../src/contract/schemas/server.ts'
+import {controlPlane, simulatedFleet} from '../support/control-plane.ts'
 import {eventually} from '../support/wait.ts'
 import {rentalPlane} from './rental-plane.ts'
 
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
 
 /** A simulated machine of two cards, an image, a spec of one card, and Ann, who may hold four. */
-async function rentalShop() {
-  const plane = await rentalPlane()
+async function rentalShop(options: Parameters<typeof controlPlane>[0] = {}) {
+  const plane = await rentalPlane(await controlPlane(options))
   await simulatedFleet(plane.server)
   const {adminToken: admin} = plane
   const [node] = await plane.server.ok<Node[]>('nodes.list', {}, {token: admin})
@@ -202,5 +203,32 @@ describe('T18: somebody else’s instance', () => {
       expect(foreign, name).toMatchObject({status: 404, json: {code: 404, data: null}})
       expect(foreign.text.replace(String(ID), '999'), name).toBe(absent.text)
     }
+  })
+})
+
+describe('W3.1-22: the way in by SSH', () => {
+  test('T26: the command names the jump host and the login of the owner, and comes with the host key’s fingerprint', async () => {
+    const {create, call, data, ann, admin, server} = await rentalShop({ssh: {port: 0}})
+    const {ID} = await create('job')
+    const {ssh} = await server.ok<FleetStatus>('server.status', {}, {token: admin})
+    const path = `/instance/getSSHCommand?id=${ID}`
+
+    const reply = await call('GET', path, {token: ann.token})
+
+    expect(reply.json).toEqual({
+      code: 0,
+      data: {command: `ssh -p ${ssh?.port} ann@127.0.0.1`, fingerprint: expect.stringMatching(/^SHA256:/)},
+      msg: '获取成功',
+    })
+    expect(await data('GET', path, {token: admin})).toEqual(reply.json.data)
+  })
+
+  test('without a jump host the answer says so', async () => {
+    const {create, call, ann} = await rentalShop()
+    const {ID} = await create('job')
+
+    const reply = await call('GET', `/instance/getSSHCommand?id=${ID}`, {token: ann.token})
+
+    expect(reply).toMatchObject({status: 200, json: {code: 7, data: null, msg: expect.stringContaining('SSH')}})
   })
 })

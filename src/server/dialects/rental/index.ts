@@ -9,6 +9,7 @@ import {matchingRoutes} from './matching.ts'
 import {nodeRoutes} from './nodes.ts'
 import {productRoutes} from './products.ts'
 import {readingRoutes} from './readings.ts'
+import {sshRoutes} from './ssh.ts'
 import {terminalRoutes} from './terminal.ts'
 
 const own =
@@ -29,6 +30,7 @@ export const rental: Dialect = {
     ...instanceRoutes,
     ...matchingRoutes,
     ...readingRoutes,
+    ...sshRoutes,
     ...terminalRoutes,
   ],
 }
