@@ -100,6 +100,7 @@ export const routes = {
   'instances.followLogs': 'GET /instances/:id/logs/events',
   'instances.stats': 'GET /instances/:id/stats',
   'instances.exec': 'GET /instances/:id/exec',
+  'ssh.tunnel': 'GET /ssh/tunnel',
   'instances.terminal': 'GET /instances/:id/terminal',
   'instances.forward': 'GET /instances/:id/forward',
   'instances.statPath': 'GET /instances/:id/path',

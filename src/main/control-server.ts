@@ -30,6 +30,7 @@ import {createApp} from '../server/app.ts'
 import {close, type ListenAddress, listen, type Tls} from '../server/listen.ts'
 import {openStore} from '../store/open.ts'
 import {AgentlessNodes, dockerEndpoint} from './agentless-nodes.ts'
+import {dialSsh} from './dial-ssh.ts'
 import {pingEngines} from './engine-pings.ts'
 import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
@@ -124,7 +125,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     wake: controllers.wake,
     captchaPainter: new SvgPainter(),
     sessions: new Tokens<SessionClaims>({keys: keys.tokenKeys, issuer: serverId, audience}),
-    server: {id: serverId, version, startedAt, exposed: options.exposed, ssh: () => jumpHost?.door},
+    server: {id: serverId, version, startedAt, exposed: options.exposed, ssh: () => jumpHost?.door, dialSsh},
     machine: watchMachine(),
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})

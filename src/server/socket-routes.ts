@@ -8,6 +8,8 @@ import {frameSpeech} from './terminal-speech.ts'
 
 /** How each operation over a WebSocket begins. */
 const openers = {
+  'ssh.tunnel': async (_: InputOf<'ssh.tunnel'>, __: Caller, {server}: Services) =>
+    framedConnection(await server.openSshTunnel()),
   'instances.exec': (input: InputOf<'instances.exec'>, caller: Caller, {instances}: Services) =>
     instances.openExec(input, caller),
   'instances.terminal': (input: InputOf<'instances.terminal'>, caller: Caller, {instances}: Services) =>
@@ -37,7 +39,7 @@ export function openSocket<N extends SocketOperation>(
     request,
     reply,
     kind: personal.has(name) ? 'terminal' : 'transfer',
-    stillAllowed: () => services.instances.get({id: input.id}, caller),
+    stillAllowed: async () => 'id' in input && services.instances.get({id: input.id}, caller),
     start: () => openers[name](input as never, caller, services),
     speech: frameSpeech(),
   })

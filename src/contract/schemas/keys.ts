@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ById, Done, identity, Name, Nothing} from './common.ts'
+import {ById, Done, identity, Name, Nothing, Nullable, Time} from './common.ts'
 
 export const SshKey = Type.Object({
   ...identity,
@@ -12,6 +12,8 @@ export const SshKey = Type.Object({
   /** As `ssh-keygen -l` shows it: `SHA256:` and base64. */
   fingerprint: Type.String(),
   comment: Type.String(),
+  /** From then on it opens nothing; null = never. */
+  expiresAt: Nullable(Time),
 })
 export type SshKey = Static<typeof SshKey>
 
@@ -34,6 +36,9 @@ export const keys = {
         maxLength: 16_384,
         description: 'one line of a .pub file: TYPE BASE64 [COMMENT]',
       }),
+      ttlSeconds: Type.Optional(
+        Type.Integer({minimum: 60, maximum: 31_536_000, description: 'seconds after which it opens nothing any more'}),
+      ),
     }),
     output: SshKey,
   }),

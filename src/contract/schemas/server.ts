@@ -68,6 +68,13 @@ export const server = {
     input: Nothing,
     output: Type.Object({version: Type.String(), api: Type.String(), serverId: Uuid}),
   }),
+  'ssh.tunnel': operation({
+    summary: "A connection to the SSH jump host through the API's own port, over a WebSocket with frames both ways.",
+    access: 'viewer',
+    transport: 'socket',
+    input: Nothing,
+    output: Type.Object({}),
+  }),
   'events.list': operation({
     summary: 'What happened, newest last.',
     access: 'viewer',

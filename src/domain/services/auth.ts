@@ -9,6 +9,7 @@ import type {SshKeyRecord, UserRecord} from '../ports.ts'
 import type {SessionClaims} from '../security-ports.ts'
 import {fingerprintOf} from '../ssh-key.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import {hasExpired} from './keys.ts'
 import type {LoginOptions, Peer, Services} from './services.ts'
 
 type Identity = Omit<Caller, 'requestId' | 'address' | 'idempotencyKey'>
@@ -94,9 +95,10 @@ export class AuthService {
   }
 
   async #findKey(username: string, blob: Uint8Array): Promise<SshKeyRecord | undefined> {
-    const {store} = this.#deps
+    const {store, clock} = this.#deps
     const user = await store.users.findByName(username)
-    return user?.enabled ? store.sshKeys.findByFingerprint(user.id, fingerprintOf(blob)) : undefined
+    const key = user?.enabled ? await store.sshKeys.findByFingerprint(user.id, fingerprintOf(blob)) : undefined
+    return key && !hasExpired(key, clock.now()) ? key : undefined
   }
 
   async #keyLogin(username: string, blob: Uint8Array, peer: Peer): Promise<Caller> {

@@ -1,6 +1,6 @@
 import type {FleetMemory} from '../fleet-memory.ts'
 import type {Journal} from '../journal.ts'
-import type {Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
+import type {ByteStream, Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
 import type {CaptchaPainter, EngineProbe, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
 import type {SshDoor} from '../session.ts'
 import type {TaskFeed} from '../task-feed.ts'
@@ -35,5 +35,7 @@ export interface ServiceDependencies {
     exposed: boolean
     /** The jump host, where there is one. */
     ssh?: () => SshDoor | undefined
+    /** A connection to it. */
+    dialSsh?: (door: SshDoor) => Promise<ByteStream>
   }
 }

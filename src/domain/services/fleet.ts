@@ -1,6 +1,7 @@
 import type {OutputOf} from '../../contract/contract.ts'
 import type {FleetGpu} from '../../contract/schemas/nodes.ts'
 import {type Caller, seesAll} from '../caller.ts'
+import {problem} from '../errors.ts'
 import {gpusOf, statusWord} from '../node.ts'
 import {cardsHeld, cardsUsed} from '../offers.ts'
 import {modelMatches, sellableMiB} from '../placement.ts'
@@ -63,6 +64,11 @@ export function serverMethods(deps: ServiceDependencies, maintain: () => Promise
   return {
     status: () => fleetStatus(deps),
     ssh: () => server.ssh?.(),
+    async openSshTunnel() {
+      const door = server.ssh?.()
+      if (!door || !server.dialSsh) throw problem('ssh_off', {})
+      return server.dialSsh(door)
+    },
     version: async () => ({version: server.version, api: 'v1', serverId: server.id}),
     maintain,
   }

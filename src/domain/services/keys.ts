@@ -9,6 +9,8 @@ import {findersAmong, resolve} from './references.ts'
 import type {Services} from './services.ts'
 
 const mostKeys = 100
+/** How long an expired key stays: the deletion of a key ends the sessions that it opened. */
+const keptMs = 7 * 24 * 3_600_000
 
 /** Public keys of users, for the jump host. */
 export class KeyService {
@@ -19,30 +21,35 @@ export class KeyService {
   }
 
   methods(): Services['keys'] {
-    const {store} = this.#deps
+    const {store, clock} = this.#deps
     return {
-      list: async (_, caller) => (await store.sshKeys.listOf(caller.id)).map(publicKey),
+      list: async (_, caller) =>
+        (await store.sshKeys.listOf(caller.id)).filter(key => !hasExpired(key, clock.now())).map(publicKey),
       create: (input, caller) => this.#create(input, caller),
       delete: ({id}, caller) => this.#delete(id, caller),
     }
   }
 
-  async #create({key, name: asked}: InputOf<'keys.create'>, caller: Caller): Promise<SshKey> {
+  async #create({key, name: asked, ttlSeconds}: InputOf<'keys.create'>, caller: Caller): Promise<SshKey> {
     const {journal, clock, secrets} = this.#deps
     const read = readPublicKey(key)
     const name = asked ?? nameFor(read)
-    const at = new Date(clock.now()).toISOString()
+    const now = clock.now()
+    const at = new Date(now).toISOString()
+    const expiresAt = ttlSeconds === undefined ? null : new Date(now + ttlSeconds * 1000).toISOString()
     const made = await journal.change(async (tx, record) => {
       await tx.users.lock(caller.id)
-      const own = await tx.sshKeys.listOf(caller.id)
+      const known = await tx.sshKeys.listOf(caller.id)
+      for (const one of known) if (hasExpired(one, now - keptMs)) await tx.sshKeys.delete(one.id)
+      const own = known.filter(one => !hasExpired(one, now))
       const same = own.find(one => one.fingerprint === read.fingerprint)
       if (same) throw problem('key_taken', {name: same.name})
       if (own.some(one => one.name === name)) throw problem('name_taken', {kind: 'key', name})
       if (own.length >= mostKeys) throw problem('too_many', {what: 'keys: delete one first', seconds: 0})
       const row = {id: secrets.uuid(), createdAt: at, updatedAt: at, name, owner: caller.username, ownerId: caller.id}
-      const made = await tx.sshKeys.insert({...row, ...read})
+      const made = await tx.sshKeys.insert({...row, ...read, expiresAt})
       await note(record, made, 'KeyAdded', caller)
-      await record.audit(caller, 'keys.create', made.id, {name, fingerprint: made.fingerprint})
+      await record.audit(caller, 'keys.create', made.id, {name, fingerprint: made.fingerprint, expiresAt})
       return made
     })
     return publicKey(made)
@@ -87,6 +94,11 @@ function nameFor({comment, fingerprint}: {comment: string; fingerprint: string})
         .slice(0, 8)}`
 }
 
+/** Rows of before there was an end have none. */
+export function hasExpired({expiresAt}: Partial<Pick<SshKeyRecord, 'expiresAt'>>, nowMs: number): boolean {
+  return Boolean(expiresAt) && Date.parse(expiresAt ?? '') <= nowMs
+}
+
 function publicKey({ownerId: _, base64: __, ...key}: SshKeyRecord): SshKey {
-  return key
+  return {...key, expiresAt: key.expiresAt ?? null}
 }

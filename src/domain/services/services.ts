@@ -26,6 +26,7 @@ type Streamed =
   | 'instances.followLogs'
   | 'instances.stats'
   | 'instances.exec'
+  | 'ssh.tunnel'
   | 'instances.terminal'
   | 'instances.forward'
   | 'instances.archive'
@@ -300,6 +301,8 @@ export interface Services {
     visible(event: Event, caller: Caller): Promise<boolean>
   }
   server: Methods<'server'> & {
+    /** A connection to the jump host. Throws feature_off when there is none. */
+    openSshTunnel(): Promise<ByteStream>
     /** The jump host, where there is one. */
     ssh(): SshDoor | undefined
     version(): Promise<OutputOf<'server.version'>>
