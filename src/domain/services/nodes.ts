@@ -2,9 +2,7 @@ import type {Report} from '../../contract/agent-protocol.ts'
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import {type Caller, hasRole} from '../caller.ts'
-import {isFinal} from '../claim.ts'
 import {isProblem, problem} from '../errors.ts'
-import {evict} from '../lifecycle.ts'
 import {describeNode, describeReading, statusWord} from '../node.ts'
 import {NodeHistory, type NodeSample} from '../node-history.ts'
 import {cardsUsed} from '../offers.ts'
@@ -12,6 +10,7 @@ import type {NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {Joining} from './joining.ts'
 import {Machines} from './machines.ts'
+import {blockNode, deleteNode, setSchedulable} from './node-changes.ts'
 import {NodeKeeping} from './node-keeping.ts'
 import {type Finders, resolve} from './references.ts'
 import type {Services} from './services.ts'
@@ -175,77 +174,33 @@ export class NodeService {
   }
 
   async #setSchedulable(reference: string, schedulable: boolean, reason: string, caller: Caller): Promise<Node> {
-    const {id} = await this.keeping.own(reference, caller)
-    const node = await this.#deps.journal.change(async (tx, record) => {
-      const before = await tx.nodes.find(id)
-      if (!before) throw problem('not_found', {kind: 'node', name: reference})
-      if (before.schedulable === schedulable && before.cordonReason === reason) return before
-      const after = await tx.nodes.save({...before, schedulable, cordonReason: reason, updatedAt: this.#now()})
-      const named = {id, name: after.name || after.hostname}
-      const [type, words] = schedulable ? ['Uncordoned', 'takes work again'] : ['Cordoned', 'takes no new work']
-      await record.event('node', named, type!, `${named.name} ${words}${reason ? `: ${reason}` : ''}.`, caller.username)
-      await record.audit(caller, schedulable ? 'nodes.uncordon' : 'nodes.cordon', id, {reason})
-      return after
-    })
-    this.#deps.wake('queue', `node:${id}`)
-    return this.#described(node, caller)
+    const node = await this.keeping.own(reference, caller)
+    const after = await setSchedulable(this.#deps, {node, schedulable, reason}, caller)
+    this.#deps.wake('queue', `node:${node.id}`)
+    return this.#described(after, caller)
   }
 
   /** Its key opens nothing until it is approved again, and its host name cannot join. Its work is that of a lost node. */
   async #block({id: reference, reason = ''}: InputOf<'nodes.block'>, caller: Caller): Promise<Node> {
-    const {id} = await this.find(reference, caller)
-    const node = await this.#deps.journal.change(async (tx, record) => {
-      const before = await tx.nodes.find(id)
-      if (!before) throw problem('not_found', {kind: 'node', name: reference})
-      if (before.admission === 'blocked') return before
-      const spent = {code: null, codeExpiresAt: null, pollSecretHash: null}
-      const after = await tx.nodes.save({...before, ...spent, admission: 'blocked', updatedAt: this.#now()})
-      const name = after.name || after.hostname
-      const words = `${caller.username} blocked ${name}${reason ? `: ${reason}` : ''}.`
-      await record.event('node', {id, name}, 'Blocked', words, caller.username)
-      await record.audit(caller, 'nodes.block', id, {name, reason})
-      return after
-    })
-    this.#forgetKeys(id)
-    this.#joining.forget(id)
-    this.#active.delete(id)
-    this.#deps.wake('queue', `node:${id}`)
-    return this.#described(node, caller)
+    const node = await this.find(reference, caller)
+    const after = await blockNode(this.#deps, {node, reason}, caller)
+    this.#forgetKeys(node.id)
+    this.#joining.forget(node.id)
+    this.#active.delete(node.id)
+    this.#deps.wake('queue', `node:${node.id}`)
+    return this.#described(after, caller)
   }
 
   /** Its key is worth nothing from now on, and its work goes elsewhere or is given up. */
   async #delete({id: reference, confirm}: InputOf<'nodes.delete'>, caller: Caller): Promise<{done: true}> {
-    const {id, name: knownAs, hostname} = await this.find(reference, caller)
-    const {journal, clock, wake} = this.#deps
-    const claimIds = await journal.change(async (tx, record) => {
-      const node = await tx.nodes.find(id)
-      if (!node) throw problem('not_found', {kind: 'node', name: reference})
-      const live = await tx.allocations.listLive(id)
-      const name = knownAs || hostname
-      if (live.length > 0 && confirm !== name) throw problem('node_busy', {name, count: live.length})
-      const at = this.#now()
-      for (const allocation of live) {
-        const claim = await tx.claims.find(allocation.claimId)
-        const instance = claim && (await tx.instances.find(claim.instanceId))
-        await tx.allocations.release(allocation.id, at)
-        if (!claim || !instance) continue
-        const next = evict(claim, instance, 'NodeDeleted', clock.now())
-        if (next.claim) await tx.claims.save(next.claim)
-        if (next.instance) await tx.instances.save(next.instance)
-        else if (isFinal(claim.status.phase)) await tx.instances.save({...instance, status: 'exited', updatedAt: at})
-      }
-      for (const runtime of await tx.runtimes.listOfNode(id)) await tx.runtimes.delete(runtime.id)
-      await tx.volumes.forgetNode(id)
-      await tx.nodes.delete(id)
-      await record.event('node', {id, name}, 'Deleted', `${caller.username} deleted ${name}.`, caller.username)
-      await record.audit(caller, 'nodes.delete', id, {name, claims: live.length})
-      return live.map(({claimId}) => claimId)
-    })
-    this.#joining.forget(id)
-    this.#forgetNode(id)
-    this.#machines.forget(id)
-    wake('queue', `node:${id}`)
-    wake('node', id)
+    const node = await this.find(reference, caller)
+    const {wake} = this.#deps
+    const claimIds = await deleteNode(this.#deps, {node, confirm}, caller)
+    this.#joining.forget(node.id)
+    this.#forgetNode(node.id)
+    this.#machines.forget(node.id)
+    wake('queue', `node:${node.id}`)
+    wake('node', node.id)
     for (const claimId of claimIds) wake('queue', `claim:${claimId}`)
     return {done: true}
   }
