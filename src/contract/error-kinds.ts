@@ -33,7 +33,6 @@ export const errorKinds = {
   not_found: 'not_found',
   code_unknown: 'not_found',
   path_missing: 'not_found',
-  ssh_off: 'not_found',
   route_unknown: 'not_found',
   method_unknown: 'method',
   host_refused: 'misdirected',

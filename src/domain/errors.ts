@@ -58,7 +58,6 @@ const catalogue = {
   ],
   not_found: ['There is no {kind} {name}.', 'See what there is with `gpuctl {kind} list`.'],
   code_unknown: ['No node is waiting with code {code}.', 'List waiting nodes with `gpuctl node pending`.'],
-  ssh_off: ['This server has no SSH jump host.', 'Start it with --ssh-port, or use `gpuctl instance terminal`.'],
   path_missing: ['There is no {path} in the instance.', 'Look with `gpuctl instance exec NAME -- ls`.'],
   route_unknown: ['There is nothing at {method} {path}.', 'See /swagger/index.html for what there is.'],
   method_unknown: ['{path} does not take {method}.', 'See /swagger/index.html for what it takes.'],

@@ -38,7 +38,7 @@ export async function findWay(client: Client, configDirectory: string, instance:
   if (!ssh) {
     throw new Failure('ssh_off', 'This server has no SSH jump host.', {
       hint: `Use \`gpuctl instance terminal ${name}\`, or start the server with --ssh-port.`,
-      exitCode: exitCode.notFound,
+      exitCode: exitCode.unreachable,
     })
   }
   if (status !== 'running') {
