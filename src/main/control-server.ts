@@ -163,9 +163,9 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     },
   })
   rollback.add('app', () => app.close())
-  const bound = await listen(app, options.addresses, options.tls)
   jumpHost = await openJumpHost(options, services)
   rollback.add('jump host', async () => jumpHost?.close())
+  const bound = await listen(app, options.addresses, options.tls)
   guard.addOwnPorts([...bound.map(({port}) => port), ...(jumpHost ? [jumpHost.door.port] : [])])
   const urls = bound.map(
     ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,

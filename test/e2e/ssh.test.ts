@@ -18,7 +18,7 @@ async function processesOf(fleet: WholeFleet, claim: {id: string}): Promise<stri
 const refusedPassword = 5
 
 describe('logging in', () => {
-  test('T26 W3.7-1: by key, by password, by keyboard-interactive; other keys, passwords and people stay out', async context => {
+  test('T26 W3.7: by key, by password, by keyboard-interactive; other keys, passwords and people stay out', async context => {
     const {client, password, fleet, ada, adaId} = await sshPlace(context)
     const words = ['echo in']
     const key = (type: string, bits: string, name: string) =>
@@ -246,7 +246,7 @@ describe('terminals', () => {
     expect((await client.run('script', ['-qec', asAtADesk, '/dev/null'])).stdout).toContain('31 99')
   })
 
-  test('W3.7-3 W3.7-4: the menu lists own instances from 0, asks again, goes into one, and is left with q', async context => {
+  test('W3.7: the menu lists own instances from 0, asks again, goes into one, and is left with q', async context => {
     const {client, ada, fleet, claim} = await sshPlace(context)
     await fleet.running({name: 'not-adas'})
     const {id} = await ada.call('claims.submit', {name: 'eval', image: busyboxImage, command: sleeper})
@@ -284,7 +284,7 @@ describe('terminals', () => {
     }
   })
 
-  test('W3.7-5: who has no instance is told so, and the connection closes', async context => {
+  test('W3.7: who has no instance is told so, and the connection closes', async context => {
     const {client, fleet} = await sshPlace(context, {ssh: {emptyMenuMs: 300}})
     await fleet.client.call('users.create', {username: 'new', password: 'Long-enough-new'})
 

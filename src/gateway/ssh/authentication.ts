@@ -47,8 +47,9 @@ export class Authentication {
 
   #fail(context: AuthContext): void {
     this.#failures++
-    context.reject(methods)
+    // Without an answer, or the client would begin the next try before it hears of the end.
     if (this.#failures >= this.#parts.maxTries) this.#parts.onCut('too many failed logins')
+    else context.reject(methods)
   }
 
   async #judge(context: AuthContext): Promise<Caller | 'asked' | undefined> {
