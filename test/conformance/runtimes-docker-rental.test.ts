@@ -42,7 +42,7 @@ const gpu = (index: number, memoryMiB: number, percent: number): ContainerGpu =>
   share: {memoryMiB, percent},
 })
 
-test('W3.3 W6.5-10 T17: a part of a GPU is the card by its uuid, HAMi-core bound read-only, and its limits', async () => {
+test('W3.3-6 W3.3-10 W6.5-10 T17: a part of a GPU is the card by its uuid, HAMi-core bound read-only, and its limits', async () => {
   const engine = await testDockerd({name: 'parts', extraPath: fakeGpuHookPath})
   await ensureBusyboxImage(engine)
   const driver = openDriver(engine.socketPath)
@@ -80,7 +80,7 @@ test('W3.3 W6.5-10 T17: a part of a GPU is the card by its uuid, HAMi-core bound
   expect(stdout).toContain('a library\nlockable\n')
 })
 
-test('W3.3: cards of different size have limits of their own, in the order of the container', async () => {
+test('W3.3-10: cards of different size have limits of their own, in the order of the container', async () => {
   const driver = openDriver()
   const gpus = [gpu(0, 6144, 25), gpu(1, 6144, 13)].map(one => ({...one, vendor: 'fake' as const}))
   const {containerId} = await driver.create(containerSpec(busyboxImage, {}, {gpus, hamiCore: await hamiCore()}))
@@ -100,7 +100,7 @@ test.each(['/', '/etc/..', '../x', '/root/.ssh', '/a:/b', '/a//b', '/a\n', ''])(
   },
 )
 
-test('W3.3: a system disk that the engine cannot limit is a warning, also when the container is found again', async () => {
+test('W3.3-5: a system disk that the engine cannot limit is a warning, also when the container is found again', async () => {
   const driver = openDriver()
   const spec = containerSpec(busyboxImage, {}, {systemDiskGiB: 20})
   const {containerId, warnings} = await driver.create(spec)

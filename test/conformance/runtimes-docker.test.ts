@@ -81,7 +81,7 @@ describe('docker on an engine that answers', () => {
     expect(await untilExited(driver, containerId)).toMatchObject({exitCode: 137, oomKilled: true})
   })
 
-  test('without a command the image runs its own, with a terminal that keeps a shell up', async () => {
+  test('W3.3-8: without a command the image runs its own, with a terminal that keeps a shell up', async () => {
     const driver = openDriver({socketPath})
     const containerId = await startContainer(driver, containerSpec(busyboxImage, {}, {command: undefined}))
 
@@ -184,7 +184,7 @@ describe('docker on an engine of its own', () => {
     if (reason) context.skip(reason)
   })
 
-  test('a container gets the GPUs it was given by uuid, and no other', async () => {
+  test('W3.3-6: a container gets the GPUs it was given by uuid, and no other', async () => {
     const engine = await testDockerd({name: 'gpus', extraPath: fakeGpuHookPath})
     await ensureBusyboxImage(engine)
     const driver = openDriver({socketPath: engine.socketPath})
@@ -233,7 +233,7 @@ describe('docker on an engine of its own', () => {
     expect(await driver.inspect(containerId)).toMatchObject({state: 'running'})
   })
 
-  test('T21 mutual TLS works with the right certificate, and says whose is wrong', async () => {
+  test('T21 W3.3-9 mutual TLS works with the right certificate, and says whose is wrong', async () => {
     const [right, other] = [
       await makeCertificates(await temporaryDirectory()),
       await makeCertificates(join(await temporaryDirectory(), 'b')),

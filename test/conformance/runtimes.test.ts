@@ -226,7 +226,7 @@ describe.each(Object.entries(workplaces))('runtime driver %s', (name, {missing, 
     await driver.removeVolume(volume.name)
   })
 
-  test('W3.3: a driver that cannot give parts of GPUs refuses them', async () => {
+  test('W3.3-10: a driver that cannot give parts of GPUs refuses them', async () => {
     const driver = await open()
     const share = {memoryMiB: 6144, percent: 25}
     const gpu = {index: 0, uuid: 'GPU-fake-0', vendor: 'fake' as const, devicePaths: [], share}

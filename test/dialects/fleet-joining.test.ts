@@ -85,7 +85,7 @@ describe('the way in of document 003', () => {
     expect((await plane.call('POST', '/stats/', {body, headers: {'x-api-key': key}})).status).toBe(200)
   })
 
-  test('W4.1-2 T1: the right secret gets the key, and again until the key is used; a wrong one looks like no code at all', async () => {
+  test('W4.1-2 R9 T1: the right secret gets the key, and again until the key is used; a wrong one looks like no code at all', async () => {
     const {call, asAdmin} = await fleetPlane()
     const asked = (await call('POST', '/nodes/join-request', {body: joinRequest})).json
     await asAdmin('POST', `/nodes/approve/${asked.request_id}`)

@@ -155,7 +155,7 @@ describe('nodes of document 003', () => {
     }
   })
 
-  test('W4 W4.1-7 T18 R6: a node_admin sees his nodes alone; others are 403, absent ones 404', async () => {
+  test('W4.1-7 T18 R6: a node_admin sees his nodes alone; others are 403, absent ones 404', async () => {
     const plane = await fleetPlane()
     const [own, foreign] = [await plane.scriptedNode('own'), await plane.scriptedNode('foreign')]
     const {password} = await plane.user('ops', {role: 'node_admin'})

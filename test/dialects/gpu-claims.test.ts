@@ -235,7 +235,7 @@ describe('W5.1: claims', () => {
     }
   })
 
-  test('W5.2-1 W5.2-2 W5.5: claims wait, run on a node that is named, and are given back; by uuid and by number; of one phase', async () => {
+  test('W5.1-6 W5.2-1 W5.2-2 W5.5: claims wait, run on a node that is named, and are given back; by uuid and by number; of one phase', async () => {
     const plane = await controlPlane()
     await simulatedFleet(plane, {nodes: 1, gpus: 1})
     const token = await withUser(plane, 5)

@@ -100,7 +100,7 @@ describe('the rental API on a real engine', () => {
     expect(heard.notices.join('')).toContain('The shell ended with 3.')
   })
 
-  test('W3.1-13 W3.1-18: an instance of the catalogue runs as its spec says, and leaves neither container nor volume behind', async context => {
+  test('W3.1-13 W3.1-18 W3.3-1 W3.3-2 W3.3-3 W3.3-4: an instance of the catalogue runs as its spec says, and leaves neither container nor volume behind', async context => {
     await needEngine(context)
     const fleet = await wholeFleet()
     const rental = rentalOf(fleet)
@@ -115,7 +115,12 @@ describe('the rental API on a real engine', () => {
       withinMs: 20_000,
     })
     const {claimId} = await fleet.client.call('instances.get', {id: String(uuid)})
-    const {Mounts, HostConfig} = await fleet.container({id: claimId})
+    const {Mounts, HostConfig, Config, Name} = await fleet.container({id: claimId})
+    expect(Config.Image).toBe(busyboxImage)
+    expect(Config.Labels).toMatchObject({
+      ...{'managed-by': 'docker-gpu-manage', instance: Name.slice(1)},
+      ...{'gpuctl.claim': claimId, 'gpuctl.name': 'shell'},
+    })
     expect(Mounts).toMatchObject([{Type: 'volume', Name: `gpuctl-${claimId}-data`, Destination: '/data'}])
     expect(HostConfig).toMatchObject({NanoCpus: 1e9, Memory: 2 ** 30})
 

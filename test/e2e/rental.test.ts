@@ -11,7 +11,7 @@ import {unmet} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
 
-test('T14 T21 W3.1-13 W3.1-18 W3.3 W3.4: parts of GPUs on two machines without agents, from the first node to the last volume', async context => {
+test('T14 T21 W3.1-13 W3.1-18 W3.3-9 W3.3-10 W3.4: parts of GPUs on two machines without agents, from the first node to the last volume', async context => {
   const missing = unmet('busybox', 'openssl') ?? (await dockerdMissing())
   if (missing) context.skip(missing)
   const hamiCore = await temporaryDirectory()

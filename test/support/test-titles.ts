@@ -9,15 +9,22 @@ export interface TestTitle {
 /** Names given to `test`, `it` and `describe` in all test files, with what stands between the quotes. */
 export function testTitles(): TestTitle[] {
   const files = (readdirSync('test', {recursive: true}) as string[]).filter(path => path.endsWith('.test.ts')).sort()
-  const title = /\b(?:test|describe|it)(?:\.\w+)*(?:\([^)'"`]*\))?\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g
+  const patterns = [
+    /\b(?:test|describe|it)(?:\.\w+)*(?:\([^)'"`]*\))?\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g,
+    // What begins with the number of a row is a title too, wherever it stands: many are lines of a table.
+    /(['"`])(?=[A-Z]\d+[.\d-]*[ :])((?:\\.|(?!\1).)*)\1/g,
+  ]
   return files.flatMap(path => {
     const file = join('test', path)
-    return [...readFileSync(file, 'utf8').matchAll(title)].map(match => ({file, title: match[2] ?? ''}))
+    const text = readFileSync(file, 'utf8')
+    const found = patterns.flatMap(pattern => [...text.matchAll(pattern)].map(match => match[2] ?? ''))
+    return [...new Set(found)].map(title => ({file, title}))
   })
 }
 
-/** Those that bear the number of a row. */
+/** Those that bear the number of a row; `W3.7-2` is a part of the row W3.7. */
 export function titlesOf(row: string, titles: readonly TestTitle[]): TestTitle[] {
-  const number = new RegExp(`(?<![\\w.-])${row.replaceAll('.', '\\.')}(?![\\w]|[.-]\\d)`)
+  const parts = /^W\d\.\d$/.test(row) ? '(-\\d+)?' : ''
+  const number = new RegExp(`(?<![\\w.-])${row.replaceAll('.', '\\.')}${parts}(?![\\w]|[.-]\\d)`)
   return titles.filter(({title}) => number.test(title))
 }

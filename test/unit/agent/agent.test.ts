@@ -136,7 +136,7 @@ describe('an agent makes the host run what is wanted', () => {
     expect(await node.engine.list()).toEqual([])
   })
 
-  test('an instance that goes while its image is pulled is gone at once', async () => {
+  test('W3.3-7: the image is pulled first, and an instance that goes meanwhile is gone at once', async () => {
     const node = new TestNode()
     const {agent, told} = await node.boot({doubts: {before: name => (name === 'pull' ? forEver() : undefined)}})
     await agent.setDesired(desired(1, wanted()))

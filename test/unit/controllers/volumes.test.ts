@@ -13,7 +13,7 @@ async function withDisk(nodes = [gpuNode('gpu-1', 1)]) {
   return Object.assign(fleet, {id, volume: `gpuctl-${claimId}-data`})
 }
 
-test('W3.3: a data disk is a volume at /data that is named after the claim, without the epoch', async () => {
+test('W3.3-4: a data disk is a volume at /data that is named after the claim, without the epoch', async () => {
   const {services, caller, agent, id, volume} = await withDisk()
   const [wanted] = agent('gpu-1').desired?.instances ?? []
   expect(wanted).toMatchObject({volumes: [{name: volume, path: '/data'}], systemDiskGiB: 20})

@@ -43,7 +43,7 @@ describe('parts of GPUs', () => {
     expect(shareOf(gib * 1024, cardGib * 1024).percent).toBe(percent)
   })
 
-  test('W3.3 W3.4: several share one card until its memory is given away, and nobody gets it whole meanwhile', async () => {
+  test('W3.3-10 W3.4: several share one card until its memory is given away, and nobody gets it whole meanwhile', async () => {
     const {create, services, admin, agent} = await shop(1)
 
     for (const name of ['a', 'b', 'c', 'd']) {
@@ -86,7 +86,7 @@ describe('parts of GPUs', () => {
     expect((await create('d', 'whole')).gpus.map(({index}) => index)).toEqual([2])
   })
 
-  test('W3.3: image and spec must both be able to', async () => {
+  test('W3.3-10: image and spec must both be able to', async () => {
     const {services, admin, caller} = await shop(1)
     await services.images.create({name: 'plain', address: 'busybox'}, admin)
     for (const image of ['plain', 'busybox:latest']) {
@@ -98,7 +98,7 @@ describe('parts of GPUs', () => {
     expect(await services.instances.create({image: 'plain', spec: 'whole'}, caller)).toMatchObject({status: 'creating'})
   })
 
-  test('W3.3: a spec that can be split and says no memory is one of whole cards', async () => {
+  test('W3.3-10: a spec that can be split and says no memory is one of whole cards', async () => {
     const {spec, create} = await shop(1)
     await spec('vague', {memorySplit: true})
     const {gpus} = await create('a', 'vague')
@@ -111,7 +111,7 @@ describe('parts of GPUs', () => {
     await expect(services.claims.submit(asked, caller)).rejects.toMatchObject({details: {field: 'gpus.shareMiB'}})
   })
 
-  test('W3.3: a node without HAMi-core splits nothing, and says so', async () => {
+  test('W3.3-10: a node without HAMi-core splits nothing, and says so', async () => {
     const {services, admin, caller, settle} = await shop(1)
     await services.nodes.update({id: 'gpu-1', hamiCore: ''}, admin)
     await settle()
