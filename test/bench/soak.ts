@@ -117,12 +117,12 @@ async function race(): Promise<string[]> {
   }
 }
 
-/** W6.5-5, on SQLite, and on the database of GPUCTL_DATABASE_URL where one is named. */
+/** W6.5-5, on SQLite, and on the database of SOAK_DATABASE_URL where one is named. */
 async function families(): Promise<string[]> {
   const {families: rounds} = amounts
   if (rounds === 0) return []
   const faults = await familiesOn('SQLite', rounds, undefined)
-  const database = process.env.GPUCTL_DATABASE_URL
+  const database = process.env.SOAK_DATABASE_URL
   return database ? [...faults, ...(await familiesOn('PostgreSQL', rounds, database))] : faults
 }
 
