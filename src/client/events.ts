@@ -17,7 +17,7 @@ const silenceMs = 30_000
 /** How long the server may be away before following is given up. */
 const awayMs = 30_000
 /** Events that may wait for the reader; then the connection is no longer read. */
-const maxWaiting = 256
+const maxWaiting = 16
 
 /** What this needs of a client. */
 interface Opener {

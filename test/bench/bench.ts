@@ -11,9 +11,10 @@ import {sim} from './rows/sim.ts'
 import {sse} from './rows/sse.ts'
 import {start} from './rows/start.ts'
 import {submit} from './rows/submit.ts'
+import {transfer} from './rows/transfer.ts'
 import {markdownTable, printMeasurement} from './table.ts'
 
-const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, inference, logs, sim, start]
+const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, inference, logs, transfer, sim, start]
 const flags = ['--quick', '--markdown', '--strict']
 
 const program =

@@ -1,3 +1,4 @@
+import {readFile} from 'node:fs/promises'
 import {beforeEach, expect, test} from 'vitest'
 import {launch, pipe, untilSaid} from '../support/piped.ts'
 import {eventually} from '../support/wait.ts'
@@ -8,6 +9,10 @@ beforeEach(needEngine)
 /** Numbered lines, about a thousand a second. */
 const numbering = (last: number) =>
   `i=0; while [ $i -lt ${last} ]; do n=0; while [ $n -lt 100 ]; do i=$((i+1)); n=$((n+1)); echo "line $i"; done; sleep 0.1; done`
+
+/** Containers that print as fast as they can; the row asks for 10. */
+const floods = Number(process.env.GPUCTL_TEST_FLOODS ?? 3)
+const mostMiB = 100
 
 /** How often the server goes away; the soak asks for 20. */
 const restarts = Number(process.env.GPUCTL_TEST_RESTARTS ?? 3)
@@ -83,4 +88,30 @@ test('one name that does not exist ends all with its reason', async () => {
   await untilSaid(child, /Error/)
 
   expect(await ended).toMatchObject({code: 3, stderr: expect.stringContaining('There is no instance nobody.')})
+})
+
+test('F27: a flood of output and a line of 100 MB cost the reader little memory', async () => {
+  const fleet = await wholeFleet({server: 'process'})
+  const names = await Promise.all(
+    Array.from(
+      {length: floods},
+      async (_, at) => (await fleet.running({name: `flood-${at}`, command: ['yes', 'flood']})).name,
+    ),
+  )
+  const long = await fleet.running({
+    name: 'long',
+    command: ['sh', '-c', 'head -c 100000000 /dev/zero | tr "\\0" x; echo; sleep 1000'],
+  })
+  const {child} = launch(fleet, ['logs', '-f', ...names, long.name, '--grep', '^flood$|x'])
+  let bytes = 0
+  child.stdout?.removeAllListeners('data') // they would keep it all
+  child.stdout?.on('data', (piece: Buffer) => {
+    bytes += piece.length
+  })
+
+  await eventually(() => bytes > 20_000_000, {withinMs: 40_000, everyMs: 200, what: 'the flood'})
+
+  const peakMiB = Number(/VmHWM:\s+(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
+  expect(peakMiB).toBeGreaterThan(10)
+  expect(peakMiB).toBeLessThan(mostMiB)
 })

@@ -1,21 +1,13 @@
-import {spawn} from 'node:child_process'
-import {createHash} from 'node:crypto'
-import {join} from 'node:path'
 import {dockerMissing, startDockerd} from '../../support/docker.ts'
 import {ensureBusyboxImage} from '../../support/images.ts'
 import {unmet} from '../../support/skips.ts'
+import {benchFleet, capture, type Output} from '../docker-fleet.ts'
 import {median, round} from '../figures.ts'
 import {type Measurement, type Row, type RowContext, unmeasured, verdict} from '../row.ts'
 
 const what = 'MB of instance logs, wall time'
 const budget = '≤ 1.15 × through the Docker API, ≤ 0.25 × from the file'
 const fromFile = 0.25
-
-interface Output {
-  ms: number
-  bytes: number
-  md5: string
-}
 
 /** P11: all the output of a container, by our command and by Docker's own. */
 export const logs: Row = {
@@ -33,22 +25,7 @@ export const logs: Row = {
 }
 
 async function compare(context: RowContext, megabytes: number, socketPath: string): Promise<Measurement> {
-  const env = {
-    PATH: process.env.PATH,
-    HOME: context.folder,
-    DOCKER_HOST: `unix://${socketPath}`,
-    GPUCTL_CONFIG_DIR: join(context.folder, 'config'),
-    GPUCTL_DATA_DIR: join(context.folder, 'data'),
-    GPUCTL_CACHE_DIR: join(context.folder, 'cache'),
-    GPUCTL_KEYRING: 'file',
-    GPUCTL_SSH_PORT: '0',
-    GPUCTL_NO_INPUT: '1',
-  }
-  const gpuctl = (...args: string[]) => capture(process.execPath, [context.program, ...args], env)
-  context.atEnd(() => gpuctl('down'))
-  await gpuctl('up', '--detach', '--listen', '127.0.0.1:0', '--runtime', 'docker', '--fake-gpus', '1')
-  const [pending] = JSON.parse((await gpuctl('node', 'pending', '-o', 'json')).text) as {code: string}[]
-  await gpuctl('node', 'approve', pending!.code, '--wait')
+  const {gpuctl, env} = await benchFleet(context, socketPath)
   context.progress(`a container writes ${megabytes} MB`)
   // 100 bytes a line with the line end.
   const script = `yes "$(printf '%099d' 0 | tr 0 x)" | head -c ${megabytes * 1_000_000}`
@@ -89,36 +66,4 @@ async function compare(context: RowContext, megabytes: number, socketPath: strin
     remark:
       ratio <= fromFile ? 'Within the budget of the file.' : 'Within the budget of the Docker API only, if at all.',
   }
-}
-
-/** Runs a program to its end. `digest`: its output is summed up and not kept. */
-function capture(
-  program: string,
-  args: string[],
-  env: NodeJS.ProcessEnv,
-  mode: 'text' | 'digest' = 'text',
-): Promise<Output & {text: string}> {
-  const since = performance.now()
-  const child = spawn(program, args, {env, stdio: ['ignore', 'pipe', 'pipe']})
-  const force = setTimeout(() => child.kill('SIGKILL'), 180_000)
-  const hash = createHash('md5')
-  let bytes = 0
-  let text = ''
-  let errors = ''
-  child.stdout.on('data', (piece: Buffer) => {
-    bytes += piece.length
-    if (mode === 'digest') hash.update(piece)
-    else text += piece
-  })
-  child.stderr.on('data', (piece: Buffer) => {
-    errors = (errors + piece).slice(-2_000)
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', code => {
-      clearTimeout(force)
-      if (code === 0) resolve({ms: performance.now() - since, bytes, md5: hash.digest('hex'), text})
-      else reject(new Error(`${args.join(' ')} ended with ${code}.\n${errors}${text.slice(-1_000)}`))
-    })
-  })
 }
