@@ -4,6 +4,7 @@ import {expect, test} from 'vitest'
 import {WebSocket} from 'ws'
 import {apiPrefix, type OperationName, routes} from '../../src/contract/routes.ts'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
+import {registerRuntime, standInRuntime} from '../support/stand-in-runtime.ts'
 import {eventually} from '../support/wait.ts'
 
 /** They change nothing that outlives them: a ticket in memory, a question, a reading. */
@@ -16,13 +17,19 @@ const unaudited: OperationName[] = [
 ]
 /** Operations whose method does not tell that they change something. */
 const alsoChanging: OperationName[] = ['instances.exec', 'nodes.joinStatus']
+/** What needs the storage of a node is walked in test/unit/domain/pools.test.ts, a task's end in tasks.test.ts. */
+const elsewhere = ['pools', 'mounts', 'tasks']
 const changing = (Object.keys(routes) as OperationName[]).filter(
-  name => (!routes[name].startsWith('GET ') || alsoChanging.includes(name)) && !unaudited.includes(name),
+  name =>
+    (!routes[name].startsWith('GET ') || alsoChanging.includes(name)) &&
+    !unaudited.includes(name) &&
+    !elsewhere.includes(name.split('.')[0] as string),
 )
-/** The other door to the same thing: an instance is a claim. */
+/** The other door to the same thing: an instance is a claim, a quota a part of its user. */
 const writtenAs: Partial<Record<OperationName, string>> = {
   'instances.create': 'claims.submit',
   'instances.delete': 'claims.cancel',
+  'quotas.set': 'users.update',
 }
 /** Rows of later: the end of what the call began. */
 const ends = 'sessions.end'
@@ -63,6 +70,12 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   const password = secret('password')
   await step('users.create', {username: 'ann', password: secret('first-password'), gpuQuota: 8})
   await step('users.update', {id: 'ann', password, maxPriority: 3})
+  await step('settings.set', {name: 'auth.registration', value: 'open'})
+  await step('users.invite', {uses: 1})
+  await step('auth.register', {username: 'eve', password: secret('own-password')}, '')
+  const eve = await step('auth.login', {username: 'eve', password: canary('own-password')}, '')
+  await step('auth.changePassword', {current: canary('own-password'), password: secret('next-password')}, eve.token)
+  await step('quotas.set', {user: 'eve', gpus: 1})
   const {token: login = ''} = await step('auth.login', {username: 'ann', password}, '')
   const {ticket = ''} = await plane.ok<Record<string, string>>(
     'auth.streamTicket',
@@ -88,6 +101,12 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   await step('nodes.reject', {node: rejected.code, reason: 'no'})
   const tls = {ca: 'not a certificate', cert: 'not a certificate', key: secret('docker-key')}
   await step('nodes.add', {name: 'docker-1', docker: 'tcp://127.0.0.1:9', ...tls})
+  await step('nodes.update', {id: 'docker-1', remark: 'a remark'})
+  await step('nodes.test', {id: 'docker-1'})
+  const runtime = await standInRuntime()
+  const {id: runtimeId} = await registerRuntime(plane, runtime, {approve: false})
+  await step('runtimes.approve', {id: runtimeId})
+  await step('runtimes.delete', {id: runtimeId})
   await step('nodes.setQuota', {id: 'gpu-1', storageQuotaGb: 20})
   await plane.ok('sites.report', {sites: [{name: 'shop', usedBytes: 1}]}, {token: delivered.nodeKey})
   await step('sites.setQuota', {id: 'shop', quotaBytes: 1})

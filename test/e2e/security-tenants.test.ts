@@ -10,13 +10,16 @@ import type {Claim} from '../../src/contract/schemas/claims.ts'
 import type {Event} from '../../src/contract/schemas/server.ts'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
 import {eventually} from '../support/wait.ts'
+import {sampleOf} from '../unit/server/samples.ts'
 
 const ladder: readonly Role[] = ['viewer', 'user', 'node_admin', 'super_admin']
 /** What stands behind `:id`: something that a user owns, or something of the whole fleet, where the role alone decides. */
 const owned = ['claims', 'instances', 'tokens', 'keys', 'sessions']
-const shared = ['users', 'joinTokens', 'nodes', 'images', 'specs']
-/** Of the nodes that a node_admin administers: test/unit/domain/sites.test.ts walks them. */
-const assigned = ['sites', 'backups']
+const shared = ['users', 'joinTokens', 'nodes', 'images', 'specs', 'runtimes', 'models']
+/** Of the nodes that a node_admin administers: test/unit/domain/{sites,pools}.test.ts walk them. */
+const assigned = ['sites', 'backups', 'pools', 'mounts']
+/** Walked by the tests of its own: test/unit/domain/tasks.test.ts. */
+const elsewhere = ['tasks']
 const byId = (Object.keys(routes) as OperationName[]).filter(name => routes[name].includes(':id'))
 const ofOwners = byId.filter(name => owned.includes(area(name)))
 
@@ -27,9 +30,10 @@ function area(name: OperationName): string {
 /** Calls the operation on the thing; the head of the answer, and its body unless it streams. */
 function touch(plane: ControlPlane, name: OperationName, reference: string, token: string) {
   const [method, path] = routes[name].split(' ') as [string, string]
-  const {transport}: Operation = contract[name]
-  const query = transport === 'socket' ? '?command=true' : ''
-  const content = method === 'POST' ? '{}' : undefined
+  const {transport, input}: Operation = contract[name]
+  const {id: _, ...rest} = sampleOf(input) as Record<string, string>
+  const query = method === 'POST' ? '' : `?${new URLSearchParams(rest)}`
+  const content = method === 'POST' ? JSON.stringify(rest) : undefined
   const request = httpRequest(`${plane.url}${apiPrefix}${path.replace(':id', encodeURIComponent(reference))}${query}`, {
     method,
     agent: false,
@@ -126,7 +130,7 @@ async function openSession(plane: ControlPlane, token: string): Promise<{id: str
 
 describe('what belongs to somebody else', () => {
   test('T18: every operation that takes an id is known as one on owned or on shared things', () => {
-    expect(byId.filter(name => ![...owned, ...shared, ...assigned].includes(area(name)))).toEqual([])
+    expect(byId.filter(name => ![...owned, ...shared, ...assigned, ...elsewhere].includes(area(name)))).toEqual([])
     expect(ofOwners.length).toBeGreaterThan(12)
   })
 

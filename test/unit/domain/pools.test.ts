@@ -112,3 +112,41 @@ test('who administers no node sees no pools', async () => {
   expect(await services.pools.list({}, bob)).toEqual([])
   await expect(services.pools.get({id: 'tank'}, bob)).rejects.toMatchObject({code: 'not_found'})
 })
+
+test('T31: every change of pools, mounts and tasks leaves its row in the audit', async () => {
+  const share = {network: '192.168.3.0/24', readWrite: true, rootSquash: true, exportPath: '/tank'}
+  const there = {pools: new Map<string, object>(), mounts: new Map<string, object>()}
+  const answers: Record<string, (input: Record<string, unknown>) => unknown> = {
+    plan: () => ['true'],
+    'pools.list': () => [...there.pools.values()],
+    'pool.create': ({pool, type, mark}) =>
+      there.pools.set(String(pool), {pool, type, mark, share: null, state: 'online'}),
+    'pool.destroy': ({pool}) => there.pools.delete(String(pool)),
+    'pool.share': ({pool}) => there.pools.set(String(pool), {...there.pools.get(String(pool)), share}),
+    'pool.unshare': () => null,
+    'mounts.list': () => [...there.mounts.values()],
+    'mount.create': input => there.mounts.set(String(input.name), {...input, state: 'mounted'}),
+    'mount.remove': ({name}) => there.mounts.delete(String(name)),
+  }
+  const storage = async (method: string, input: object) => answers[method]?.(input as never) as never
+  const {services, store, admin, settle} = await world({nodes: [gpuNode('n1', 0, {storage})]})
+
+  await services.pools.create({name: 'tank', node: 'n1', device: '/dev/sdb'}, admin)
+  await settle()
+  await services.pools.share({id: 'tank', network: '192.168.3.0/24'}, admin)
+  await services.mounts.create({name: 'tank', nodes: ['n1'], pool: 'tank'}, admin)
+  await settle()
+  const {task} = await services.mounts.delete({id: 'tank'}, admin)
+  await services.tasks.cancel({id: task!.id}, admin)
+  await settle()
+  await services.pools.unshare({id: 'tank'}, admin)
+  await services.pools.delete({id: 'tank', confirm: 'tank'}, admin)
+  await settle()
+
+  const actions = (await store.audit.list(100)).map(({action}) => action).filter(one => /^(pools|tasks)\./.test(one))
+  expect(actions.reverse()).toEqual([
+    ...['tasks.submit pool.create', 'pools.share', 'tasks.submit mount.create', 'tasks.submit mount.delete'],
+    ...['tasks.cancel', 'pools.unshare', 'tasks.submit pool.delete'],
+  ])
+  expect(await services.pools.list({}, admin)).toEqual([])
+})
