@@ -9,12 +9,13 @@ import {nextStart} from './rows/next-start.ts'
 import {placement} from './rows/placement.ts'
 import {sim} from './rows/sim.ts'
 import {sse} from './rows/sse.ts'
+import {ssh} from './rows/ssh.ts'
 import {start} from './rows/start.ts'
 import {submit} from './rows/submit.ts'
 import {transfer} from './rows/transfer.ts'
 import {markdownTable, printMeasurement} from './table.ts'
 
-const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, inference, logs, transfer, sim, start]
+const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, inference, logs, transfer, ssh, sim, start]
 const flags = ['--quick', '--markdown', '--strict']
 
 const program =

@@ -12,7 +12,7 @@ export interface Output {
 }
 
 /** A control server with one admitted machine on that engine, as an operator starts it; ended with the row. */
-export async function benchFleet(context: RowContext, socketPath: string) {
+export async function benchFleet(context: RowContext, socketPath: string, {sshPort = 0}: {sshPort?: number} = {}) {
   const env = {
     PATH: process.env.PATH,
     HOME: context.folder,
@@ -21,7 +21,7 @@ export async function benchFleet(context: RowContext, socketPath: string) {
     GPUCTL_DATA_DIR: join(context.folder, 'data'),
     GPUCTL_CACHE_DIR: join(context.folder, 'cache'),
     GPUCTL_KEYRING: 'file',
-    GPUCTL_SSH_PORT: '0',
+    GPUCTL_SSH_PORT: String(sshPort),
     GPUCTL_NO_INPUT: '1',
   }
   const gpuctl = (...args: string[]) => capture(process.execPath, [context.program, ...args], env)
