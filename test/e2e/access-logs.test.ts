@@ -6,9 +6,9 @@ import {needEngine, wholeFleet} from '../support/whole-fleet.ts'
 
 beforeEach(needEngine)
 
-/** Numbered lines, about a thousand a second. */
-const numbering = (last: number) =>
-  `i=0; while [ $i -lt ${last} ]; do n=0; while [ $n -lt 100 ]; do i=$((i+1)); n=$((n+1)); echo "line $i"; done; sleep 0.1; done`
+/** Numbered lines, about a thousand a second, until there is a file /tmp/stop; the last one says how many there were. */
+const numbering =
+  'i=0; until [ -e /tmp/stop ]; do n=0; while [ $n -lt 100 ]; do i=$((i+1)); n=$((n+1)); echo "line $i"; done; sleep 0.1; done; echo "all $i"'
 
 /** Containers that print as fast as they can; the row asks for 10. */
 const floods = Number(process.env.GPUCTL_TEST_FLOODS ?? 3)
@@ -21,8 +21,7 @@ test('F21: following goes on over restarts of the server without a lost or a dou
   timeout: restarts * 30_000,
 }, async () => {
   const fleet = await wholeFleet({server: 'process'})
-  const last = 10_000 * Math.ceil(restarts / 3)
-  const {name} = await fleet.running({command: ['sh', '-c', `${numbering(last)}; sleep 1`]})
+  const {name} = await fleet.running({command: ['sh', '-c', numbering]})
   const {child, ended} = launch(fleet, ['logs', '-f', name])
   let seen = 0
   child.stdout?.on('data', (piece: Buffer) => {
@@ -35,11 +34,14 @@ test('F21: following goes on over restarts of the server without a lost or a dou
     await fleet.server.stop()
     await fleet.server.startAgain()
   }
+  const stop = async () => (await pipe(fleet, ['exec', name, 'touch', '/tmp/stop'])).code === 0
+  await eventually(stop, {withinMs: 20_000, what: 'the end of the numbering'}) // the agent comes back after the server
   const {code, stdout} = await ended
 
   const lines = stdout.toString().split('\n').slice(0, -1)
-  const wanted = Array.from({length: last}, (_, at) => `line ${at + 1}`)
-  expect(lines.length).toBe(last)
+  const count = lines.length - 1
+  const wanted = [...Array.from({length: count}, (_, at) => `line ${at + 1}`), `all ${count}`]
+  expect(count).toBeGreaterThan(200 * restarts)
   expect(lines.find((line, at) => line !== wanted[at])).toBeUndefined()
   expect(code).toBe(0)
 })
