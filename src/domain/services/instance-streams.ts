@@ -204,9 +204,10 @@ export class InstanceStreams {
 
 /** A shell as a command. Throws input_invalid. */
 export function shellExec({shell, command, term, env = [], ...input}: ShellInput): InputOf<'instances.exec'> {
-  const {tty = command === undefined} = input
+  const {tty = command === undefined, rows = 0, columns = 0} = input
+  const size = tty ? {rows, columns} : undefined
   const kind = tty ? [`TERM=${term || 'xterm-256color'}`] : []
-  return {...input, command: shellCommand({shell, command}), tty, stdin: true, env: [...env, ...kind]}
+  return {...input, command: shellCommand({shell, size, command}), tty, stdin: true, env: [...env, ...kind]}
 }
 
 /** Up to where a client has the log. */
