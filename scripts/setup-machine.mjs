@@ -31,6 +31,7 @@ const tools = {
   git: 'git',
   'zfs-fuse': 'zfs-fuse',
   'mkfs.ext4': 'e2fsprogs',
+  'mkfs.btrfs': 'btrfs-progs',
 }
 
 /** Installs the missing ones. Returns the names of those that are still missing, which is none on Debian as root. */

@@ -47,6 +47,7 @@ export class Agent {
   async start(): Promise<void> {
     await this.#vitals.measure()
     await this.#reconciler.start()
+    void this.#restoreStorage()
     this.#scheduleBeat()
   }
 
@@ -56,6 +57,12 @@ export class Agent {
     await this.#reconciler.stop()
     await this.#deps.gpus?.close()
     await this.#deps.driver.close()
+  }
+
+  /** Nobody waits for it: a disk that is broken must not keep the machine from its work. */
+  async #restoreStorage(): Promise<void> {
+    const failures = await this.#deps.storage?.restore().catch(error => [(error as Error).message])
+    for (const reason of failures ?? []) this.#deps.logger.warn({reason}, 'A storage pool is not in its place')
   }
 
   get driver(): RuntimeDriver {

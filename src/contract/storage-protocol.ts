@@ -6,7 +6,8 @@ export interface StorageMethods {
   'devices.list': {input: object; output: BlockDevice[]}
   'pools.list': {input: object; output: FoundPool[]}
   'pool.create': {input: PoolCreation; output: FoundPool}
-  'pool.destroy': {input: {pool: string; type: PoolType; wipe: boolean}; output: null}
+  /** With a mark: only one that bears it. */
+  'pool.destroy': {input: {pool: string; type: PoolType; wipe: boolean; mark?: string}; output: null}
   'pool.share': {input: {pool: string; type: PoolType; share: Share}; output: FoundShare}
   'pool.unshare': {input: {pool: string; type: PoolType}; output: null}
   'mounts.list': {input: object; output: FoundMount[]}
@@ -19,7 +20,7 @@ export interface StorageMethods {
   'snapshots.list': {input: VolumeName; output: FoundSnapshot[]}
   'snapshot.create': {input: SnapshotName; output: FoundSnapshot}
   'snapshot.delete': {input: SnapshotName; output: null}
-  /** The volume is again as it was; later snapshots go. */
+  /** The volume is again as it was; later snapshots may go. */
   'snapshot.rollback': {input: SnapshotName; output: null}
   'snapshot.clone': {input: SnapshotName & {to: string; mark: string}; output: FoundVolume}
   /** The very commands that a change would run, one line each, nothing done. */

@@ -1,11 +1,10 @@
 import {mkdir, readdir, statfs} from 'node:fs/promises'
-import {join} from 'node:path'
+import {basename, dirname, join} from 'node:path'
 import type {FoundPool, FoundSnapshot, FoundVolume} from '../contract/storage-protocol.ts'
 import {type StorageCommand, type StorageDriver, StorageError, type StoragePlans} from './driver.ts'
-import {markText, poolName, volumeName} from './grammar.ts'
+import {poolName, volumeName} from './grammar.ts'
+import {markCommands, readMark} from './mark-file.ts'
 import type {StorageRunner} from './run.ts'
-
-const markFile = '.gpuctl-mark'
 
 /**
  * Pools that are folders of the node: what there is without any storage program. Volumes are folders in them; a quota is
@@ -69,21 +68,41 @@ export class DirectoryDriver implements StorageDriver {
 function directoryPlans(root: string): StoragePlans {
   const folder = (pool: string, volume?: string) =>
     volume === undefined ? join(root, poolName(pool)) : join(root, poolName(pool), volumeName(volume))
-  const make = (path: string, mark: string): StorageCommand[] => [
-    {file: 'mkdir', args: ['-p', '-m', '0755', path]},
-    {file: 'cp', args: ['/dev/null', join(path, `${markFile}.${markText(mark)}`)]},
-  ]
+  /** Under a hidden name until it bears its mark: whoever is cut off leaves nothing half done. */
+  const make = (path: string, mark: string): StorageCommand[] => {
+    const making = hidden('new', path)
+    return [
+      {file: 'mkdir', args: ['-p', '-m', '0755', making]},
+      ...markCommands(making, mark),
+      {file: 'mv', args: ['-T', making, path]},
+    ]
+  }
+  const drop = (path: string): StorageCommand[] => {
+    const going = hidden('old', path)
+    return [
+      {file: 'rm', args: ['-rf', '--one-file-system', hidden('new', path), going]},
+      {file: 'mv', args: ['-T', path, going], fine: /no such file/i},
+      {file: 'rm', args: ['-rf', '--one-file-system', going]},
+    ]
+  }
   return {
     createPool: ({pool, mark}) => make(folder(pool), mark),
-    destroyPool: ({pool}) => [{file: 'rm', args: ['-rf', '--one-file-system', folder(pool)]}],
+    destroyPool: ({pool}) => drop(folder(pool)),
     createVolume: ({pool, volume, mark}) => make(folder(pool, volume), mark),
     setQuota: () => [],
-    deleteVolume: ({pool, volume}) => [{file: 'rm', args: ['-rf', '--one-file-system', folder(pool, volume)]}],
+    deleteVolume: ({pool, volume}) => [
+      ...drop(folder(pool, volume)),
+      {file: 'rm', args: ['-rf', '--one-file-system', join(folder(pool), '.snapshots', volumeName(volume))]},
+    ],
     createSnapshot: unsupportedPlan,
     deleteSnapshot: unsupportedPlan,
     rollback: unsupportedPlan,
     clone: unsupportedPlan,
   }
+}
+
+function hidden(kind: 'new' | 'old', path: string): string {
+  return join(dirname(path), `.${kind}.${basename(path)}`)
 }
 
 function unsupportedPlan(): never {
@@ -97,13 +116,7 @@ function unsupported(): StorageError {
 async function foldersIn(path: string): Promise<string[]> {
   const entries = await readdir(path, {withFileTypes: true}).catch(() => [])
   return entries
-    .filter(entry => entry.isDirectory())
+    .filter(entry => entry.isDirectory() && !entry.name.startsWith('.'))
     .map(({name}) => name)
     .sort()
-}
-
-/** The mark is the name of an empty file: made by one command, without a shell. */
-async function readMark(path: string): Promise<string> {
-  const names = await readdir(path).catch(() => [])
-  return names.find(name => name.startsWith(`${markFile}.`))?.slice(markFile.length + 1) ?? ''
 }

@@ -19,6 +19,9 @@ export interface StorageCommand {
   patient?: boolean
 }
 
+/** Runs commands in order, as part of one change. */
+export type Run = (commands: readonly StorageCommand[]) => Promise<void>
+
 export type StorageErrorCode =
   | 'unavailable' // the programs of this kind of storage are not here
   | 'invalid' // a name or size that this storage does not take
@@ -55,10 +58,14 @@ export interface StorageDriver {
   /** Throws unsupported where the facts say so; the other snapshot methods too. */
   snapshots(volume: VolumeName): Promise<FoundSnapshot[]>
   readonly plans: StoragePlans
+  /** What brings its pools back to their places after a restart. Absent: they come by themselves. */
+  restorePlan?(): Promise<StorageCommand[]>
 }
 
 export interface StoragePlans {
   createPool(input: PoolCreation): StorageCommand[]
+  /** Brings a pool that is there, and not in the file tree, to its place. */
+  openPool?(input: {pool: string; devices: readonly string[]}): StorageCommand[]
   /** `devices` are those of the found pool; `wipe` takes its label from them too. */
   destroyPool(input: {pool: string; devices: readonly string[]; wipe: boolean}): StorageCommand[]
   createVolume(input: VolumeName & {quotaBytes: number | null; mark: string}): StorageCommand[]
@@ -66,6 +73,7 @@ export interface StoragePlans {
   deleteVolume(input: VolumeName): StorageCommand[]
   createSnapshot(input: SnapshotName): StorageCommand[]
   deleteSnapshot(input: SnapshotName): StorageCommand[]
-  rollback(input: SnapshotName): StorageCommand[]
+  /** `quotaBytes` is what the volume has now, and keeps. */
+  rollback(input: SnapshotName & {quotaBytes: number | null}): StorageCommand[]
   clone(input: SnapshotName & {to: string; mark: string}): StorageCommand[]
 }

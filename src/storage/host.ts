@@ -9,7 +9,9 @@ import type {
   StorageOutput,
 } from '../contract/storage-protocol.ts'
 import {listDevices, usableDevice} from './devices.ts'
-import {type StorageCommand, type StorageDriver, StorageError} from './driver.ts'
+import {type Run, type StorageCommand, type StorageDriver, StorageError} from './driver.ts'
+import {poolName, volumeName} from './grammar.ts'
+import type {StorageLocks} from './locks.ts'
 import type {NfsMounts} from './nfs-mount.ts'
 import {listShares, sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-share.ts'
 import {type StorageRunner, shown} from './run.ts'
@@ -18,6 +20,7 @@ interface StorageHostParts {
   drivers: readonly StorageDriver[]
   mounts: NfsMounts
   runner: StorageRunner
+  locks: StorageLocks
 }
 
 type Methods = {[M in StorageMethod]: (input: StorageInput<M>, signal?: AbortSignal) => Promise<StorageOutput<M>>}
@@ -41,88 +44,136 @@ export class StorageHost {
     return this.#methods[method](input, signal)
   }
 
+  /** Brings the pools of ours to their places after a restart. Resolves to what did not work, in words. */
+  async restore(): Promise<string[]> {
+    const failures: string[] = []
+    for (const driver of await this.#working()) {
+      try {
+        await this.#run((await driver.restorePlan?.()) ?? [])
+      } catch (error) {
+        failures.push(`${driver.type}: ${(error as Error).message}`)
+      }
+    }
+    return failures
+  }
+
   #table(): Methods {
     const {mounts, runner} = this.#parts
+    const ofPool = this.#changer<{pool: string}>(({pool}) => `pool-${poolName(pool)}`)
+    const ofMount = this.#changer<{name: string}>(({name}) => `mount-${volumeName(name)}`)
     return {
       'devices.list': () => listDevices(runner),
       'pools.list': () => this.#pools(),
-      'pool.create': async (input, signal) => {
-        const driver = this.#driver(input.type)
-        const known = (await driver.pools()).find(({pool}) => pool === input.pool)
-        if (known) return this.#ours(known, input.mark, `pool ${input.pool}`)
+      'pool.create': ofPool(async (input: StorageInput<'pool.create'>, run) => {
+        const {plans, pools} = this.#bound(input.type)
+        const known = (await pools()).find(({pool}) => pool === input.pool)
+        if (known) return this.#opened(this.#ours(known, input.mark, `pool ${input.pool}`), run)
         if (input.device) await usableDevice(input.device, input.force, runner)
-        await this.#run(driver.plans.createPool(input), signal)
-        return this.#pool(input.type, input.pool)
-      },
-      'pool.destroy': async ({pool, type, wipe}, signal) => {
-        const found = (await this.#driver(type).pools()).find(one => one.pool === pool)
-        if (!found) return null
-        if (found.share) await this.#run(this.#unshare(found, found.share), signal)
-        await this.#run(this.#driver(type).plans.destroyPool({pool, devices: found.devices, wipe}), signal)
+        await run(plans.createPool(input))
+        return this.#opened(await this.#pool(input.type, input.pool), run)
+      }),
+      'pool.destroy': ofPool(async ({pool, type, wipe, mark}: StorageInput<'pool.destroy'>, run) => {
+        const {plans, pools} = this.#bound(type)
+        const found = (await pools()).find(one => one.pool === pool)
+        if (!found || (mark !== undefined && found.mark !== mark)) return null
+        const {share, devices} = withShare(found, await listShares(runner))
+        if (share) await run(this.#unshare(found, share))
+        await run(plans.destroyPool({pool, devices, wipe}))
         return null
-      },
-      'pool.share': async ({pool, type, share}, signal) => {
+      }),
+      'pool.share': ofPool(async ({pool, type, share}: StorageInput<'pool.share'>, run) => {
         const found = await this.#pool(type, pool)
         if (found.path === '') throw new StorageError('failed', `Pool ${pool} is not mounted.`)
-        await this.#run(type === 'zfs' ? zfsSharePlan(pool, share) : sharePlan(found.path, share), signal)
+        await run(type === 'zfs' ? zfsSharePlan(pool, share) : sharePlan(found.path, share))
         const {share: now} = await this.#pool(type, pool)
         if (!now) throw new StorageError('failed', `${found.path} was exported, and is not in the table of exports.`)
         return now
-      },
-      'pool.unshare': async ({pool, type}, signal) => {
+      }),
+      'pool.unshare': ofPool(async ({pool, type}: StorageInput<'pool.unshare'>, run) => {
         const found = await this.#pool(type, pool)
-        if (found.share) await this.#run(this.#unshare(found, found.share), signal)
+        if (found.share) await run(this.#unshare(found, found.share))
         return null
-      },
+      }),
       'mounts.list': () => mounts.list(),
-      'mount.create': (input, signal) => mounts.create(input, signal),
-      'mount.remove': async ({name}) => {
-        await mounts.remove(name)
+      'mount.create': ofMount((input: StorageInput<'mount.create'>, run) => mounts.create(input, run)),
+      'mount.remove': ofMount(async ({name}: StorageInput<'mount.remove'>, run) => {
+        await mounts.remove(name, run)
         return null
-      },
+      }),
       'volumes.list': ({pool, type}) => this.#driver(type).volumes(pool),
-      'volume.create': async (input, signal) => {
-        const driver = this.#driver(input.type)
-        const known = (await driver.volumes(input.pool)).find(({volume}) => volume === input.volume)
+      'volume.create': ofPool(async (input: StorageInput<'volume.create'>, run) => {
+        const {plans, volumes} = this.#bound(input.type)
+        const known = (await volumes(input.pool)).find(({volume}) => volume === input.volume)
         if (known) return this.#ours(known, input.mark, `volume ${input.pool}/${input.volume}`)
-        await this.#run(driver.plans.createVolume(input), signal)
+        await run(plans.createVolume(input))
         return this.#volume(input)
-      },
-      'volume.quota': async (input, signal) => {
-        const driver = this.#driver(input.type)
-        if (!driver.facts.quota) throw new StorageError('unsupported', `A ${input.type} pool enforces no quota.`)
-        await this.#run(driver.plans.setQuota(input), signal)
+      }),
+      'volume.quota': ofPool(async (input: StorageInput<'volume.quota'>, run) => {
+        const {plans, facts} = this.#driver(input.type)
+        if (!facts.quota) throw new StorageError('unsupported', `A ${input.type} pool enforces no quota.`)
+        await run(plans.setQuota(input))
         return this.#volume(input)
-      },
-      'volume.delete': async (input, signal) => {
-        await this.#run(this.#driver(input.type).plans.deleteVolume(input), signal)
+      }),
+      'volume.delete': ofPool(async (input: StorageInput<'volume.delete'>, run) => {
+        await run(this.#driver(input.type).plans.deleteVolume(input))
         return null
-      },
+      }),
       'snapshots.list': input => this.#driver(input.type).snapshots(input),
-      'snapshot.create': async (input, signal) => {
-        const driver = this.#driver(input.type)
-        await this.#run(driver.plans.createSnapshot(input), signal)
-        const made = (await driver.snapshots(input)).find(({snapshot}) => snapshot === input.snapshot)
+      'snapshot.create': ofPool(async (input: StorageInput<'snapshot.create'>, run) => {
+        const {plans, facts, snapshots} = this.#bound(input.type)
+        const look = async () => (await snapshots(input)).find(({snapshot}) => snapshot === input.snapshot)
+        const known = facts.snapshots ? await look() : undefined
+        if (known) return known
+        await run(plans.createSnapshot(input))
+        const made = await look()
         if (!made) throw new StorageError('failed', `Snapshot ${input.snapshot} was made, and is not there.`)
         return made
-      },
-      'snapshot.delete': async (input, signal) => {
-        await this.#run(this.#driver(input.type).plans.deleteSnapshot(input), signal)
+      }),
+      'snapshot.delete': ofPool(async (input: StorageInput<'snapshot.delete'>, run) => {
+        await run(this.#driver(input.type).plans.deleteSnapshot(input))
         return null
-      },
-      'snapshot.rollback': async (input, signal) => {
-        await this.#run(this.#driver(input.type).plans.rollback(input), signal)
+      }),
+      'snapshot.rollback': ofPool(async (input: StorageInput<'snapshot.rollback'>, run) => {
+        const {quotaBytes} = await this.#volume(input)
+        await run(this.#driver(input.type).plans.rollback({...input, quotaBytes}))
         return null
-      },
-      'snapshot.clone': async (input, signal) => {
-        const driver = this.#driver(input.type)
-        const known = (await driver.volumes(input.pool)).find(({volume}) => volume === input.to)
+      }),
+      'snapshot.clone': ofPool(async (input: StorageInput<'snapshot.clone'>, run) => {
+        const {plans, volumes} = this.#bound(input.type)
+        const known = (await volumes(input.pool)).find(({volume}) => volume === input.to)
         if (known) return this.#ours(known, input.mark, `volume ${input.pool}/${input.to}`)
-        await this.#run(driver.plans.clone(input), signal)
+        await run(plans.clone(input))
         return this.#volume({...input, volume: input.to})
-      },
+      }),
       plan: async ({method, input}) => (await this.#plan(method, input as never)).map(shown),
     }
+  }
+
+  /** Changes of one thing come one after the other, also after the ones of an agent that was killed. */
+  #changer<K>(keyOf: (input: K) => string) {
+    return <I extends K, O>(work: (input: I, run: Run) => Promise<O>) =>
+      async (input: I, signal?: AbortSignal): Promise<O> => {
+        const key = keyOf(input)
+        return this.#parts.locks.hold(key, lock => work(input, commands => this.#run(commands, {signal, lock})))
+      }
+  }
+
+  #bound(type: PoolType) {
+    const driver = this.#driver(type)
+    return {
+      ...{plans: driver.plans, facts: driver.facts},
+      pools: () => driver.pools(),
+      volumes: (pool: string) => driver.volumes(pool),
+      snapshots: (name: StorageInput<'snapshots.list'>) => driver.snapshots(name),
+    }
+  }
+
+  /** One whose making was cut off may be there, and not yet in its place. */
+  async #opened(found: FoundPool, run: Run): Promise<FoundPool> {
+    if (found.path !== '') return found
+    const {pool, type, devices} = found
+    await run(this.#driver(type).plans.openPool?.({pool, devices}) ?? [])
+    return this.#pool(type, pool)
   }
 
   async #plan(method: PlannedMethod, input: never): Promise<StorageCommand[]> {
@@ -153,7 +204,10 @@ export class StorageHost {
       'volume.delete': () => plans().deleteVolume(input),
       'snapshot.create': () => plans().createSnapshot(input),
       'snapshot.delete': () => plans().deleteSnapshot(input),
-      'snapshot.rollback': () => plans().rollback(input),
+      'snapshot.rollback': async () => {
+        const {quotaBytes} = await this.#volume(input)
+        return plans().rollback({...(input as StorageInput<'snapshot.rollback'>), quotaBytes})
+      },
       'snapshot.clone': () => plans().clone(input),
     }
     return planned[method]()
@@ -161,11 +215,16 @@ export class StorageHost {
 
   /** All drivers that work here; the shares of those that have none of their own come from the table of exports. */
   async #pools(): Promise<FoundPool[]> {
-    const working: StorageDriver[] = []
-    for (const driver of this.#parts.drivers) if ((await driver.unavailable()) === undefined) working.push(driver)
+    const working = await this.#working()
     const shares = await listShares(this.#parts.runner)
     const found = await Promise.all(working.map(driver => driver.pools()))
     return found.flat().map(pool => withShare(pool, shares))
+  }
+
+  async #working(): Promise<StorageDriver[]> {
+    const {drivers} = this.#parts
+    const reasons = await Promise.all(drivers.map(driver => driver.unavailable()))
+    return drivers.filter((_, index) => reasons[index] === undefined)
   }
 
   async #pool(type: PoolType, name: string): Promise<FoundPool> {
@@ -196,8 +255,8 @@ export class StorageHost {
     return found
   }
 
-  async #run(commands: readonly StorageCommand[], signal?: AbortSignal): Promise<void> {
-    for (const command of commands) await this.#parts.runner.run(command, signal)
+  async #run(commands: readonly StorageCommand[], options: {signal?: AbortSignal; lock?: string} = {}): Promise<void> {
+    for (const command of commands) await this.#parts.runner.run(command, options)
   }
 }
 

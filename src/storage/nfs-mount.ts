@@ -1,14 +1,20 @@
-import {access, readFile, rm, rmdir, writeFile} from 'node:fs/promises'
+import {readFile, rmdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {FoundMount, MountCreation} from '../contract/storage-protocol.ts'
 import {writeFileAtomic} from '../platform/files.ts'
-import {type StorageCommand, StorageError} from './driver.ts'
+import {type Run, type StorageCommand, StorageError} from './driver.ts'
 import {exportPath, serverAddress, volumeName} from './grammar.ts'
+import {mountAt} from './mount-table.ts'
 import type {StorageRunner} from './run.ts'
 
 /** Hard, but interruptible: a server that comes back goes on where it was. */
 const mountOptions = ['vers=4', 'hard', 'timeo=50', 'retrans=2', '_netdev', 'nofail']
 const probeSeconds = '5'
+const writeSeconds = '20'
+const refusals: readonly (readonly [RegExp, string])[] = [
+  [/read-only/i, 'its server lets nobody write; share it for writing, or mount it read-only'],
+  [/permission denied|not permitted/i, 'its server takes root for nobody; share it without root squash'],
+]
 
 interface NfsMountParts {
   runner: StorageRunner
@@ -27,29 +33,42 @@ export class NfsMounts {
   }
 
   plan({name, server, exportPath: path, readOnly}: MountCreation): StorageCommand[] {
-    const source = `${serverAddress(server)}:${exportPath(path)}`
-    const options = [...mountOptions, readOnly ? 'ro' : 'rw'].join(',')
+    const source = sourceOf({server, exportPath: path})
+    // retry: a server that is away is said to be away at once. After a restart the host may wait for it.
+    const options = [...mountOptions, readOnly ? 'ro' : 'rw', 'retry=0'].join(',')
     return [
       {file: 'mkdir', args: ['-p', this.#path(name)]},
-      {file: 'mount', args: ['-t', 'nfs4', '-o', options, source, this.#path(name)], fine: /already mounted/i},
+      {file: 'mount', args: ['-t', 'nfs4', '-o', options, source, this.#path(name)]},
     ]
   }
 
   removalPlan(name: string): StorageCommand[] {
-    return [{file: 'umount', args: ['-f', '-l', this.#path(name)], fine: /not mounted|no mount point|not found/i}]
+    return [
+      {file: 'umount', args: ['-fl', this.#path(name)], fine: /not mounted|no mount point|not found|no such file/i},
+    ]
   }
 
-  async create(input: MountCreation, signal?: AbortSignal): Promise<FoundMount> {
-    for (const command of this.plan(input)) await this.#parts.runner.run(command, signal)
-    await this.#writeLine(input)
-    if (!input.readOnly) await this.#writeTest(input.name)
-    const [found] = (await this.list()).filter(({name}) => name === input.name)
-    if (found?.state !== 'mounted') throw new StorageError('failed', `${input.name} is mounted, and does not answer.`)
-    return found
+  /** Whole or not at all: what cannot be written is unmounted again. */
+  async create(input: MountCreation, run: Run): Promise<FoundMount> {
+    const there = await mountAt(this.#path(input.name))
+    if (there && there.source !== sourceOf(input)) {
+      throw new StorageError('in_use', `${there.source} is mounted at ${this.#path(input.name)} already.`)
+    }
+    try {
+      if (!there) await run(this.plan(input))
+      if (!input.readOnly) await this.#writeTest(input.name, run)
+      await this.#writeLine(input)
+      const found = (await this.list()).find(({name}) => name === input.name)
+      if (found?.state !== 'mounted') throw new StorageError('failed', `${input.name} is mounted, and does not answer.`)
+      return found
+    } catch (error) {
+      await this.remove(input.name, run).catch(() => {})
+      throw error
+    }
   }
 
-  async remove(name: string): Promise<void> {
-    for (const command of this.removalPlan(name)) await this.#parts.runner.run(command)
+  async remove(name: string, run: Run): Promise<void> {
+    await run(this.removalPlan(name))
     await this.#changeLines(lines => lines.filter(line => !isOf(line, name)))
     await rmdir(this.#path(name)).catch(() => {})
   }
@@ -76,23 +95,21 @@ export class NfsMounts {
     }
   }
 
-  async #writeTest(name: string): Promise<void> {
+  /** By programs of their own: a server that falls silent would hang whoever writes. */
+  async #writeTest(name: string, run: Run): Promise<void> {
     const file = join(this.#path(name), `.gpuctl-write-test-${process.pid}`)
     try {
-      await writeFile(file, 'gpuctl', {flag: 'wx'})
-      await access(file)
+      await run([timed('cp', '/proc/version', file), timed('rm', file)])
     } catch (error) {
-      throw new StorageError('failed', `${name} is mounted and cannot be written: ${(error as Error).message}`, {
-        cause: error,
-      })
-    } finally {
-      await rm(file, {force: true}).catch(() => {})
+      const said = (error as Error).message
+      const why = refusals.find(([words]) => words.test(said))?.[1] ?? said
+      throw new StorageError('failed', `${name} was mounted and cannot be written: ${why}.`, {cause: error})
     }
   }
 
   async #writeLine({name, server, exportPath: path, readOnly}: MountCreation): Promise<void> {
     const options = [...mountOptions, readOnly ? 'ro' : 'rw', marker(name)].join(',')
-    const line = `${serverAddress(server)}:${exportPath(path)} ${this.#path(name)} nfs4 ${options} 0 0`
+    const line = `${sourceOf({server, exportPath: path})} ${this.#path(name)} nfs4 ${options} 0 0`
     await this.#changeLines(lines => [...lines.filter(known => !isOf(known, name)), line])
   }
 
@@ -111,6 +128,14 @@ export class NfsMounts {
   #path(name: string): string {
     return join(this.#parts.root, volumeName(name))
   }
+}
+
+function sourceOf({server, exportPath: path}: Pick<MountCreation, 'server' | 'exportPath'>): string {
+  return `${serverAddress(server)}:${exportPath(path)}`
+}
+
+function timed(...words: string[]): StorageCommand {
+  return {file: 'timeout', args: ['-k', '1', writeSeconds, ...words]}
 }
 
 /** An option that only readers of the table see: the kernel is never told what begins with `x-`. */

@@ -4,6 +4,8 @@ import {type StorageCommand, StorageError, type StorageErrorCode} from './driver
 
 /** Storage programs answer in seconds; a `zpool create` over many slow disks is given minutes. */
 const timeoutMs = 5 * 60_000
+/** As long as the longest program may run. */
+const lockSeconds = '300'
 const patience = {tries: 3, pauseMs: 1_000}
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
@@ -21,16 +23,24 @@ const meanings: readonly (readonly [RegExp, StorageErrorCode])[] = [
 export interface StorageRunner {
   /** Runs the program; a refusal throws StorageError with the program's words. */
   read(file: string, args: readonly string[]): Promise<string>
-  run(command: StorageCommand, signal?: AbortSignal): Promise<void>
+  run(command: StorageCommand, options?: RunOptions): Promise<void>
+}
+
+interface RunOptions {
+  signal?: AbortSignal
+  /** A file that the program holds locked while it runs, also when this process is killed meanwhile. */
+  lock?: string
 }
 
 /** Runs storage programs: argv only, from the system's own folders, in an environment of our own (security T15). */
 export function storageRunner(exec: Exec, env: Record<string, string> = environment): StorageRunner {
-  async function once({file, args, fine}: StorageCommand, signal?: AbortSignal): Promise<ExecResult> {
+  async function once({file, args, fine}: StorageCommand, {signal, lock}: RunOptions = {}): Promise<ExecResult> {
+    const locked = lock === undefined ? [] : ['flock', '-o', '-w', lockSeconds, lock]
     try {
-      const result = await exec('/usr/bin/env', ['-i', ...asWords(env), file, ...args], {timeoutMs, signal})
+      const words = ['-i', ...asWords(env), ...locked, file, ...args]
+      const result = await exec('/usr/bin/env', words, {timeoutMs, signal})
       if (result.code === 0 || fine?.test(result.stderr + result.stdout)) return result
-      if (result.code === 127 || result.code === 126) throw new StorageError('unavailable', `${file} is not installed.`)
+      if ([69, 126, 127].includes(result.code)) throw new StorageError('unavailable', `${file} is not installed.`)
       throw refusal(file, args, result)
     } catch (error) {
       if (!(error instanceof ExecError)) throw error
@@ -42,15 +52,15 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
     async read(file, args) {
       return (await once({file, args})).stdout
     },
-    async run(command, signal) {
+    async run(command, options = {}) {
       for (let attempt = 1; ; attempt++) {
         try {
-          await once(command, signal)
+          await once(command, options)
           return
         } catch (error) {
           const isShort = command.patient && error instanceof StorageError && error.code === 'in_use'
           if (!isShort || attempt >= patience.tries) throw error
-          await sleep(systemClock, patience.pauseMs, signal)
+          await sleep(systemClock, patience.pauseMs, options.signal)
         }
       }
     },

@@ -119,6 +119,7 @@ const zfsPlans: StoragePlans = {
       {file: 'zpool', args: [...create, poolName(pool), path]},
     ]
   },
+  openPool: ({pool}) => [{file: 'zfs', args: ['mount', poolName(pool)], fine: /already mounted/i}],
   destroyPool: ({pool, devices, wipe}) => [
     {file: 'zpool', args: ['destroy', '-f', poolName(pool)], fine: gone, patient: true},
     ...(wipe ? devices.map((device): StorageCommand => ({file: 'wipefs', args: ['-a', devicePath(device)]})) : []),

@@ -1,8 +1,9 @@
-import {execFileSync} from 'node:child_process'
+import {execFileSync, spawn, spawnSync} from 'node:child_process'
+import {once} from 'node:events'
 import {writeFileSync} from 'node:fs'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {beforeEach, describe, expect, type TestContext, test} from 'vitest'
+import {beforeEach, describe, expect, onTestFinished, type TestContext, test} from 'vitest'
 import type {PoolType, StorageMethod} from '../../src/contract/storage-protocol.ts'
 import {type ExecResult, exec} from '../../src/platform/exec.ts'
 import type {StorageHost} from '../../src/storage/host.ts'
@@ -25,6 +26,14 @@ const workplaces: Record<string, (context: TestContext) => Promise<Workplace>> =
     await zfs()
     return {host: openStorage({directory: await temporaryDirectory()}), type: 'zfs', ...(await looseDisk())}
   },
+  btrfs: async context => {
+    need(context, 'root', 'btrfs')
+    const directory = await temporaryDirectory()
+    const disk = await looseDisk()
+    onTestFinished(() => void spawnSync('umount', ['-l', join(directory, 'srv', disk.pool)]))
+    return {host: openStorage({directory, poolRoot: join(directory, 'srv')}), type: 'btrfs', ...disk}
+  },
+  fake: async () => ({host: openStorage({directory: await temporaryDirectory()}), type: 'fake', pool: 'tank'}),
   directory: async () => ({
     host: openStorage({directory: await temporaryDirectory()}),
     type: 'directory',
@@ -131,6 +140,35 @@ describe.each(Object.entries(workplaces))('storage driver %s', (_, open) => {
     expect(await place.host.call('snapshots.list', volume())).toEqual([])
   })
 
+  test('what was cut off in the middle is done whole when it is asked for again', async () => {
+    const {facts} = await create()
+    const made = await place.host.call('volume.create', {...volume(), quotaBytes: null, mark})
+    writeFileSync(join(made.path, 'file'), 'kept')
+    const again = volume({volume: 'again'})
+    const stop = new AbortController()
+    const cut = place.host.call('volume.create', {...again, quotaBytes: null, mark}, stop.signal)
+    stop.abort()
+
+    await expect(cut).rejects.toMatchObject({name: 'StorageError'})
+    const [whole, other] = await Promise.all([
+      place.host.call('volume.create', {...again, quotaBytes: null, mark}),
+      place.host.call('volume.create', {...again, quotaBytes: null, mark: 'task-2'}).catch(error => error.code),
+    ])
+    expect(whole).toMatchObject({volume: 'again', mark})
+    expect(other).toBe('exists')
+    if (facts.snapshots) await place.host.call('snapshot.create', {...volume(), snapshot: 's'})
+    await place.host.call('volume.delete', again)
+    expect((await place.host.call('volumes.list', volume())).map(one => one.volume)).toEqual(['data'])
+  })
+
+  test('M24: taking back a creation leaves a pool that somebody else made', async () => {
+    await create()
+    await place.host.call('pool.destroy', {pool: place.pool, type: place.type, wipe: true, mark: 'task-2'})
+    expect((await place.host.call('pools.list', {})).map(({pool}) => pool)).toContain(place.pool)
+    await place.host.call('pool.destroy', {pool: place.pool, type: place.type, wipe: true, mark})
+    expect((await place.host.call('pools.list', {})).map(({pool}) => pool)).not.toContain(place.pool)
+  })
+
   test('a dry run shows the very commands, and does nothing', async () => {
     const input = {...place, host: undefined, force: false, mark}
     const lines = await place.host.call('plan', {method: 'pool.create', input})
@@ -140,6 +178,42 @@ describe.each(Object.entries(workplaces))('storage driver %s', (_, open) => {
     expect((await place.host.call('pools.list', {})).map(({pool}) => pool)).not.toContain(place.pool)
   })
 })
+
+test('a btrfs pool whose host restarted is mounted again, and a foreign one is left alone', async context => {
+  need(context, 'root', 'btrfs')
+  const {host, type, pool, device} = await workplaces.btrfs!(context)
+  const {path} = await host.call('pool.create', {pool, type, device, force: false, mark})
+  execFileSync('umount', [path])
+  const stranger = openStorage({directory: await temporaryDirectory(), poolRoot: await temporaryDirectory()})
+
+  await stranger.restore()
+  expect(await found(host, pool)).toMatchObject({path: ''})
+  await host.restore()
+  expect(await found(host, pool)).toMatchObject({path, state: 'online'})
+})
+
+test('the next agent waits for what one that was killed has left running', async () => {
+  const directory = await temporaryDirectory()
+  const host = openStorage({directory})
+  const lock = join(directory, 'locks', 'pool-tank')
+  await mkdir(join(directory, 'locks'))
+  const left = spawn('flock', [lock, 'sh', '-c', 'echo held; read x'], {stdio: ['pipe', 'pipe', 'inherit']})
+  await once(left.stdout, 'data')
+  let isMade = false
+  const making = host.call('pool.create', {pool: 'tank', type: 'directory', force: false, mark}).then(() => {
+    isMade = true
+  })
+
+  await host.call('pool.create', {pool: 'other', type: 'directory', force: false, mark})
+  expect(isMade).toBe(false)
+  left.stdin.end('go on\n')
+  await making
+  expect(isMade).toBe(true)
+})
+
+async function found(host: StorageHost, name: string) {
+  return (await host.call('pools.list', {})).find(({pool}) => pool === name)
+}
 
 describe('devices', () => {
   test('R8: a device that carries data is shown with it, and taken by force alone; one that is in use never', async context => {
@@ -220,6 +294,9 @@ describe('T15: what is typed reaches a program as one word, or not at all', () =
   const fields: readonly (readonly [StorageMethod, (text: string) => object])[] = [
     ['pool.create', text => ({pool: text, type: 'zfs', device: '/dev/sdz', force: true, mark})],
     ['pool.destroy', text => ({pool: text, type: 'zfs', wipe: true})],
+    ['pool.create', text => ({pool: text, type: 'btrfs', device: '/dev/sdz', force: true, mark})],
+    ['pool.create', text => ({pool: 'tank', type: 'fake', force: false, mark: text})],
+    ['volume.create', text => ({pool: 'tank', type: 'btrfs', volume: text, quotaBytes: 2 ** 30, mark})],
     ['volume.create', text => ({pool: 'tank', type: 'zfs', volume: text, quotaBytes: null, mark})],
     ['volume.create', text => ({pool: 'tank', type: 'directory', volume: text, quotaBytes: null, mark})],
     ['volume.delete', text => ({pool: 'tank', type: 'zfs', volume: text})],

@@ -20,6 +20,7 @@ const probes = {
   strace: () => (works('strace', '-V') ? undefined : 'needs strace'),
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
+  btrfs: () => (existsSync('/usr/sbin/mkfs.btrfs') ? undefined : 'needs mkfs.btrfs (Debian: btrfs-progs)'),
   chromium: () => (existsSync(chromiumPath) ? undefined : `needs ${chromiumPath} (Debian: chromium)`),
   linux: () => (process.platform === 'linux' ? undefined : 'needs Linux'),
 } satisfies Record<string, () => string | undefined>

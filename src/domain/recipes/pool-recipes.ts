@@ -36,7 +36,10 @@ export const createPool: Recipe<PoolCreationWork> = {
     {
       name: 'create',
       title: ({pool, type, device, node}) => `Making ${type} pool ${pool}${device ? ` on ${device}` : ''} of ${node}`,
-      isDone: async run => (await foundPool(run))?.mark === run.taskId,
+      async isDone(run) {
+        const found = await foundPool(run)
+        return found?.mark === run.taskId && found.path !== ''
+      },
       async do({agent, input, taskId, signal, notes}) {
         const {nodeId, pool, type, device, force, comment} = input
         // From here on a pool of this name may be ours: what was there before was looked for when the task was handed in.
@@ -44,11 +47,9 @@ export const createPool: Recipe<PoolCreationWork> = {
         const creation = {pool, type, force, mark: taskId, ...(device ? {device} : {}), ...(comment ? {comment} : {})}
         await agent(nodeId).storage('pool.create', creation, signal)
       },
-      async undo(run) {
-        const found = await foundPool(run)
-        if (found?.mark !== run.taskId) return
-        const {nodeId, pool, type} = run.input
-        await run.agent(nodeId).storage('pool.destroy', {pool, type, wipe: true})
+      /** Asked of the node without a look before: what was cut off may still be at work there, and is waited for. */
+      async undo({agent, input: {nodeId, pool, type}, taskId}) {
+        await agent(nodeId).storage('pool.destroy', {pool, type, wipe: true, mark: taskId})
       },
     },
   ],
