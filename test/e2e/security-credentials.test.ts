@@ -225,6 +225,7 @@ describe('login tokens', () => {
     const login = await plane.login('ann', password)
     const {secret: token} = await plane.ok<{secret: string}>('tokens.create', {name: 'ci'}, {token: login})
     await plane.node('gpu-1')
+    await plane.ok('users.assign', {id, node: 'gpu-1'}, {token: plane.adminToken})
     const cordon = () => plane.ask('nodes.cordon', {id: 'gpu-1'}, {token})
     expect((await cordon()).status).toBe(200)
 
