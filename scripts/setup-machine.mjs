@@ -20,6 +20,7 @@ const tools = {
   strace: 'strace',
   ssh: 'openssh-client',
   '/usr/sbin/sshd': 'openssh-server',
+  '/usr/sbin/dropbear': 'dropbear-bin',
   '/usr/lib/openssh/sftp-server': 'openssh-sftp-server',
   sshpass: 'sshpass',
   rsync: 'rsync',

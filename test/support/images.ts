@@ -1,5 +1,5 @@
 import {execFile, execFileSync, spawn} from 'node:child_process'
-import {appendFile, chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
+import {chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {promisify} from 'node:util'
@@ -8,9 +8,9 @@ import Docker from 'dockerode'
 /** The image of the tests: busybox, 2 MB, its command is a shell. Made here, since a registry may be out of reach. */
 export const busyboxImage = 'gpuctl/busybox:1'
 
-/** As busybox, and with bash, rsync, scp and OpenSSH's sftp-server and sshd of this machine: what a tenant's image has. */
-export const toolsImage = 'gpuctl/tools:1'
-const tools = ['/bin/bash', '/usr/bin/rsync', '/usr/bin/scp', '/usr/lib/openssh/sftp-server', '/usr/sbin/sshd']
+/** As busybox, and with bash, rsync, scp, OpenSSH's sftp-server and dropbear of this machine: what a tenant's image has. */
+export const toolsImage = 'gpuctl/tools:2'
+const tools = ['/bin/bash', '/usr/bin/rsync', '/usr/bin/scp', '/usr/lib/openssh/sftp-server', '/usr/sbin/dropbear']
 
 /** Where an engine listens: what `dockerode` takes. */
 export type EngineAddress =
@@ -38,7 +38,7 @@ export async function ensureBusyboxImage(address: EngineAddress): Promise<string
   return busyboxImage
 }
 
-/** Makes `gpuctl/tools:1` present in the engine and returns its name. May be repeated. */
+/** Makes `gpuctl/tools:2` present in the engine and returns its name. May be repeated. */
 export async function ensureToolsImage(address: EngineAddress): Promise<string> {
   const docker = dockerClient(address)
   const isPresent = await docker
@@ -81,7 +81,7 @@ async function copyTools(folder: string): Promise<void> {
     const {stdout} = await promisify(execFile)('ldd', [tool]).catch(() => ({stdout: ''}))
     for (const [library] of stdout.matchAll(/\/\S+/g)) files.add(library)
   }
-  // Name services and the account of sshd.
+  // Name services.
   const names = execFileSync('sh', ['-c', 'ls /lib/*-linux-gnu/libnss_files.so.2 /lib/*-linux-gnu/libtinfo.so.6'], {
     encoding: 'utf8',
   })
@@ -93,8 +93,11 @@ async function copyTools(folder: string): Promise<void> {
     await copyFile(file, to)
     await chmod(to, 0o755)
   }
-  await appendFile(join(folder, 'etc/passwd'), 'sshd:x:100:65534::/run/sshd:/bin/false\n')
-  for (const name of ['run/sshd', 'root/.ssh']) await mkdir(join(folder, name), {recursive: true, mode: 0o700})
+  // Dropbear lets nobody in whose shell is not listed.
+  await writeFile(join(folder, 'etc/shells'), '/bin/sh\n/bin/bash\n')
+  // Where dropbear looks for it.
+  await symlink('openssh/sftp-server', join(folder, 'usr/lib/sftp-server'))
+  for (const name of ['root/.ssh', 'etc/dropbear']) await mkdir(join(folder, name), {recursive: true, mode: 0o700})
 }
 
 async function fillRoot(folder: string): Promise<void> {

@@ -17,6 +17,7 @@ const probes = {
     works('ssh', '-V') && works('sshpass', '-V') && works('rsync', '--version')
       ? undefined
       : 'needs the OpenSSH client, sshpass and rsync',
+  dropbear: () => (existsSync('/usr/sbin/dropbear') ? undefined : 'needs dropbear (Debian: dropbear-bin)'),
   strace: () => (works('strace', '-V') ? undefined : 'needs strace'),
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
