@@ -11,6 +11,7 @@ export const siteColumns: Column<Site>[] = [
   {name: 'status', value: ({status}) => status},
   {name: 'used', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
   {name: 'quota', value: ({quotaBytes}) => quotaBytes, shown: ({quotaBytes}) => bytes(quotaBytes)},
+  {name: 'owner', value: ({owner}) => owner},
   {name: 'last backup', value: ({lastBackupAt}) => lastBackupAt, shown: ({lastBackupAt}) => ago(lastBackupAt)},
   {name: 'schedule', value: ({scheduleFrequency}) => scheduleFrequency, wide: true},
   {name: 'pool', value: ({poolId}) => poolId, wide: true},

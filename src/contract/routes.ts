@@ -66,6 +66,8 @@ export const routes = {
 
   'sites.list': 'GET /sites',
   'sites.get': 'GET /sites/:id',
+  'sites.create': 'POST /sites',
+  'sites.delete': 'DELETE /sites/:id',
   'sites.setQuota': 'PUT /sites/:id/quota',
   'sites.checkQuota': 'GET /sites/:id/quota/check',
   'sites.report': 'POST /sites/report',

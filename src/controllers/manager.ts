@@ -5,6 +5,7 @@ import {type ControllerDependencies, type ControllerSettings, controllerDefaults
 import {NodeController} from './node-controller.ts'
 import {QueueController} from './queue-controller.ts'
 import {SilenceWatch} from './silence-watch.ts'
+import {SiteController} from './site-controller.ts'
 import {TaskController} from './task-controller.ts'
 
 export interface Controllers {
@@ -38,6 +39,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
     isLost: id => watch.isLost(id),
   })
   const tasks = new TaskController(deps)
+  const sites = new SiteController(deps)
   let timer: Timer | undefined
   let ticking: Promise<void> = Promise.resolve()
   let isStopped = false
@@ -61,6 +63,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       for (const {claimId} of await store.allocations.listLive(nodeId)) claims.wake(claimId)
     }
     queue.tick()
+    await sites.tick()
   }
 
   function tellFreeze(): Promise<void> {
@@ -88,6 +91,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       await queue.idle()
       await nodes.idle()
       await tasks.idle()
+      await sites.idle()
     }
   }
 
@@ -107,7 +111,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       isStopped = true
       timer?.cancel()
       await ticking
-      await Promise.all([claims.close(), queue.close(), nodes.close(), tasks.close()])
+      await Promise.all([claims.close(), queue.close(), nodes.close(), tasks.close(), sites.close()])
     },
     idle,
   }

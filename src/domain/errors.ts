@@ -94,6 +94,13 @@ const catalogue = {
     'This destroys {kind} {name} with all that is in it.',
     'Give its name once more: --confirm {name}.',
   ],
+  site_in_use: ['Site {name} is mounted by claim {claims}.', 'Cancel it first: `gpuctl claim cancel …`.'],
+  site_no_volume: [
+    'Site {name} is no volume of a pool: its node only tells of it.',
+    'Make one with `gpuctl site create`.',
+  ],
+  site_not_ready: ['Site {name} is {status}.', 'Look again in a moment: `gpuctl site get {name}`.'],
+  pool_in_use: ['Sites lie on pool {name}: {sites}.', 'Delete them first: `gpuctl site delete …`.'],
   storage_missing: ['On node {name}: {reason}', 'See what there is with `gpuctl storage pool list`.'],
   storage_taken: ['On node {name}: {reason}', 'Choose another name.'],
   storage_in_use: [

@@ -289,8 +289,14 @@ export interface SiteTable {
   find(id: string): Promise<SiteRecord | undefined>
   findByNumber(number: number): Promise<SiteRecord | undefined>
   findByName(nodeId: string, name: string): Promise<SiteRecord | undefined>
-  /** In the order in which they were made; of these nodes, or of all. */
-  list(filter: {nodeIds?: readonly string[]; limit?: number; offset?: number}): Promise<SiteRecord[]>
+  /** As find, and until the transaction ends nobody changes or deletes it. */
+  share(id: string): Promise<SiteRecord | undefined>
+  /** In the order in which they were made; of these nodes, and of this owner too wherever they are; or of all. */
+  list(filter: {nodeIds?: readonly string[]; ownerId?: string; limit?: number; offset?: number}): Promise<SiteRecord[]>
+  /** Claims that mount it and have not ended, or whose instance still has its place on the node. */
+  mountedBy(id: string): Promise<{claimId: string; claim: string}[]>
+  /** Of a claim that was just inserted. */
+  noteMount(id: string, claimId: string): Promise<void>
   /** Sums by node; a node without sites is absent. */
   totals(): Promise<Map<string, {sites: number; usedBytes: number; quotaBytes: number}>>
   delete(id: string): Promise<void>

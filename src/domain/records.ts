@@ -79,8 +79,13 @@ export interface Allocation {
 }
 
 /** A site as the store keeps it. */
-export interface SiteRecord extends Omit<Site, 'node'> {
+export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'quotaState'> {
   version: number
+  /** Absent: its node told of it. */
+  owner?: string
+  ownerId?: string
+  /** Of a volume: the quota that its file system holds up; null where it cannot. */
+  enforcedBytes?: number | null
 }
 
 /** A backup as an agent told of it. */

@@ -93,6 +93,8 @@ export const handlers: Handlers = {
 
   'sites.list': (input, caller, {sites}) => sites.list(input, caller),
   'sites.get': (input, caller, {sites}) => sites.get(input, caller),
+  'sites.create': (input, caller, {sites}) => sites.create(input, caller),
+  'sites.delete': (input, caller, {sites}) => sites.delete(input, caller),
   'sites.setQuota': (input, caller, {sites}) => sites.setQuota(input, caller),
   'sites.checkQuota': (input, caller, {sites}) => sites.checkQuota(input, caller),
   'sites.report': (input, node, {sites}) => sites.report(node.id, input),

@@ -13,6 +13,7 @@ const siteLayout = layoutOf<SiteRecord>({
     name: site => site.name,
     used_bytes: site => site.usedBytes,
     quota_bytes: site => site.quotaBytes,
+    owner_id: site => site.ownerId ?? null,
   },
 })
 
@@ -39,9 +40,14 @@ export function siteTable(sql: Sql): SiteTable {
     find: id => table.find(id),
     findByNumber: number => table.findByNumber(number),
     findByName: (nodeId, name) => table.first('WHERE node_id = ? AND name = ?', [nodeId, name]),
-    list({nodeIds, limit = everything, offset = 0}) {
+    share: id => table.share(id),
+    list({nodeIds, ownerId, limit = everything, offset = 0}) {
       const conditions = new Conditions()
-      conditions.addIn('node_id', nodeIds)
+      if (ownerId === undefined) conditions.addIn('node_id', nodeIds)
+      else {
+        const onNodes = nodeIds && nodeIds.length > 0 ? `node_id IN (${nodeIds.map(() => '?').join(', ')})` : '1 = 0'
+        conditions.add(`(${onNodes} OR owner_id = ?)`, ...(nodeIds ?? []), ownerId)
+      }
       return table.many(`${conditions}ORDER BY number LIMIT ? OFFSET ?`, [...conditions.values, limit, offset])
     },
     async totals() {
@@ -57,6 +63,17 @@ export function siteTable(sql: Sql): SiteTable {
       )
     },
     delete: id => table.delete(id),
+    async mountedBy(id) {
+      const rows = await sql.all(
+        `SELECT c.id, c.name FROM site_mounts m JOIN claims c ON c.id = m.claim_id WHERE m.site_id = ? AND (c.live = 1
+          OR EXISTS (SELECT 1 FROM allocations a WHERE a.claim_id = c.id AND a.released_at IS NULL)) ORDER BY c.number`,
+        [id],
+      )
+      return rows.map(row => ({claimId: row.id as string, claim: row.name as string}))
+    },
+    async noteMount(id, claimId) {
+      await sql.run('INSERT INTO site_mounts (site_id, claim_id) VALUES (?, ?)', [id, claimId])
+    },
   }
 }
 

@@ -14,9 +14,10 @@ export default class SiteGet extends BaseCommand {
     return this.show(site, [
       ['Name', site.name],
       ['Node', site.node],
+      ['Owner', site.owner],
       ['Status', site.status],
       ['Used', bytes(site.usedBytes)],
-      ['Quota', bytes(site.quotaBytes)],
+      ['Quota', `${bytes(site.quotaBytes)} (${site.quotaState})`],
       ['Pool', site.poolId],
       ['Path', site.wpPath],
       ['Database', site.dbName],

@@ -1,20 +1,40 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {ById, Done, identity, Name, Nullable, Page, Reference, Time} from './common.ts'
+import {Task} from './tasks.ts'
 
 const bytes = Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER})
 /** GB = 2^30 bytes, as document 003 counts. */
 const gigabytes = Type.Integer({minimum: 0, maximum: 1_000_000})
 
-/** A consumer of a node's storage: document 003's site. */
+/** Grammar of a volume (security T15), because that is its name on the pool. */
+const VolumeName = Type.String({
+  pattern: '^(?!.*\\.\\.)[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$',
+  description: 'letters, digits, dot, dash and underscore; begins and ends with a letter or digit; at most 63',
+})
+/** What a volume may be: from 1 MiB to 1 PB. */
+const volumeBytes = Type.Integer({minimum: 2 ** 20, maximum: 2 ** 50})
+
+const dryRun = Type.Optional(Type.Boolean({description: 'show the commands, do nothing'}))
+
+/** The task that does it, or what it would run on the node. */
+const Started = Type.Object({task: Nullable(Task), commands: Type.Array(Type.String())})
+
+/** A consumer of a node's storage, document 003's site: a volume on a pool, or what a node told of. */
 export const Site = Type.Object({
   ...identity,
   name: Name,
   nodeId: Type.String(),
   /** Name of the node. */
   node: Type.String(),
+  /** Name of the user whose it is; '' for one that its node told of. */
+  owner: Type.String(),
+  ownerId: Nullable(Type.String()),
+  /** Of a site that is a volume; null for one that its node told of. */
   poolId: Nullable(Type.String()),
   quotaBytes: bytes,
+  /** `enforced`: the file system stops who writes more. `counted`: it only shows. `pending`: its node has to hear of it. */
+  quotaState: Type.Enum(['enforced', 'counted', 'pending']),
   usedBytes: bytes,
   wpPath: Nullable(Type.String()),
   dbName: Nullable(Type.String()),
@@ -128,12 +148,38 @@ export const sites = {
     output: QuotaStatus,
   }),
   'sites.list': operation({
-    summary: 'Sites of a node, or of all nodes that you administer.',
-    access: 'node_admin',
+    summary: 'Your sites and those of the nodes that you administer, or those of one node.',
+    access: 'viewer',
     input: Type.Object({node: Type.Optional(Reference), ...Page}),
     output: Type.Array(Site),
   }),
-  'sites.get': operation({summary: 'One site.', access: 'node_admin', input: ById, output: Site}),
+  'sites.get': operation({summary: 'One site.', access: 'viewer', input: ById, output: Site}),
+  'sites.create': operation({
+    summary: 'Make a site: a volume on a pool of a node, with a quota and an owner.',
+    access: 'node_admin',
+    status: 202,
+    input: Type.Object({
+      name: VolumeName,
+      node: Reference,
+      /** The only pool of the node unless given. */
+      pool: Type.Optional(Reference),
+      quotaBytes: volumeBytes,
+      owner: Type.Optional(Type.String({minLength: 1, maxLength: 128, description: 'user name; you unless given'})),
+      dryRun,
+    }),
+    output: Type.Object({site: Nullable(Site), ...Started.properties}),
+  }),
+  'sites.delete': operation({
+    summary: 'Destroy a site with all that is in it; confirm = its name. Refused while an instance mounts it.',
+    access: 'user',
+    status: 202,
+    input: Type.Object({
+      id: Reference,
+      confirm: Type.Optional(Type.String({description: 'the name once more'})),
+      dryRun,
+    }),
+    output: Started,
+  }),
   'sites.setQuota': operation({
     summary: 'Set what a site may use; the quotas of all sites of a node fit into that of the node.',
     access: 'node_admin',

@@ -1,8 +1,16 @@
 import type {Recipe, Recipes} from '../task.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
+import {createSite, destroySite} from './site-recipes.ts'
 
-const all = [createPool, destroyPool, createMounts, removeMount] as unknown as readonly Recipe<never>[]
+const all = [
+  createPool,
+  destroyPool,
+  createMounts,
+  removeMount,
+  createSite,
+  destroySite,
+] as unknown as readonly Recipe<never>[]
 
 /** All kinds of tasks by their type. */
 export const recipes: Recipes = Object.fromEntries(all.map(recipe => [recipe.type, recipe]))

@@ -18,6 +18,7 @@ import {RuntimeService} from './runtimes.ts'
 import type {Services} from './services.ts'
 import {SessionService} from './sessions.ts'
 import {settingMethods} from './settings.ts'
+import {SiteFinder} from './site-finder.ts'
 import {SiteService} from './sites.ts'
 import {TaskService} from './tasks.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
@@ -33,13 +34,14 @@ export function createServices(deps: ServiceDependencies): Services {
   const {store, clock} = deps
   const nodes = new NodeService(deps)
   const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
-  const sites = new SiteService(deps, nodes.keeping)
   const sessions = new SessionService(deps).methods()
   const claims = new ClaimService(deps, nodeName)
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
   const tasks = new TaskService(deps)
   const pools = new PoolService(deps, {keeping: nodes.keeping, tasks})
+  const finder = new SiteFinder(deps, nodes.keeping)
+  const sites = new SiteService(deps, {keeping: nodes.keeping, finder, tasks, pools})
   const guard = new LoginGuard(deps)
   const auth = new AuthService(deps, guard)
   const users = new UserService(deps, nodes.keeping)

@@ -117,6 +117,9 @@ export class PoolService {
     }
     if (confirm !== found.name) throw problem('confirmation_missing', {kind: 'pool', name: found.name})
     const task = await this.#deps.journal.change(async (tx, record) => {
+      const sites = (await tx.sites.list({nodeIds: [found.nodeId]})).filter(({poolId}) => poolId === found.id)
+      const names = sites.slice(0, 3).map(({name}) => name)
+      if (sites.length > 0) throw problem('pool_in_use', {name: found.name, sites: names.join(', ')})
       await tx.pools.save({...found, state: 'deleting'})
       const input = workOf(found, node)
       return this.#parts.tasks.submit({tx, record}, {recipe: destroyPool, input, node: node.name, caller})

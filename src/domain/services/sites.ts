@@ -1,14 +1,14 @@
 import type {InputOf} from '../../contract/contract.ts'
 import type {Backup, QuotaCheck, Site} from '../../contract/schemas/sites.ts'
-import type {Caller} from '../caller.ts'
+import {type Caller, hasRole} from '../caller.ts'
 import {problem} from '../errors.ts'
-import type {Tables} from '../ports.ts'
-import type {NodeRecord, SiteRecord} from '../records.ts'
-import {bytesPerGb, inGb, siteQuotaBytes} from '../storage-quota.ts'
+import type {SiteRecord} from '../records.ts'
+import {newSite} from '../sites.ts'
+import {bytesPerGb} from '../storage-quota.ts'
 import type {ServiceDependencies} from './dependencies.ts'
-import type {NodeKeeping} from './node-keeping.ts'
-import {type Finders, resolve} from './references.ts'
+import {resolve} from './references.ts'
 import type {Services} from './services.ts'
+import {type SiteParts, SiteVolumes} from './site-volumes.ts'
 
 /** A node that tells of more has lost its way. */
 const mostSites = 10_000
@@ -17,20 +17,30 @@ const mostBackups = 100_000
 /** The consumers of the nodes' storage, and the backups that were made of them. */
 export class SiteService {
   readonly #deps: ServiceDependencies
-  readonly #keeping: NodeKeeping
+  readonly #parts: SiteParts
 
-  constructor(deps: ServiceDependencies, keeping: NodeKeeping) {
+  constructor(deps: ServiceDependencies, parts: SiteParts) {
     this.#deps = deps
-    this.#keeping = keeping
+    this.#parts = parts
   }
 
   siteMethods(): Services['sites'] {
     const {store} = this.#deps
+    const {finder} = this.#parts
+    const volumes = new SiteVolumes(this.#deps, this.#parts)
     return {
-      list: async ({node, limit, offset}, caller) =>
-        this.#described(await store.sites.list({nodeIds: await this.#nodeIds(node, caller), limit, offset})),
-      get: async ({id}, caller) => this.#describedOne(await this.#find(id, caller)),
-      setQuota: (input, caller) => this.#setQuota(input, caller),
+      list: async ({node, ...page}, caller) => {
+        if (node === undefined) return finder.described(await finder.list(caller, page))
+        if (hasRole(caller, 'node_admin'))
+          return finder.described(await store.sites.list({nodeIds: await this.#nodeIds(node, caller), ...page}))
+        const own = await finder.described(await finder.list(caller, {}))
+        const {offset = 0, limit = own.length} = page
+        return own.filter(site => [site.node, site.nodeId].includes(node)).slice(offset, offset + limit)
+      },
+      get: async ({id}, caller) => this.#described(await finder.find(id, caller)),
+      create: (input, caller) => volumes.create(input, caller),
+      delete: (input, caller) => volumes.delete(input, caller),
+      setQuota: async (input, caller) => this.#described(await volumes.setQuota(input, caller)),
       checkQuota: ({id}, caller) => this.#checkQuota(id, caller),
       report: (nodeId, input) => this.#report(nodeId, input),
     }
@@ -54,41 +64,24 @@ export class SiteService {
 
   /** Of one node, of the caller's, or undefined: of all. */
   async #nodeIds(reference: string | undefined, caller: Caller): Promise<string[] | undefined> {
-    if (reference !== undefined) return [(await this.#keeping.own(reference, caller)).id]
-    const mine = await this.#keeping.mine(caller)
+    if (reference !== undefined) return [(await this.#parts.keeping.own(reference, caller)).id]
+    const mine = await this.#parts.keeping.mine(caller)
     return mine && [...mine]
   }
 
   /** Throws site_elsewhere when the site is not on that node. */
   async #siteOn(reference: string, node: string | undefined, caller: Caller): Promise<string> {
-    const onNode = node === undefined ? undefined : await this.#keeping.own(node, caller)
-    const site = await this.#find(reference, caller, onNode)
+    const onNode = node === undefined ? undefined : await this.#parts.keeping.own(node, caller)
+    const site = await this.#parts.finder.find(reference, caller, {node: onNode, reach: 'administered'})
     if (onNode && site.nodeId !== onNode.id) {
       throw problem('site_elsewhere', {site: site.name, node: onNode.name || onNode.hostname})
     }
     return site.id
   }
 
-  /** What is on foreign nodes looks absent (T18). A name alone may be that of several sites, unless the node is known. */
-  async #find(reference: string, caller: Caller, node?: NodeRecord): Promise<SiteRecord> {
-    const {sites} = this.#deps.store
-    const mine = await this.#keeping.mine(caller)
-    const seen = (site: SiteRecord | undefined) => (site && (!mine || mine.has(site.nodeId)) ? site : undefined)
-    const nodeIds = node ? [node.id] : mine && [...mine]
-    const finders: Finders<SiteRecord> = {
-      kind: 'site',
-      byId: async id => seen(await sites.find(id)),
-      byNumber: async number => seen(await sites.findByNumber(number)),
-      byName: async name => (await sites.list({nodeIds})).filter(site => site.name === name),
-      byPrefix: async prefix => (await sites.list({nodeIds})).filter(site => site.id.startsWith(prefix)),
-      nameOf: ({id, name}) => ({id, name}),
-    }
-    return resolve(reference, finders)
-  }
-
   async #findBackup(reference: string, caller: Caller): Promise<Backup> {
     const {backups} = this.#deps.store
-    const mine = await this.#keeping.mine(caller)
+    const mine = await this.#parts.keeping.mine(caller)
     const nodeIds = mine && [...mine]
     const seen = (backup: Backup | undefined) => (backup && (!mine || mine.has(backup.nodeId)) ? backup : undefined)
     return resolve(reference, {
@@ -101,27 +94,9 @@ export class SiteService {
     })
   }
 
-  async #setQuota({id: reference, quotaBytes}: InputOf<'sites.setQuota'>, caller: Caller): Promise<Site> {
-    const {id, nodeId} = await this.#find(reference, caller)
-    const site = await this.#deps.journal.change(async (tx, record) => {
-      // The node's row counts up with each change of a quota on it, so that two of them do not both see the same room.
-      const node = await tx.nodes.find(nodeId)
-      const before = await tx.sites.find(id)
-      if (!node || !before) throw problem('not_found', {kind: 'site', name: reference})
-      await checkRoom(tx, node, before, quotaBytes)
-      if (quotaBytes > before.quotaBytes) await tx.nodes.save(node)
-      const after = await tx.sites.save({...before, quotaBytes, updatedAt: this.#now()})
-      const words = `${caller.username} set the quota of site ${after.name} to ${inGb(quotaBytes)} GB.`
-      await record.event('node', {id: nodeId, name: node.name}, 'SiteQuotaChanged', words, caller.username)
-      await record.audit(caller, 'sites.setQuota', id, {quotaBytes})
-      return after
-    })
-    return this.#describedOne(site)
-  }
-
   async #checkQuota(reference: string, caller: Caller): Promise<QuotaCheck> {
     const {store} = this.#deps
-    const site = await this.#find(reference, caller)
+    const site = await this.#parts.finder.find(reference, caller)
     const node = await store.nodes.find(site.nodeId)
     if (!node) throw problem('not_found', {kind: 'site', name: reference})
     const made = await store.backups.list({siteId: site.id, limit: 100})
@@ -196,45 +171,12 @@ export class SiteService {
     })
   }
 
-  async #described(records: SiteRecord[]): Promise<Site[]> {
-    const ids = new Set(records.map(({nodeId}) => nodeId))
-    const names = new Map<string, string>()
-    for (const id of ids) names.set(id, (await this.#deps.store.nodes.find(id))?.name ?? '')
-    return records.map(({version: _, ...site}) => ({...site, node: names.get(site.nodeId) ?? ''}))
-  }
-
-  async #describedOne(site: SiteRecord): Promise<Site> {
-    return (await this.#described([site]))[0] as Site
+  async #described(site: SiteRecord): Promise<Site> {
+    return (await this.#parts.finder.described([site]))[0] as Site
   }
 
   #now(): string {
     return new Date(this.#deps.clock.now()).toISOString()
-  }
-}
-
-/** The quotas of all sites of a node fit into that of the node; a smaller one than before always does. */
-async function checkRoom(tx: Tables, node: NodeRecord, site: SiteRecord, askedBytes: number): Promise<void> {
-  if (askedBytes <= site.quotaBytes) return
-  const others = ((await tx.sites.totals()).get(node.id)?.quotaBytes ?? 0) - site.quotaBytes
-  const leftBytes = Math.max(0, node.storageQuotaGb * bytesPerGb - others)
-  if (askedBytes <= leftBytes) return
-  throw problem('site_over_quota', {asked: inGb(askedBytes), left: inGb(leftBytes), node: node.name || node.hostname})
-}
-
-function newSite(id: string, at: string): Omit<SiteRecord, 'number' | 'nodeId' | 'name' | 'usedBytes'> {
-  return {
-    ...{id, createdAt: at, updatedAt: at, version: 0},
-    poolId: null,
-    quotaBytes: siteQuotaBytes,
-    wpPath: null,
-    dbName: null,
-    status: 'active',
-    scheduleFrequency: 'manual',
-    scheduleTime: null,
-    scheduleDays: null,
-    retentionCopies: 10,
-    nextRunAt: null,
-    lastBackupAt: null,
   }
 }
 

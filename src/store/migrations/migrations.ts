@@ -6,6 +6,7 @@ import {sshKeys} from './0005-ssh-keys.ts'
 import {taskTables} from './0006-tasks.ts'
 import {poolsAndMounts} from './0007-pools-and-mounts.ts'
 import {deletedInstances} from './0008-deleted-instances.ts'
+import {sitesOfUsers} from './0009-sites-of-users.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   taskTables,
   poolsAndMounts,
   deletedInstances,
+  sitesOfUsers,
 ]

@@ -21,6 +21,8 @@ export default class SiteQuotaSet extends BaseCommand {
     const quotaBytes = readMemoryMiB(args.quota, 'QUOTA') * 2 ** 20
     const site = await this.client(flags).call('sites.setQuota', {id: args.site, quotaBytes})
     this.say(`${site.name} on ${site.node} may use ${bytes(site.quotaBytes)}.`, site)
+    if (site.quotaState === 'counted') this.hint('Its storage has no quotas: more is shown, and not stopped.')
+    if (site.quotaState === 'pending') this.hint(`${site.node} does not answer; it hears of this when it is back.`)
     return site
   }
 }

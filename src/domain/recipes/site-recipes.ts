@@ -1,0 +1,93 @@
+import type {FoundVolume, VolumeName} from '../../contract/storage-protocol.ts'
+import {isProblem} from '../errors.ts'
+import type {Recipe, StepRun} from '../task.ts'
+
+const minuteMs = 60_000
+
+export interface SiteWork extends VolumeName {
+  siteId: string
+  nodeId: string
+  node: string
+}
+
+export interface SiteCreationWork extends SiteWork {
+  quotaBytes: number
+}
+
+export const siteLock = (siteId: string) => `site::${siteId}`
+
+/** Undefined also where its pool is gone. */
+export async function foundVolume({agent}: Pick<StepRun, 'agent'>, {nodeId, ...name}: VolumeName & {nodeId: string}) {
+  try {
+    const volumes = await agent(nodeId).storage('volumes.list', {pool: name.pool, type: name.type})
+    return volumes.find(({volume}) => volume === name.volume)
+  } catch (error) {
+    if (isProblem(error, 'storage_missing')) return undefined
+    throw error
+  }
+}
+
+export function volumeOf({pool, type, volume}: VolumeName): VolumeName {
+  return {pool, type, volume}
+}
+
+export const createSite: Recipe<SiteCreationWork> = {
+  type: 'site.create',
+  deadlineMs: 30 * minuteMs,
+  object: ({volume}) => volume,
+  locks: ({siteId}) => [siteLock(siteId)],
+  steps: () => [
+    {
+      name: 'create',
+      title: ({volume, pool, node}) => `Making volume ${volume} on pool ${pool} of ${node}`,
+      async isDone(run) {
+        const found = await foundVolume(run, run.input)
+        if (found?.mark !== run.taskId) return false
+        run.notes.enforcedBytes = found.quotaBytes
+        return true
+      },
+      async do({agent, input, taskId, signal}) {
+        const creation = {...volumeOf(input), quotaBytes: input.quotaBytes, mark: taskId}
+        await agent(input.nodeId).storage('volume.create', creation, signal)
+      },
+      async undo(run) {
+        if ((await foundVolume(run, run.input))?.mark !== run.taskId) return
+        await run.agent(run.input.nodeId).storage('volume.delete', volumeOf(run.input))
+      },
+    },
+  ],
+  result: ({input}) => ({siteId: input.siteId, name: input.volume}),
+  async ended({tx}, {status, input, notes}) {
+    const site = await tx.sites.find((input as unknown as SiteCreationWork).siteId)
+    if (!site) return
+    if (status !== 'completed') await tx.sites.delete(site.id)
+    else {
+      const enforcedBytes = (notes as {enforcedBytes?: FoundVolume['quotaBytes']}).enforcedBytes ?? null
+      await tx.sites.save({...site, status: 'active', enforcedBytes})
+    }
+  },
+}
+
+export const destroySite: Recipe<SiteWork> = {
+  type: 'site.delete',
+  deadlineMs: 30 * minuteMs,
+  object: ({volume}) => volume,
+  locks: ({siteId}) => [siteLock(siteId)],
+  steps: () => [
+    {
+      name: 'destroy',
+      title: ({volume, pool, node}) => `Destroying volume ${volume} on pool ${pool} of ${node}`,
+      isDone: async run => (await foundVolume(run, run.input)) === undefined,
+      async do({agent, input, signal}) {
+        await agent(input.nodeId).storage('volume.delete', volumeOf(input), signal)
+      },
+    },
+  ],
+  result: ({input}) => ({name: input.volume}),
+  async ended({tx}, {status, input}) {
+    const site = await tx.sites.find((input as unknown as SiteWork).siteId)
+    if (!site) return
+    if (status === 'completed') await tx.sites.delete(site.id)
+    else await tx.sites.save({...site, status: 'active'})
+  },
+}

@@ -1,0 +1,94 @@
+import type {Site} from '../../contract/schemas/sites.ts'
+import {type Caller, hasRole} from '../caller.ts'
+import {problem} from '../errors.ts'
+import type {NodeRecord, SiteRecord} from '../records.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import type {NodeKeeping} from './node-keeping.ts'
+import {type Finders, resolve} from './references.ts'
+
+/** `own`: also the caller's own wherever they lie. `administered`: only those on nodes that the caller administers. */
+type Reach = 'own' | 'administered'
+
+/** Which sites a caller sees; all others look absent (T18). */
+export class SiteFinder {
+  readonly #deps: ServiceDependencies
+  readonly #keeping: NodeKeeping
+
+  constructor(deps: ServiceDependencies, keeping: NodeKeeping) {
+    this.#deps = deps
+    this.#keeping = keeping
+  }
+
+  /** A name alone may be that of several sites, unless the node is known. */
+  async find(
+    reference: string,
+    caller: Pick<Caller, 'id' | 'role'>,
+    {node, reach = 'own'}: {node?: NodeRecord; reach?: Reach} = {},
+  ): Promise<SiteRecord> {
+    const {sites} = this.#deps.store
+    const mine = await this.#administered(caller)
+    const isOwn = (site: SiteRecord) => reach === 'own' && site.ownerId === caller.id
+    const seen = (site: SiteRecord | undefined) =>
+      site && (!mine || mine.includes(site.nodeId) || isOwn(site)) ? site : undefined
+    const list = async () => {
+      const found = node ? await sites.list({nodeIds: [node.id]}) : await sites.list(filterOf(mine, caller.id))
+      return found.filter(seen)
+    }
+    const finders: Finders<SiteRecord> = {
+      kind: 'site',
+      byId: async id => seen(await sites.find(id)),
+      byNumber: async number => seen(await sites.findByNumber(number)),
+      byName: async name => (await list()).filter(site => site.name === name),
+      byPrefix: async prefix => (await list()).filter(site => site.id.startsWith(prefix)),
+      nameOf: ({id, name}) => ({id, name}),
+    }
+    return resolve(reference, finders)
+  }
+
+  /** As find; throws site_no_volume, site_not_ready. */
+  async findVolume(reference: string, caller: Caller, reach: Reach = 'own'): Promise<SiteRecord & {poolId: string}> {
+    return readyVolume(await this.find(reference, caller, {reach}))
+  }
+
+  async list(caller: Caller, page: {limit?: number; offset?: number}): Promise<SiteRecord[]> {
+    return this.#deps.store.sites.list({...filterOf(await this.#administered(caller), caller.id), ...page})
+  }
+
+  async described(records: readonly SiteRecord[]): Promise<Site[]> {
+    const names = new Map<string, string>()
+    for (const id of new Set(records.map(({nodeId}) => nodeId))) {
+      names.set(id, (await this.#deps.store.nodes.find(id))?.name ?? '')
+    }
+    return records.map(record => publicSite(record, names.get(record.nodeId) ?? ''))
+  }
+
+  /** Undefined: all nodes. */
+  async #administered(caller: Pick<Caller, 'id' | 'role'>): Promise<string[] | undefined> {
+    if (!hasRole(caller, 'node_admin')) return []
+    const mine = await this.#keeping.mine(caller)
+    return mine && [...mine]
+  }
+}
+
+export function publicSite(record: SiteRecord, node: string): Site {
+  const {version: _, enforcedBytes, owner = '', ownerId = null, ...site} = record
+  const quotaState =
+    record.poolId === null || enforcedBytes === null
+      ? 'counted'
+      : enforcedBytes === record.quotaBytes
+        ? 'enforced'
+        : 'pending'
+  return {...site, node, owner, ownerId, quotaState}
+}
+
+/** Throws site_no_volume, site_not_ready. */
+export function readyVolume(site: SiteRecord): SiteRecord & {poolId: string} {
+  const {name, poolId, status} = site
+  if (poolId === null) throw problem('site_no_volume', {name})
+  if (status !== 'active') throw problem('site_not_ready', {name, status})
+  return {...site, poolId}
+}
+
+function filterOf(nodeIds: string[] | undefined, ownerId: string) {
+  return nodeIds === undefined ? {} : {nodeIds, ownerId}
+}

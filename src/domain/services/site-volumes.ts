@@ -1,0 +1,191 @@
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {StorageInput} from '../../contract/storage-protocol.ts'
+import type {Caller} from '../caller.ts'
+import {problem} from '../errors.ts'
+import type {Tables} from '../ports.ts'
+import {createSite, destroySite, type SiteWork} from '../recipes/site-recipes.ts'
+import type {NodeRecord, PoolRecord, SiteRecord} from '../records.ts'
+import {newSite} from '../sites.ts'
+import {bytesPerGb, inGb} from '../storage-quota.ts'
+import {isPassing, publicTask} from '../task.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import type {NodeKeeping} from './node-keeping.ts'
+import type {PoolService} from './pools.ts'
+import {readyVolume, type SiteFinder} from './site-finder.ts'
+import type {TaskService} from './tasks.ts'
+
+export interface SiteParts {
+  keeping: NodeKeeping
+  finder: SiteFinder
+  tasks: TaskService
+  pools: PoolService
+}
+
+const smallestBytes = 2 ** 20
+
+/** Sites as volumes: made, resized and destroyed on a pool of their node. */
+export class SiteVolumes {
+  readonly #deps: ServiceDependencies
+  readonly #parts: SiteParts
+
+  constructor(deps: ServiceDependencies, parts: SiteParts) {
+    this.#deps = deps
+    this.#parts = parts
+  }
+
+  async create(input: InputOf<'sites.create'>, caller: Caller): Promise<OutputOf<'sites.create'>> {
+    const {name, quotaBytes, owner: ownerName, dryRun} = input
+    const {journal, store, secrets} = this.#deps
+    const node = await this.#parts.keeping.own(input.node, caller)
+    const pool = await this.#poolOn(node, input.pool, caller)
+    const owner = ownerName === undefined ? caller : await store.users.findByName(ownerName)
+    if (!owner) throw problem('not_found', {kind: 'user', name: ownerName ?? ''})
+    if (await store.sites.findByName(node.id, name)) throw problem('name_taken', {kind: 'site', name})
+    const volume = {pool: pool.name, type: pool.type, volume: name}
+    const commands = await this.#plan(node.id, 'volume.create', {...volume, quotaBytes, mark: 'task'})
+    if (dryRun) return {site: null, task: null, commands}
+    const made = await journal.change(async (tx, record) => {
+      const now = await tx.nodes.find(node.id)
+      if (!now || (await tx.pools.find(pool.id))?.state !== 'ready') {
+        throw problem('not_found', {kind: 'pool', name: pool.name})
+      }
+      await checkRoom(tx, now, {name, quotaBytes: 0}, quotaBytes)
+      // The node's row counts up with each quota on it, so that two of them do not both see the same room.
+      await tx.nodes.save(now)
+      const site = await tx.sites.insert({
+        ...newSite(secrets.uuid(), this.#now()),
+        ...{name, nodeId: node.id, poolId: pool.id, quotaBytes, usedBytes: 0, status: 'creating'},
+        ...{owner: owner.username, ownerId: owner.id},
+      })
+      const work = {siteId: site.id, nodeId: node.id, node: node.name, ...volume, quotaBytes}
+      const task = await this.#parts.tasks.submit(
+        {tx, record},
+        {recipe: createSite, input: work, node: node.name, caller},
+      )
+      return {site, task}
+    })
+    this.#parts.tasks.start(made.task)
+    const [site = null] = await this.#parts.finder.described([made.site])
+    return {site, task: publicTask(made.task), commands}
+  }
+
+  async delete({id, confirm, dryRun}: InputOf<'sites.delete'>, caller: Caller): Promise<OutputOf<'sites.delete'>> {
+    const found = await this.#parts.finder.findVolume(id, caller)
+    const work = await this.workOf(found)
+    if (dryRun) {
+      const {pool, type, volume} = work
+      return {task: null, commands: await this.#plan(found.nodeId, 'volume.delete', {pool, type, volume})}
+    }
+    if (confirm !== found.name) throw problem('confirmation_missing', {kind: 'site', name: found.name})
+    const task = await this.#deps.journal.change(async (tx, record) => {
+      const site = await tx.sites.find(found.id)
+      if (!site) throw problem('not_found', {kind: 'site', name: id})
+      // Written first: who mounts it at this moment waits, and then finds it going.
+      await tx.sites.save({...readyVolume(site), status: 'deleting', updatedAt: this.#now()})
+      const mounts = await tx.sites.mountedBy(site.id)
+      if (mounts.length > 0) throw problem('site_in_use', {name: site.name, claims: claimNames(mounts)})
+      return this.#parts.tasks.submit({tx, record}, {recipe: destroySite, input: work, node: work.node, caller})
+    })
+    this.#parts.tasks.start(task)
+    return {task: publicTask(task), commands: []}
+  }
+
+  /** The wish is kept and told to the node; one that is away hears of it when it is back. A refusal takes it back. */
+  async setQuota({id: reference, quotaBytes}: InputOf<'sites.setQuota'>, caller: Caller): Promise<SiteRecord> {
+    const found = await this.#parts.finder.find(reference, caller, {reach: 'administered'})
+    if (found.poolId !== null && quotaBytes < smallestBytes) {
+      const fix = 'Ask for at least 1 MiB.'
+      throw problem('input_invalid', {field: 'quotaBytes', problem: 'is too small for a volume', fix})
+    }
+    const site = await this.#recordQuota(found, quotaBytes, caller)
+    if (site.poolId === null || site.enforcedBytes === null) return site
+    try {
+      const {pool, type, volume} = await this.workOf(site)
+      const input = {pool, type, volume, quotaBytes}
+      const {quotaBytes: enforcedBytes} = await this.#deps.fleet.agent(site.nodeId).storage('volume.quota', input)
+      return await this.#save(site.id, {enforcedBytes})
+    } catch (error) {
+      if (isPassing(error)) return site
+      await this.#save(site.id, {quotaBytes: found.quotaBytes})
+      throw error
+    }
+  }
+
+  /** Where it lies, for the agent. */
+  async workOf(site: SiteRecord): Promise<SiteWork> {
+    const {store} = this.#deps
+    const pool = await store.pools.find(site.poolId ?? '')
+    if (!pool) throw problem('site_no_volume', {name: site.name})
+    const node = (await store.nodes.find(site.nodeId))?.name ?? site.nodeId
+    return {siteId: site.id, nodeId: site.nodeId, node, pool: pool.name, type: pool.type, volume: site.name}
+  }
+
+  #recordQuota({id, name, nodeId}: SiteRecord, quotaBytes: number, caller: Caller): Promise<SiteRecord> {
+    return this.#deps.journal.change(async (tx, record) => {
+      // The node's row counts up with each change of a quota on it, so that two of them do not both see the same room.
+      const node = await tx.nodes.find(nodeId)
+      const before = await tx.sites.find(id)
+      if (!node || !before) throw problem('not_found', {kind: 'site', name})
+      await checkRoom(tx, node, before, quotaBytes)
+      if (quotaBytes > before.quotaBytes) await tx.nodes.save(node)
+      const after = await tx.sites.save({...before, quotaBytes, updatedAt: this.#now()})
+      const words = `${caller.username} set the quota of site ${after.name} to ${inGb(quotaBytes)} GB.`
+      await record.event('node', {id: nodeId, name: node.name}, 'SiteQuotaChanged', words, caller.username)
+      await record.audit(caller, 'sites.setQuota', id, {quotaBytes})
+      return after
+    })
+  }
+
+  #save(id: string, fields: Partial<SiteRecord>): Promise<SiteRecord> {
+    return this.#deps.store.transaction(async tx => {
+      const site = await tx.sites.find(id)
+      if (!site) throw problem('not_found', {kind: 'site', name: id})
+      return tx.sites.save({...site, ...fields})
+    })
+  }
+
+  /** The one that is named, or the only one of the node. */
+  async #poolOn(node: NodeRecord, reference: string | undefined, caller: Caller): Promise<PoolRecord> {
+    const name = node.name || node.hostname
+    if (reference !== undefined) {
+      const pool = await this.#parts.pools.find(reference, caller)
+      if (pool.nodeId === node.id && pool.state === 'ready') return pool
+      const fix = `See them with \`gpuctl storage pool list --node ${name}\`.`
+      throw problem('input_invalid', {field: 'pool', problem: `is no ready pool of node ${name}`, fix})
+    }
+    const ready = (await this.#deps.store.pools.list({nodeId: node.id})).filter(({state}) => state === 'ready')
+    const [only] = ready
+    if (only && ready.length === 1) return only
+    const [words, fix] = only
+      ? [`is needed: node ${name} has several`, `Choose one: ${ready.map(pool => pool.name).join(', ')}.`]
+      : [`is needed: node ${name} has none`, `Make one with \`gpuctl storage pool create … --node ${name}\`.`]
+    throw problem('input_invalid', {field: 'pool', problem: words, fix})
+  }
+
+  #plan(nodeId: string, method: StorageInput<'plan'>['method'], input: object): Promise<string[]> {
+    return this.#deps.fleet.agent(nodeId).storage('plan', {method, input})
+  }
+
+  #now(): string {
+    return new Date(this.#deps.clock.now()).toISOString()
+  }
+}
+
+/** The quotas of all sites of a node fit into that of the node; a smaller one than before always does. */
+async function checkRoom(
+  tx: Tables,
+  node: NodeRecord,
+  site: Pick<SiteRecord, 'name' | 'quotaBytes'>,
+  askedBytes: number,
+): Promise<void> {
+  if (askedBytes <= site.quotaBytes) return
+  const others = ((await tx.sites.totals()).get(node.id)?.quotaBytes ?? 0) - site.quotaBytes
+  const leftBytes = Math.max(0, node.storageQuotaGb * bytesPerGb - others)
+  if (askedBytes <= leftBytes) return
+  throw problem('site_over_quota', {asked: inGb(askedBytes), left: inGb(leftBytes), node: node.name || node.hostname})
+}
+
+export function claimNames(mounts: readonly {claim: string}[]): string {
+  const names = mounts.slice(0, 3).map(({claim}) => claim)
+  return [...names, ...(mounts.length > 3 ? [`${mounts.length - 3} more`] : [])].join(', ')
+}
