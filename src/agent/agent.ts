@@ -7,6 +7,7 @@ import type {AgentStateStore} from './instance-record.ts'
 import {describeMetrics} from './metrics.ts'
 import {Reconciler} from './reconciler.ts'
 import {ReportQueue} from './report-queue.ts'
+import {siteFolders} from './site-folders.ts'
 import {type RuntimeHealth, Vitals, type VitalsDependencies} from './vitals.ts'
 
 export interface AgentDependencies extends VitalsDependencies {
@@ -38,6 +39,7 @@ export class Agent {
     this.#reconciler = new Reconciler({
       ...deps,
       gpu: (index, uuid) => this.#vitals.gpu(index, uuid),
+      siteFolders: sites => siteFolders(deps.storage, sites),
       onReport: (instances, complete) => this.#tell(this.#instances(instances, complete)),
       onVolumesGone: gone => this.#tell({type: 'volumes', gone}),
       onRuntime: (state, reason) => this.#setRuntime({state, reason}),

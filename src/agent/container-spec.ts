@@ -6,6 +6,7 @@ import {label} from '../runtime/labels.ts'
 export function containerSpec(
   wanted: DesiredInstance,
   node: {nodeId: string; gpu: (index: number, uuid: string) => ContainerGpu},
+  folders: ContainerSpec['folders'] = [],
 ): ContainerSpec {
   const own = Object.fromEntries(Object.entries(wanted.labels).map(([key, value]) => [`${label.user}${key}`, value]))
   return {
@@ -30,6 +31,7 @@ export function containerSpec(
     memoryMiB: wanted.memoryMiB,
     systemDiskGiB: wanted.systemDiskGiB,
     volumes: wanted.volumes,
+    folders,
     hamiCore: wanted.hamiCore,
   }
 }

@@ -1,8 +1,14 @@
-import type {Desired, DesiredInstance, InstanceReport} from '../contract/agent-protocol.ts'
+import type {Desired, DesiredInstance, InstanceReport, MountedSite} from '../contract/agent-protocol.ts'
 import {type Clock, sleep} from '../platform/clock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
-import {type ContainerGpu, type FoundContainer, type RuntimeDriver, RuntimeError} from '../runtime/driver.ts'
+import {
+  type ContainerGpu,
+  type ContainerSpec,
+  type FoundContainer,
+  type RuntimeDriver,
+  RuntimeError,
+} from '../runtime/driver.ts'
 import {label} from '../runtime/labels.ts'
 import {containerSpec} from './container-spec.ts'
 import {EngineWatch} from './engine-watch.ts'
@@ -35,6 +41,8 @@ export interface ReconcilerDependencies {
   logger: Logger
   /** The device behind an allocated index. Throws RuntimeError when it is not there. */
   gpu: (index: number, uuid: string) => ContainerGpu
+  /** The folders of volumes of this machine. Throws RuntimeError when one is not there. */
+  siteFolders: (sites: readonly MountedSite[]) => Promise<NonNullable<ContainerSpec['folders']>>
   onReport: (reports: InstanceReport[], complete: boolean) => void
   onVolumesGone: (names: string[]) => void
   onRuntime: (state: 'ok' | 'degraded', reason: string) => void
@@ -238,7 +246,8 @@ export class Reconciler {
   async #take(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {
     const {driver} = this.#deps
     if (step === 'create') {
-      const made = await driver.create(containerSpec(wanted, this.#deps))
+      const folders = await this.#deps.siteFolders(wanted.sites ?? [])
+      const made = await driver.create(containerSpec(wanted, this.#deps, folders))
       record.containerId = made.containerId
       record.warnings = made.warnings
       record.vanished = false
@@ -246,6 +255,8 @@ export class Reconciler {
     }
     if (!found) return
     if (step === 'start') {
+      // After a start of the machine its volumes may not stand yet, and the container would write beneath them.
+      await this.#deps.siteFolders(wanted.sites ?? [])
       record.begun = {generation: wanted.generation, startedAtBefore: found.startedAt}
       await this.#save()
       await driver.start(found.containerId)

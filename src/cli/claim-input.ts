@@ -31,6 +31,13 @@ export const claimFlags = {
   priority: Flags.integer({description: 'from -100 to 100; 0 unless given', min: -100, max: 100}),
   'max-time': durationFlag({description: 'end it after so long'}),
   node: Flags.string({description: 'only this node will do'}),
+  volume: Flags.string({
+    description:
+      'one of your sites and its place in the container, as datasets:/data or datasets:/data:ro; may be repeated',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpValue: '<site>:<path>[:ro]',
+  }),
 }
 
 export interface ClaimFlags {
@@ -49,6 +56,7 @@ export interface ClaimFlags {
   priority?: number
   'max-time'?: number
   node?: string
+  volume?: string[]
 }
 
 /** The claim that file, flags and command together describe; what a flag says wins. */
@@ -71,6 +79,7 @@ export async function readClaim(flags: ClaimFlags, command: string[]): Promise<C
       priority: flags.priority,
       maxTimeSeconds: flags['max-time'] === undefined ? undefined : Math.max(1, Math.round(flags['max-time'] / 1000)),
       node: flags.node,
+      volumes: readVolumes(flags.volume),
     }),
   }
   if (!spec.image) throw usageError('No image is given.', 'Give --image, or -f with a file that names one.')
@@ -96,6 +105,15 @@ export function nameAndCommand(words: readonly string[], argv: readonly string[]
   const behind = dashes < 0 ? 0 : argv.length - dashes - 1
   const hasName = words.length > behind
   return {name: hasName ? words[0] : undefined, command: commandOf(hasName ? words.slice(1) : words, argv)}
+}
+
+function readVolumes(words: readonly string[] | undefined): ClaimSpec['volumes'] {
+  return words?.map(word => {
+    const [, site = '', path = '', mode] = /^([^:]+):(\/[^:]*)(?::(ro|rw))?$/.exec(word) ?? []
+    if (site === '')
+      throw usageError(`--volume: ${word} is no site and path.`, 'Write it as NAME:/data or NAME:/data:ro.')
+    return {site, path, ...(mode === 'ro' ? {readOnly: true} : {})}
+  })
 }
 
 function readGpus(flags: ClaimFlags, inFile: ClaimSpec['gpus']): ClaimSpec['gpus'] {

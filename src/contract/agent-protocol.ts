@@ -1,4 +1,5 @@
 import type {Beat, Gpu} from './schemas/nodes.ts'
+import type {VolumeName} from './storage-protocol.ts'
 
 /**
  * What server and agent say to each other over the link (HTTP/2, the server is the client). Routes of the agent:
@@ -54,6 +55,12 @@ export interface Inventory {
   images: boolean
 }
 
+/** The agent finds the folder by itself: no path of the node's ever comes from outside. */
+export interface MountedSite extends VolumeName {
+  path: string
+  readOnly: boolean
+}
+
 /** What one instance should be on its node. */
 export interface DesiredInstance {
   allocationId: string
@@ -77,6 +84,8 @@ export interface DesiredInstance {
   systemDiskGiB?: number
   /** Named volumes and where they are in the container. */
   volumes?: {name: string; path: string}[]
+  /** Volumes of the node's own pools, and where they are in the container. */
+  sites?: MountedSite[]
   /** `removed`: end it and take it away; `stopped` keeps the container. */
   state: 'running' | 'stopped' | 'removed'
   /** Grows with each start or restart that the owner asked for: a higher one starts the container again. */

@@ -128,6 +128,7 @@ export interface FoundMount extends MountCreation {
 }
 
 export interface FoundVolume extends VolumeName {
+  /** '' while it is not mounted. */
   path: string
   quotaBytes: number | null
   usedBytes: number

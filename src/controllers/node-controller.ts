@@ -1,4 +1,4 @@
-import type {Desired, DesiredInstance} from '../contract/agent-protocol.ts'
+import type {Desired, DesiredInstance, MountedSite} from '../contract/agent-protocol.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import {allocationId, containerName, generationOf, volumesOf, wantedState} from '../domain/allocation.ts'
@@ -9,6 +9,8 @@ import type {ControllerDependencies, ControllerSettings} from './dependencies.ts
 
 /** Finished instances whose containers a node is asked to keep. */
 const mostKept = 100
+
+const nowhere = {pool: 'none', type: 'directory', volume: 'none'} as const
 
 /** Tells each connected node what should run there. Key: node id. */
 export class NodeController {
@@ -81,7 +83,7 @@ export class NodeController {
       if (!claim || !instance) continue
       wanted.set(
         allocation.id,
-        this.#describe(allocation, claim, instance, wantedState(allocation, claim, instance), hamiCore),
+        await this.#describe(allocation, claim, instance, wantedState(allocation, claim, instance), hamiCore),
       )
     }
     const finished = await store.instances.list({
@@ -99,7 +101,7 @@ export class NodeController {
       const allocation = await store.allocations.find(id)
       const claim = await store.claims.find(instance.claimId)
       if (!allocation || !claim || allocation.nodeId !== nodeId) continue
-      wanted.set(id, this.#describe(allocation, claim, instance, isDeleted ? 'removed' : 'stopped', hamiCore))
+      wanted.set(id, await this.#describe(allocation, claim, instance, isDeleted ? 'removed' : 'stopped', hamiCore))
     }
     for (const report of memory.reportsOfNode(nodeId)) {
       if (wanted.has(report.allocationId)) continue
@@ -107,22 +109,23 @@ export class NodeController {
       const claim = allocation && (await store.claims.find(allocation.claimId))
       const instance = claim && (await store.instances.find(claim.instanceId))
       if (allocation && claim && instance) {
-        wanted.set(allocation.id, this.#describe(allocation, claim, instance, 'removed', hamiCore))
+        wanted.set(allocation.id, await this.#describe(allocation, claim, instance, 'removed', hamiCore))
       }
     }
     // Of two bindings of one claim the newer comes last: it is the one whose epoch the agent remembers.
     return [...wanted.values()].sort((a, b) => a.epoch - b.epoch || (a.allocationId < b.allocationId ? -1 : 1))
   }
 
-  #describe(
+  async #describe(
     allocation: Allocation,
     claim: Claim,
     instance: Instance,
     state: DesiredInstance['state'],
     hamiCore: string,
-  ): DesiredInstance {
+  ): Promise<DesiredInstance> {
     const {spec} = claim
     const volumes = volumesOf(claim.id, spec)
+    const sites = await this.#sitesOf(claim, allocation.nodeId)
     const isSplit = allocation.gpus.some(({share}) => share)
     return {
       allocationId: allocation.id,
@@ -144,9 +147,22 @@ export class NodeController {
       memoryMiB: spec.memoryMiB,
       ...(spec.systemDiskGiB === undefined ? {} : {systemDiskGiB: spec.systemDiskGiB}),
       ...(volumes.length > 0 ? {volumes} : {}),
+      ...(sites.length > 0 ? {sites} : {}),
       state,
       generation: generationOf(instance),
       graceSeconds: this.#deps.memory.graceSeconds(allocation.id),
     }
+  }
+  /** One that is not on this node any more is named so that the node has none: nothing starts without its files. */
+  async #sitesOf({spec}: Claim, nodeId: string): Promise<MountedSite[]> {
+    const {store} = this.#deps
+    const mounted: MountedSite[] = []
+    for (const {site: id, path, readOnly = false} of spec.volumes ?? []) {
+      const site = await store.sites.find(id)
+      const pool = site?.nodeId === nodeId ? await store.pools.find(site.poolId ?? '') : undefined
+      const at = pool && site ? {pool: pool.name, type: pool.type, volume: site.name} : nowhere
+      mounted.push({...at, path, readOnly})
+    }
+    return mounted
   }
 }

@@ -66,7 +66,12 @@ function volumeMounts({volumes = []}: ContainerSpec, labels: Record<string, stri
 }
 
 function folderMounts({folders = []}: ContainerSpec): MountSettings[] {
-  return folders.map(({source, path}) => ({Type: 'bind', Source: source, Target: path}))
+  return folders.map(({source, path, readOnly = false}) => ({
+    Type: 'bind',
+    Source: source,
+    Target: path,
+    ReadOnly: readOnly,
+  }))
 }
 
 type Port = NonNullable<ContainerSpec['ports']>[number]

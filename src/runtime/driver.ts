@@ -31,8 +31,8 @@ export interface ContainerSpec {
   hamiCore?: string
   /** Named volumes: name → absolute path in the container. Made when they are not there. */
   volumes?: {name: string; path: string; readOnly?: boolean}[]
-  /** Folders of the host that its operator shares: absolute path → absolute path in the container. */
-  folders?: {source: string; path: string}[]
+  /** Folders of the host that its operator shares, or that are volumes of its pools: absolute path → absolute path in the container. */
+  folders?: {source: string; path: string; readOnly?: boolean}[]
   /** Absent: the image's own. */
   workingDir?: string
   /** Ports of the container that the host shows to others; hostPort 0 = the engine chooses. */

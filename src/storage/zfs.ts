@@ -30,20 +30,21 @@ export class ZfsDriver implements StorageDriver {
 
   async pools(): Promise<FoundPool[]> {
     const lines = rows(await this.#runner.read('zpool', ['list', '-H', '-o', 'name,health']))
-    return Promise.all(lines.map(([name = '', health = '']) => this.#pool(name, health)))
+    const found = await Promise.all(lines.map(([name = '', health = '']) => this.#pool(name, health).catch(ifGone)))
+    return found.filter(pool => pool !== undefined)
   }
 
   async volumes(pool: string): Promise<FoundVolume[]> {
     const properties = await this.#properties(
       ['-r', '-d', '1'],
-      ['used', 'quota', 'mountpoint', markProperty, volumeProperty],
+      ['used', 'quota', 'mountpoint', 'mounted', markProperty, volumeProperty],
       poolName(pool),
     )
     return [...properties]
       .filter(([name, values]) => name !== pool && !name.includes('@') && values.get(volumeProperty) === 'yes')
       .map(([name, values]) => ({
         ...{pool, type: this.type, volume: name.slice(pool.length + 1)},
-        path: values.get('mountpoint') ?? '',
+        path: values.get('mounted') === 'yes' ? (values.get('mountpoint') ?? '') : '',
         quotaBytes: Number(values.get('quota')) || null,
         usedBytes: Number(values.get('used')) || 0,
         mark: own(values.get(markProperty)),
@@ -158,6 +159,12 @@ function shareOf(text: string, exportPath: string): FoundShare | null {
   const [, mode, network] = /(?:^|,)(rw|ro)=@([\d./]+)(?:,|$)/.exec(text) ?? []
   if (!mode || !network) return null
   return {network, readWrite: mode === 'rw', rootSquash: !text.includes('no_root_squash'), exportPath}
+}
+
+/** A pool that was destroyed between two looks is none. */
+function ifGone(error: unknown): undefined {
+  if (error instanceof StorageError && error.code === 'not_found') return undefined
+  throw error
 }
 
 function own(mark: string | undefined): string {

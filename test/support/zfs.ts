@@ -1,6 +1,6 @@
 import {execFileSync, spawn} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
-import {truncate, writeFile} from 'node:fs/promises'
+import {mkdir, rmdir, truncate, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {onTestFinished} from 'vitest'
 import {temporaryDirectory} from './temporary-directory.ts'
@@ -32,6 +32,21 @@ export async function looseDisk({sizeMiB = 256} = {}): Promise<{device: string; 
     await eventually(() => run('losetup', '-d', device), {withinMs: 5_000, what: `${device} to be let go`})
   })
   return {device, pool}
+}
+
+/** What is mounted at and below this folder later, an engine that starts after this sees too, as on a machine with systemd. */
+export async function shareMounts(folder: string): Promise<void> {
+  await mkdir(folder, {recursive: true})
+  execFileSync('mount', ['--bind', folder, folder])
+  execFileSync('mount', ['--make-shared', folder])
+  onTestFinished(async () => {
+    // The pool's own mount lies over it.
+    await eventually(() => !run('mountpoint', '-q', folder) || (run('umount', '-l', folder) && false), {
+      withinMs: 5_000,
+      what: `${folder} to be let go`,
+    })
+    await rmdir(folder).catch(() => {})
+  })
 }
 
 function answers(): boolean {

@@ -12,6 +12,7 @@ export default class ClaimSubmit extends BaseCommand {
   static override examples = [
     '<%= config.bin %> claim submit --image nvidia/cuda:12.0-runtime-ubuntu22.04 --gpus 1 --wait -- nvidia-smi',
     '<%= config.bin %> claim submit --image pytorch --gpus 2 --gpu-model 4090 --name train -e EPOCHS=9 -- python train.py',
+    '<%= config.bin %> claim submit --image pytorch --gpus 1 --volume datasets:/data:ro -- python train.py',
     '<%= config.bin %> claim submit -f train.yml --wait --for completed -o json',
   ]
   static override strict = false

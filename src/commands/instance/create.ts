@@ -4,7 +4,7 @@ import {claimFlags, nameAndCommand, readClaim} from '../../cli/claim-input.ts'
 import {followClaim} from '../../cli/claim-progress.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
-const {name, node, env, label, restart} = claimFlags
+const {name, node, env, label, restart, volume} = claimFlags
 
 export default class InstanceCreate extends BaseCommand {
   static override summary = 'Create an instance from an image and a spec of the catalogue.'
@@ -15,7 +15,7 @@ export default class InstanceCreate extends BaseCommand {
   static override args = {name: Args.string({description: 'name of the instance; made up unless given'})}
   static override strict = false
   static override flags = {
-    ...{name, node, env, label, restart, 'env-file': claimFlags['env-file']},
+    ...{name, node, env, label, restart, volume, 'env-file': claimFlags['env-file']},
     image: Flags.string({description: 'image of the catalogue, or an address', required: true}),
     spec: Flags.string({description: 'spec of the catalogue', required: true}),
     remark: Flags.string({description: 'a note to yourself'}),

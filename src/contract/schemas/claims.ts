@@ -19,6 +19,24 @@ export const ImageAddress = Type.String({
 
 export const RestartPolicy = Type.Enum(['never', 'on-failure', 'always'])
 
+/** Where a volume may stand in a container: absolute, without `..`, and none of the kernel's own places. */
+const MountPath = Type.String({
+  pattern: '^(?!/(proc|sys|dev)(/|$))(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]{1,128}){1,16}$',
+  maxLength: 512,
+  description: 'an absolute path, as /data; no .. in it, and not below /proc, /sys or /dev',
+})
+
+/** Sites of the owner that the container sees; they outlive it. The claim runs on their node. */
+export const Volumes = Type.Array(
+  Type.Object({
+    /** Kept as its id. */
+    site: Reference,
+    path: MountPath,
+    readOnly: Type.Optional(Type.Boolean()),
+  }),
+  {maxItems: 16},
+)
+
 /** What a user asks for. */
 export const ClaimSpec = Type.Object({
   /** Name of the claim and of its instance; unique among the owner's live ones. Made up when absent. */
@@ -45,6 +63,7 @@ export const ClaimSpec = Type.Object({
   systemDiskGiB: Type.Optional(Type.Integer({minimum: 1, maximum: 1_000_000})),
   /** A volume at /data that outlives the container and goes with the instance. */
   dataDiskGiB: Type.Optional(Type.Integer({minimum: 1, maximum: 1_000_000})),
+  volumes: Type.Optional(Volumes),
   /** −100…100, 0 unless given; above the user's maximum is refused (rule 2). */
   priority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
   labels: Type.Optional(Labels),

@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {EnvironmentVariables, RestartPolicy} from './claims.ts'
+import {EnvironmentVariables, RestartPolicy, Volumes} from './claims.ts'
 import {ById, CatalogueEntry, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
 import {HeldGpu} from './nodes.ts'
 
@@ -170,6 +170,7 @@ export const instances = {
       remark: Type.Optional(Type.String({maxLength: 512})),
       labels: Type.Optional(Labels),
       restart: Type.Optional(RestartPolicy),
+      volumes: Type.Optional(Volumes),
       /** Refuse at once (claim_impossible) when nothing is free for it now. */
       noQueue: Type.Optional(Type.Boolean()),
     }),

@@ -13,6 +13,7 @@ import {codeAlphabet} from '../registration-code.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {Services} from './services.ts'
+import {type BindSites, noteMounts} from './site-mounts.ts'
 
 /** Shapes of claims whose reason for waiting is remembered. */
 const mostReasons = 1_000
@@ -29,11 +30,16 @@ interface Origin {
 export class ClaimService {
   readonly #deps: ServiceDependencies
   readonly #nodeName: (reference: string, caller: Caller) => Promise<string>
+  readonly #bindSites: BindSites
   #reasons = {revision: -1, texts: new Map<string, string>()}
 
-  constructor(deps: ServiceDependencies, nodeName: (reference: string, caller: Caller) => Promise<string>) {
+  constructor(
+    deps: ServiceDependencies,
+    parts: {nodeName: (reference: string, caller: Caller) => Promise<string>; bindSites: BindSites},
+  ) {
     this.#deps = deps
-    this.#nodeName = nodeName
+    this.#nodeName = parts.nodeName
+    this.#bindSites = parts.bindSites
   }
 
   methods(): Services['claims'] {
@@ -54,8 +60,7 @@ export class ClaimService {
     extra: Origin = {},
   ): Promise<{claim: Claim; instance: Instance}> {
     const {store, journal, secrets, wake, clock} = this.#deps
-    const spec: ClaimSpec =
-      asked.node === undefined ? asked : {...asked, node: await this.#nodeName(asked.node, caller)}
+    const spec = await this.#resolved(asked, caller)
     const bodyHash = secrets.sha256(stableText({spec: asked, noQueue, dryRun, extra}))
     // Before a check that the first request has passed, but this one might not. All others ask in their transaction.
     const repeated = noQueue || dryRun ? await this.#repeated(store, caller, bodyHash) : undefined
@@ -85,6 +90,7 @@ export class ClaimService {
       const allowed = await this.#checkAllowed(tx, user, spec)
       const draft = this.#draft(spec, allowed, await this.#name(tx, spec, allowed.id), made, extra)
       const claim = await tx.claims.insert(draft.claim)
+      await noteMounts(tx, claim)
       const instance = await tx.instances.insert(draft.instance)
       const words = `${caller.username} asks for ${gpuCount(spec)} GPUs to run ${spec.image}.`
       await record.event('claim', claim, 'Submitted', words, caller.username)
@@ -93,6 +99,13 @@ export class ClaimService {
     })
     wake('queue', `claim:${done.claim.id}`)
     return done
+  }
+
+  /** With names of nodes and ids of sites in place of how the caller named them. Sites bind the claim to their node. */
+  async #resolved(asked: ClaimSpec, caller: Caller): Promise<ClaimSpec> {
+    const node = asked.node === undefined ? undefined : await this.#nodeName(asked.node, caller)
+    const spec = node === undefined ? asked : {...asked, node}
+    return spec.volumes && spec.volumes.length > 0 ? this.#bindSites(spec, spec.volumes, caller) : spec
   }
 
   /**
@@ -219,7 +232,7 @@ export class ClaimService {
 
   async #explainSpec(input: ClaimSpec, caller: Caller): Promise<Explanation> {
     const {queue, clock} = this.#deps
-    const spec = input.node === undefined ? input : {...input, node: await this.#nodeName(input.node, caller)}
+    const spec = await this.#resolved(input, caller)
     const ahead = queue.countAhead({number: Number.MAX_SAFE_INTEGER, createdAtMs: clock.now(), spec})
     return this.#explained(spec, null, ahead, 'Pending')
   }

@@ -19,6 +19,7 @@ import type {Services} from './services.ts'
 import {SessionService} from './sessions.ts'
 import {settingMethods} from './settings.ts'
 import {SiteFinder} from './site-finder.ts'
+import {siteBinder} from './site-mounts.ts'
 import {SiteService} from './sites.ts'
 import {TaskService} from './tasks.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
@@ -35,12 +36,12 @@ export function createServices(deps: ServiceDependencies): Services {
   const nodes = new NodeService(deps)
   const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
   const sessions = new SessionService(deps).methods()
-  const claims = new ClaimService(deps, nodeName)
+  const finder = new SiteFinder(deps, nodes.keeping)
+  const claims = new ClaimService(deps, {nodeName, bindSites: siteBinder(deps, finder)})
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
   const tasks = new TaskService(deps)
   const pools = new PoolService(deps, {keeping: nodes.keeping, tasks})
-  const finder = new SiteFinder(deps, nodes.keeping)
   const sites = new SiteService(deps, {keeping: nodes.keeping, finder, tasks, pools})
   const guard = new LoginGuard(deps)
   const auth = new AuthService(deps, guard)

@@ -125,11 +125,13 @@ export class InstanceService {
 
   /** A claim with the figures of the spec. Throws input_invalid where image and spec do not go together. */
   async #create(input: InputOf<'instances.create'>, caller: Caller): Promise<Instance> {
-    const {spec, image, name, node, command, env, labels, restart, remark, noQueue} = input
+    const {spec, image, name, node, command, env, labels, restart, volumes, remark, noQueue} = input
     const product = await this.#product(spec, caller)
     const {address, entry} = await this.#image(image, product, caller)
     const own = Object.fromEntries(
-      Object.entries({name, node, command, env, labels, restart, noQueue}).filter(([, value]) => value !== undefined),
+      Object.entries({name, node, command, env, labels, restart, volumes, noQueue}).filter(
+        ([, value]) => value !== undefined,
+      ),
     )
     const made = {remark, catalogueImage: entry && entryOf(entry), catalogueSpec: entryOf(product)}
     const {instance} = await this.#claims.submit({image: address, ...needsOf(product), ...own}, caller, made)

@@ -1,13 +1,13 @@
 import type {Site} from '../../contract/schemas/sites.ts'
-import {type Caller, hasRole} from '../caller.ts'
+import {type Caller, hasRole, seesAll} from '../caller.ts'
 import {problem} from '../errors.ts'
 import type {NodeRecord, SiteRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {NodeKeeping} from './node-keeping.ts'
 import {type Finders, resolve} from './references.ts'
 
-/** `own`: also the caller's own wherever they lie. `administered`: only those on nodes that the caller administers. */
-type Reach = 'own' | 'administered'
+/** `seen`: those on nodes that the caller administers, and the caller's own; or only the ones, or only the others. */
+type Reach = 'seen' | 'administered' | 'owned'
 
 /** Which sites a caller sees; all others look absent (T18). */
 export class SiteFinder {
@@ -23,11 +23,11 @@ export class SiteFinder {
   async find(
     reference: string,
     caller: Pick<Caller, 'id' | 'role'>,
-    {node, reach = 'own'}: {node?: NodeRecord; reach?: Reach} = {},
+    {node, reach = 'seen'}: {node?: NodeRecord; reach?: Reach} = {},
   ): Promise<SiteRecord> {
     const {sites} = this.#deps.store
-    const mine = await this.#administered(caller)
-    const isOwn = (site: SiteRecord) => reach === 'own' && site.ownerId === caller.id
+    const mine = reach === 'owned' && !seesAll(caller) ? [] : await this.#administered(caller)
+    const isOwn = (site: SiteRecord) => reach !== 'administered' && site.ownerId === caller.id
     const seen = (site: SiteRecord | undefined) =>
       site && (!mine || mine.includes(site.nodeId) || isOwn(site)) ? site : undefined
     const list = async () => {
@@ -46,7 +46,7 @@ export class SiteFinder {
   }
 
   /** As find; throws site_no_volume, site_not_ready. */
-  async findVolume(reference: string, caller: Caller, reach: Reach = 'own'): Promise<SiteRecord & {poolId: string}> {
+  async findVolume(reference: string, caller: Caller, reach: Reach = 'seen'): Promise<SiteRecord & {poolId: string}> {
     return readyVolume(await this.find(reference, caller, {reach}))
   }
 
