@@ -1,5 +1,5 @@
 import type {AssignedNode} from '../contract/schemas/auth.ts'
-import type {Backup, QuotaStatus, Site} from '../contract/schemas/sites.ts'
+import type {Backup, QuotaStatus, Site, Snapshot} from '../contract/schemas/sites.ts'
 import {usageError} from './failure.ts'
 import type {Column} from './output/column.ts'
 import {ago, bytes, percent} from './output/figures.ts'
@@ -16,6 +16,12 @@ export const siteColumns: Column<Site>[] = [
   {name: 'schedule', value: ({scheduleFrequency}) => scheduleFrequency, wide: true},
   {name: 'pool', value: ({poolId}) => poolId, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const snapshotColumns: Column<Snapshot>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'taken', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
+  {name: 'alone', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
 ]
 
 export const siteUseColumns: Column<QuotaStatus['sites'][number]>[] = [

@@ -55,6 +55,7 @@ export const errorKinds = {
   last_admin: 'conflict',
   confirmation_missing: 'conflict',
   site_in_use: 'conflict',
+  site_restore_unconfirmed: 'conflict',
   site_no_volume: 'conflict',
   site_not_ready: 'conflict',
   pool_in_use: 'conflict',

@@ -69,6 +69,11 @@ export const routes = {
   'sites.create': 'POST /sites',
   'sites.delete': 'DELETE /sites/:id',
   'sites.setQuota': 'PUT /sites/:id/quota',
+  'sites.snapshots': 'GET /sites/:id/snapshots',
+  'sites.snapshot': 'POST /sites/:id/snapshots',
+  'sites.deleteSnapshot': 'DELETE /sites/:id/snapshots/:snapshot',
+  'sites.restore': 'POST /sites/:id/snapshots/:snapshot/restore',
+  'sites.clone': 'POST /sites/:id/snapshots/:snapshot/clone',
   'sites.checkQuota': 'GET /sites/:id/quota/check',
   'sites.report': 'POST /sites/report',
 

@@ -95,6 +95,10 @@ const catalogue = {
     'Give its name once more: --confirm {name}.',
   ],
   site_in_use: ['Site {name} is mounted by claim {claims}.', 'Cancel it first: `gpuctl claim cancel …`.'],
+  site_restore_unconfirmed: [
+    'What came into site {name} after the snapshot is lost then.',
+    'Give its name once more: --confirm {name}.',
+  ],
   site_no_volume: [
     'Site {name} is no volume of a pool: its node only tells of it.',
     'Make one with `gpuctl site create`.',

@@ -96,6 +96,11 @@ export const handlers: Handlers = {
   'sites.create': (input, caller, {sites}) => sites.create(input, caller),
   'sites.delete': (input, caller, {sites}) => sites.delete(input, caller),
   'sites.setQuota': (input, caller, {sites}) => sites.setQuota(input, caller),
+  'sites.snapshots': (input, caller, {sites}) => sites.snapshots(input, caller),
+  'sites.snapshot': (input, caller, {sites}) => sites.snapshot(input, caller),
+  'sites.deleteSnapshot': (input, caller, {sites}) => sites.deleteSnapshot(input, caller),
+  'sites.restore': (input, caller, {sites}) => sites.restore(input, caller),
+  'sites.clone': (input, caller, {sites}) => sites.clone(input, caller),
   'sites.checkQuota': (input, caller, {sites}) => sites.checkQuota(input, caller),
   'sites.report': (input, node, {sites}) => sites.report(node.id, input),
 

@@ -16,7 +16,7 @@ const environment = {PATH: folders.join(':'), LC_ALL: 'C', HOME: '/', TZ: 'UTC'}
 const meanings: readonly (readonly [RegExp, StorageErrorCode])[] = [
   [/no such pool|does not exist|not found|could not find|cannot open .*: no such/i, 'not_found'],
   [/already exists|pool already|is part of active pool|contains a filesystem|already in volume group/i, 'exists'],
-  [/busy|in use|is mounted|currently in use|has children|filesystem in use/i, 'in_use'],
+  [/busy|in use|is mounted|currently in use|has children|dependent clones|filesystem in use/i, 'in_use'],
   [/no space|out of space|insufficient free space|quota exceeded|not enough free/i, 'full'],
 ]
 

@@ -38,7 +38,7 @@ export const Site = Type.Object({
   usedBytes: bytes,
   wpPath: Nullable(Type.String()),
   dbName: Nullable(Type.String()),
-  status: Type.Enum(['creating', 'active', 'failed', 'deleting']),
+  status: Type.Enum(['creating', 'active', 'restoring', 'failed', 'deleting']),
   scheduleFrequency: Type.Enum(['manual', 'daily', 'weekly', 'monthly']),
   /** HH:MM, UTC. */
   scheduleTime: Nullable(Type.String()),
@@ -50,6 +50,17 @@ export const Site = Type.Object({
   lastBackupAt: Nullable(Time),
 })
 export type Site = Static<typeof Site>
+
+/** What a site was at a moment, kept beside it on its pool; what it holds alone counts to the site's quota. */
+export const Snapshot = Type.Object({
+  name: Type.String(),
+  site: Type.String(),
+  siteId: Type.String(),
+  createdAt: Time,
+  /** Bytes that are nowhere else. */
+  usedBytes: bytes,
+})
+export type Snapshot = Static<typeof Snapshot>
 
 export const BackupType = Type.Enum(['full', 'incremental'])
 export const BackupStatus = Type.Enum(['SUCCESS', 'ERROR'])
@@ -185,6 +196,57 @@ export const sites = {
     access: 'node_admin',
     input: Type.Object({id: Reference, quotaBytes: bytes}),
     output: Site,
+  }),
+  'sites.snapshots': operation({
+    summary: 'Snapshots of a site, the oldest first.',
+    access: 'viewer',
+    input: ById,
+    output: Type.Array(Snapshot),
+  }),
+  'sites.snapshot': operation({
+    summary: 'Keep what a site is now. Again with the same name it changes nothing.',
+    access: 'user',
+    status: 201,
+    input: Type.Object({
+      id: Reference,
+      /** Made from the time unless given; `auto-…` is the schedule's. */
+      name: Type.Optional(VolumeName),
+    }),
+    output: Snapshot,
+  }),
+  'sites.deleteSnapshot': operation({
+    summary: 'Forget a snapshot; the site stays as it is.',
+    access: 'user',
+    input: Type.Object({id: Reference, snapshot: VolumeName}),
+    output: Done,
+  }),
+  'sites.restore': operation({
+    summary:
+      'Make a site again what it was at a snapshot: what came later is lost, later snapshots too; confirm = its name. Refused while an instance mounts it.',
+    access: 'user',
+    status: 202,
+    input: Type.Object({
+      id: Reference,
+      snapshot: VolumeName,
+      confirm: Type.Optional(Type.String({description: 'the name of the site once more'})),
+      dryRun,
+    }),
+    output: Started,
+  }),
+  'sites.clone': operation({
+    summary: 'Make a new site of what a site was at a snapshot; it takes room only for what changes.',
+    access: 'node_admin',
+    status: 202,
+    input: Type.Object({
+      id: Reference,
+      snapshot: VolumeName,
+      name: VolumeName,
+      /** That of the first one unless given. */
+      quotaBytes: Type.Optional(volumeBytes),
+      owner: Type.Optional(Type.String({minLength: 1, maxLength: 128, description: 'user name; you unless given'})),
+      dryRun,
+    }),
+    output: Type.Object({site: Nullable(Site), ...Started.properties}),
   }),
   'sites.checkQuota': operation({
     summary: 'Whether the next backup of a site has room.',

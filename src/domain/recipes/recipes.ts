@@ -1,7 +1,7 @@
 import type {Recipe, Recipes} from '../task.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
-import {createSite, destroySite} from './site-recipes.ts'
+import {cloneSite, createSite, destroySite, restoreSite} from './site-recipes.ts'
 
 const all = [
   createPool,
@@ -10,6 +10,8 @@ const all = [
   removeMount,
   createSite,
   destroySite,
+  restoreSite,
+  cloneSite,
 ] as unknown as readonly Recipe<never>[]
 
 /** All kinds of tasks by their type. */

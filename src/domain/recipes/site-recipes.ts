@@ -1,6 +1,6 @@
 import type {FoundVolume, VolumeName} from '../../contract/storage-protocol.ts'
 import {isProblem} from '../errors.ts'
-import type {Recipe, StepRun} from '../task.ts'
+import type {Recipe, Step, StepRun} from '../task.ts'
 
 const minuteMs = 60_000
 
@@ -90,4 +90,70 @@ export const destroySite: Recipe<SiteWork> = {
     if (status === 'completed') await tx.sites.delete(site.id)
     else await tx.sites.save({...site, status: 'active'})
   },
+}
+
+export interface SiteRestoreWork extends SiteWork {
+  snapshot: string
+}
+
+export const restoreSite: Recipe<SiteRestoreWork> = {
+  type: 'site.restore',
+  deadlineMs: 30 * minuteMs,
+  object: ({volume}) => volume,
+  locks: ({siteId}) => [siteLock(siteId)],
+  steps: () => [
+    {
+      name: 'rollback',
+      title: ({volume, snapshot}) => `Making ${volume} again what it was at ${snapshot}`,
+      // Nobody else works on the site meanwhile, so that a second rollback to the same snapshot changes nothing.
+      isDone: async ({notes}) => notes.isRolledBack === true,
+      async do({agent, input, notes, signal}) {
+        await agent(input.nodeId).storage('snapshot.rollback', {...volumeOf(input), snapshot: input.snapshot}, signal)
+        notes.isRolledBack = true
+      },
+    },
+  ],
+  result: ({input}) => ({name: input.volume, snapshot: input.snapshot}),
+  async ended({tx}, {input}) {
+    const site = await tx.sites.find((input as unknown as SiteWork).siteId)
+    if (site) await tx.sites.save({...site, status: 'active'})
+  },
+}
+
+export interface SiteCloneWork extends SiteCreationWork {
+  from: string
+  snapshot: string
+}
+
+export const cloneSite: Recipe<SiteCloneWork> = {
+  ...createSite,
+  type: 'site.clone',
+  steps: input => [
+    {
+      ...(createSite.steps(input)[0] as Step<SiteCloneWork>),
+      name: 'clone',
+      title: ({volume, from, snapshot, node}) => `Making volume ${volume} of ${from}@${snapshot} on ${node}`,
+      isDone: async run => (await foundVolume(run, run.input))?.mark === run.taskId,
+      async do({agent, input: {nodeId, pool, type, volume, from, snapshot}, taskId, signal}) {
+        await agent(nodeId).storage(
+          'snapshot.clone',
+          {...{pool, type, volume: from, snapshot}, to: volume, mark: taskId},
+          signal,
+        )
+      },
+    },
+    {
+      name: 'quota',
+      title: ({volume}) => `Setting the quota of ${volume}`,
+      async isDone(run) {
+        const found = await foundVolume(run, run.input)
+        run.notes.enforcedBytes = found?.quotaBytes
+        return found?.quotaBytes === run.input.quotaBytes
+      },
+      async do({agent, input, signal}) {
+        const wanted = {...volumeOf(input), quotaBytes: input.quotaBytes}
+        await agent(input.nodeId).storage('volume.quota', wanted, signal)
+      },
+    },
+  ],
 }

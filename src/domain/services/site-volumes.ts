@@ -1,17 +1,19 @@
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {Site} from '../../contract/schemas/sites.ts'
+import type {Task} from '../../contract/schemas/tasks.ts'
 import type {StorageInput} from '../../contract/storage-protocol.ts'
 import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
 import type {Tables} from '../ports.ts'
-import {createSite, destroySite, type SiteWork} from '../recipes/site-recipes.ts'
+import {cloneSite, createSite, destroySite, type SiteCreationWork, type SiteWork} from '../recipes/site-recipes.ts'
 import type {NodeRecord, PoolRecord, SiteRecord} from '../records.ts'
 import {newSite} from '../sites.ts'
 import {bytesPerGb, inGb} from '../storage-quota.ts'
-import {isPassing, publicTask} from '../task.ts'
+import {isPassing, publicTask, type Recipe} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {NodeKeeping} from './node-keeping.ts'
 import type {PoolService} from './pools.ts'
-import {readyVolume, type SiteFinder} from './site-finder.ts'
+import {publicSite, readyVolume, type SiteFinder} from './site-finder.ts'
 import type {TaskService} from './tasks.ts'
 
 export interface SiteParts {
@@ -19,6 +21,14 @@ export interface SiteParts {
   finder: SiteFinder
   tasks: TaskService
   pools: PoolService
+}
+
+interface WantedSite {
+  name: string
+  quotaBytes: number
+  node: NodeRecord
+  pool: PoolRecord
+  owner: {id: string; username: string}
 }
 
 const smallestBytes = 2 ** 20
@@ -34,39 +44,29 @@ export class SiteVolumes {
   }
 
   async create(input: InputOf<'sites.create'>, caller: Caller): Promise<OutputOf<'sites.create'>> {
-    const {name, quotaBytes, owner: ownerName, dryRun} = input
-    const {journal, store, secrets} = this.#deps
+    const {name, quotaBytes, owner, dryRun} = input
     const node = await this.#parts.keeping.own(input.node, caller)
     const pool = await this.#poolOn(node, input.pool, caller)
-    const owner = ownerName === undefined ? caller : await store.users.findByName(ownerName)
-    if (!owner) throw problem('not_found', {kind: 'user', name: ownerName ?? ''})
-    if (await store.sites.findByName(node.id, name)) throw problem('name_taken', {kind: 'site', name})
     const volume = {pool: pool.name, type: pool.type, volume: name}
+    await this.#checkName(node, name)
     const commands = await this.#plan(node.id, 'volume.create', {...volume, quotaBytes, mark: 'task'})
+    const wanted = {name, quotaBytes, node, pool, owner: await this.#ownerOf(owner, caller)}
     if (dryRun) return {site: null, task: null, commands}
-    const made = await journal.change(async (tx, record) => {
-      const now = await tx.nodes.find(node.id)
-      if (!now || (await tx.pools.find(pool.id))?.state !== 'ready') {
-        throw problem('not_found', {kind: 'pool', name: pool.name})
-      }
-      await checkRoom(tx, now, {name, quotaBytes: 0}, quotaBytes)
-      // The node's row counts up with each quota on it, so that two of them do not both see the same room.
-      await tx.nodes.save(now)
-      const site = await tx.sites.insert({
-        ...newSite(secrets.uuid(), this.#now()),
-        ...{name, nodeId: node.id, poolId: pool.id, quotaBytes, usedBytes: 0, status: 'creating'},
-        ...{owner: owner.username, ownerId: owner.id},
-      })
-      const work = {siteId: site.id, nodeId: node.id, node: node.name, ...volume, quotaBytes}
-      const task = await this.#parts.tasks.submit(
-        {tx, record},
-        {recipe: createSite, input: work, node: node.name, caller},
-      )
-      return {site, task}
-    })
-    this.#parts.tasks.start(made.task)
-    const [site = null] = await this.#parts.finder.described([made.site])
-    return {site, task: publicTask(made.task), commands}
+    return {...(await this.#make(wanted, createSite, {}, caller)), commands}
+  }
+
+  async clone(input: InputOf<'sites.clone'>, caller: Caller): Promise<OutputOf<'sites.clone'>> {
+    const {name, snapshot, owner, dryRun} = input
+    const from = await this.#parts.finder.findVolume(input.id, caller, 'administered')
+    const {quotaBytes = from.quotaBytes} = input
+    const node = await this.#parts.keeping.own(from.nodeId, caller)
+    const pool = await this.#poolOn(node, from.poolId, caller)
+    await this.#checkName(node, name)
+    const volume = {pool: pool.name, type: pool.type, volume: from.name}
+    const commands = await this.#plan(node.id, 'snapshot.clone', {...volume, snapshot, to: name, mark: 'task'})
+    const wanted = {name, quotaBytes, node, pool, owner: await this.#ownerOf(owner, caller)}
+    if (dryRun) return {site: null, task: null, commands}
+    return {...(await this.#make(wanted, cloneSite, {from: from.name, snapshot}, caller)), commands}
   }
 
   async delete({id, confirm, dryRun}: InputOf<'sites.delete'>, caller: Caller): Promise<OutputOf<'sites.delete'>> {
@@ -118,6 +118,47 @@ export class SiteVolumes {
     if (!pool) throw problem('site_no_volume', {name: site.name})
     const node = (await store.nodes.find(site.nodeId))?.name ?? site.nodeId
     return {siteId: site.id, nodeId: site.nodeId, node, pool: pool.name, type: pool.type, volume: site.name}
+  }
+
+  /** The record of the site and the task that makes its volume. */
+  async #make<W extends SiteCreationWork>(
+    {name, quotaBytes, node, pool, owner}: WantedSite,
+    recipe: Recipe<W>,
+    rest: Omit<W, keyof SiteCreationWork>,
+    caller: Caller,
+  ): Promise<{site: Site; task: Task}> {
+    const {journal, secrets} = this.#deps
+    const made = await journal.change(async (tx, record) => {
+      const now = await tx.nodes.find(node.id)
+      if (!now || (await tx.pools.find(pool.id))?.state !== 'ready') {
+        throw problem('not_found', {kind: 'pool', name: pool.name})
+      }
+      await checkRoom(tx, now, {name, quotaBytes: 0}, quotaBytes)
+      // The node's row counts up with each quota on it, so that two of them do not both see the same room.
+      await tx.nodes.save(now)
+      const site = await tx.sites.insert({
+        ...newSite(secrets.uuid(), this.#now()),
+        ...{name, nodeId: node.id, poolId: pool.id, quotaBytes, usedBytes: 0, status: 'creating'},
+        ...{owner: owner.username, ownerId: owner.id},
+      })
+      const where = {siteId: site.id, nodeId: node.id, node: node.name, pool: pool.name, type: pool.type, volume: name}
+      const work = {...where, quotaBytes, ...rest} as unknown as W
+      const task = await this.#parts.tasks.submit({tx, record}, {recipe, input: work, node: node.name, caller})
+      return {site, task}
+    })
+    this.#parts.tasks.start(made.task)
+    return {site: publicSite(made.site, node.name), task: publicTask(made.task)}
+  }
+
+  async #ownerOf(username: string | undefined, caller: Caller): Promise<{id: string; username: string}> {
+    if (username === undefined) return caller
+    const owner = await this.#deps.store.users.findByName(username)
+    if (!owner) throw problem('not_found', {kind: 'user', name: username})
+    return owner
+  }
+
+  async #checkName({id}: NodeRecord, name: string): Promise<void> {
+    if (await this.#deps.store.sites.findByName(id, name)) throw problem('name_taken', {kind: 'site', name})
   }
 
   #recordQuota({id, name, nodeId}: SiteRecord, quotaBytes: number, caller: Caller): Promise<SiteRecord> {

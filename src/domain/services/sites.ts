@@ -8,6 +8,7 @@ import {bytesPerGb} from '../storage-quota.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {resolve} from './references.ts'
 import type {Services} from './services.ts'
+import {SiteSnapshots} from './site-snapshots.ts'
 import {type SiteParts, SiteVolumes} from './site-volumes.ts'
 
 /** A node that tells of more has lost its way. */
@@ -28,6 +29,7 @@ export class SiteService {
     const {store} = this.#deps
     const {finder} = this.#parts
     const volumes = new SiteVolumes(this.#deps, this.#parts)
+    const snapshots = new SiteSnapshots(this.#deps, {...this.#parts, volumes})
     return {
       list: async ({node, ...page}, caller) => {
         if (node === undefined) return finder.described(await finder.list(caller, page))
@@ -40,6 +42,11 @@ export class SiteService {
       get: async ({id}, caller) => this.#described(await finder.find(id, caller)),
       create: (input, caller) => volumes.create(input, caller),
       delete: (input, caller) => volumes.delete(input, caller),
+      snapshots: (input, caller) => snapshots.list(input, caller),
+      snapshot: (input, caller) => snapshots.create(input, caller),
+      deleteSnapshot: (input, caller) => snapshots.delete(input, caller),
+      restore: (input, caller) => snapshots.restore(input, caller),
+      clone: (input, caller) => volumes.clone(input, caller),
       setQuota: async (input, caller) => this.#described(await volumes.setQuota(input, caller)),
       checkQuota: ({id}, caller) => this.#checkQuota(id, caller),
       report: (nodeId, input) => this.#report(nodeId, input),
