@@ -35,7 +35,11 @@ export class SiteSnapshots {
     const site = await this.#parts.finder.findVolume(id, caller)
     if (name.startsWith(scheduledPrefix)) {
       const fix = 'Choose another name.'
-      throw problem('input_invalid', {field: 'name', problem: `begins with ${scheduledPrefix}, as the schedule's do`, fix})
+      throw problem('input_invalid', {
+        field: 'name',
+        problem: `begins with ${scheduledPrefix}, as the schedule's do`,
+        fix,
+      })
     }
     const known = await this.#found(site)
     if (known.length >= mostSnapshots) {

@@ -1,8 +1,10 @@
-import {describe, expect, test} from 'vitest'
+import {describe, expect, test, vi} from 'vitest'
 import type {InputOf} from '../../../src/contract/contract.ts'
 import {siteWorld} from '../../support/site-world.ts'
 import {need} from '../../support/skips.ts'
 import {gpuNode} from '../../support/world.ts'
+
+vi.setConfig({testTimeout: 30_000})
 
 type Submission = InputOf<'claims.submit'>
 const claim = (site: string, rest: Partial<Submission> = {}): Submission => ({

@@ -1,9 +1,11 @@
 import {execFileSync} from 'node:child_process'
-import {expect, test} from 'vitest'
+import {expect, test, vi} from 'vitest'
 import type {Caller} from '../../../src/domain/caller.ts'
 import {type PoolKind, siteWorld} from '../../support/site-world.ts'
 import {need} from '../../support/skips.ts'
 
+// Real pools, on machines that do other things too.
+vi.setConfig({testTimeout: 30_000})
 const mib = 2 ** 20
 
 test.for<PoolKind>(['zfs', 'directory'])(
