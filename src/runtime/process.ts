@@ -265,7 +265,11 @@ export class ProcessDriver implements RuntimeDriver {
     const record = await readRecord<ProcessSpec>(paths.spec)
     if (!record || record.serverId !== this.#options.serverId) return undefined
     const run = await readRecord<ProcessRun>(paths.run)
-    return {record, run, found: describe(record, run)}
+    const found = describe(record, run)
+    if (found.state !== 'exited' || run?.finishedAt !== '') return {record, run, found}
+    // It may have ended between the two looks. The supervisor records the end before it goes, so now it is there.
+    const last = await readRecord<ProcessRun>(paths.run)
+    return {record, run: last, found: describe(record, last)}
   }
 
   async #mustLook(containerId: string): Promise<Instance> {

@@ -18,7 +18,7 @@ const unaudited: OperationName[] = [
 ]
 /** Operations whose method does not tell that they change something. */
 const alsoChanging: OperationName[] = ['instances.exec', 'nodes.joinStatus']
-/** What needs the storage of a node is walked in test/unit/domain/pools.test.ts, a task's end in tasks.test.ts. */
+/** What needs the storage of a node is walked in test/e2e/storage-pools.test.ts, a task's end in test/unit/domain/tasks.test.ts. */
 const elsewhere = ['pools', 'mounts', 'tasks']
 const changing = (Object.keys(routes) as OperationName[]).filter(
   name =>

@@ -1,11 +1,11 @@
 import {execFileSync} from 'node:child_process'
 import {expect, test} from 'vitest'
-import {openStorage} from '../../../src/storage/registry.ts'
-import {need} from '../../support/skips.ts'
-import {temporaryDirectory} from '../../support/temporary-directory.ts'
-import {eventually} from '../../support/wait.ts'
-import {gpuNode, world} from '../../support/world.ts'
-import {looseDisk, zfs} from '../../support/zfs.ts'
+import {openStorage} from '../../src/storage/registry.ts'
+import {need} from '../support/skips.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
+import {gpuNode, world} from '../support/world.ts'
+import {looseDisk, zfs} from '../support/zfs.ts'
 
 /** A world with one node whose storage is real: this machine's. */
 async function storageWorld(kind: 'zfs' | 'directory') {
