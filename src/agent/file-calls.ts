@@ -1,8 +1,8 @@
-import {PassThrough} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import type {UnpackEnd} from '../contract/agent-protocol.ts'
 import {type AgentCall, CallProblem} from '../link/routes.ts'
 import {type RuntimeDriver, RuntimeError} from '../runtime/driver.ts'
+import {inputOf} from './call-input.ts'
 
 export async function sendStat(call: AgentCall, driver: RuntimeDriver): Promise<void> {
   call.respondJson(200, await driver.statPath(call.params.id ?? '', pathOf(call)))
@@ -37,17 +37,6 @@ export async function takeArchive(call: AgentCall, driver: RuntimeDriver): Promi
   }
   output.end(`${JSON.stringify(end)}\n`)
   call.stream.resume()
-}
-
-/** A reader who stops early leaves the call itself open for its answer; a caller who leaves breaks it off. */
-function inputOf({stream}: AgentCall): PassThrough {
-  const content = new PassThrough()
-  content.on('error', () => {}) // seen by its reader
-  stream.pipe(content)
-  stream.once('close', () => {
-    if (!stream.readableEnded) content.destroy(new Error('The caller left.'))
-  })
-  return content
 }
 
 function pathOf({query}: AgentCall): string {

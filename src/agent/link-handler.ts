@@ -7,6 +7,7 @@ import {runDial} from './dial-call.ts'
 import {runExec} from './exec-call.ts'
 import {sendArchive, sendStat, takeArchive} from './file-calls.ts'
 import {sendLogs} from './log-call.ts'
+import {takeOsImage} from './os-image-call.ts'
 import {runStorage} from './storage-call.ts'
 
 /** Largest desired state that is read: some thousand instances. */
@@ -38,6 +39,7 @@ export function createLinkHandler(agent: Agent): StreamHandler {
     [agentRoutes.dial]: onContainer(agent, call => runDial(call, agent.driver)),
     [agentRoutes.path]: onContainer(agent, call => sendStat(call, agent.driver)),
     [agentRoutes.archive]: onContainer(agent, call => sendArchive(call, agent.driver, endOf(call))),
+    [agentRoutes.osImage]: call => takeOsImage(call, agent.storage),
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
     [agentRoutes.unpack]: onContainer(agent, call => takeArchive(call, agent.driver)),
   })

@@ -1,5 +1,5 @@
 import type {Beat, Gpu} from './schemas/nodes.ts'
-import type {VolumeName} from './storage-protocol.ts'
+import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
 
 /**
  * What server and agent say to each other over the link (HTTP/2, the server is the client). Routes of the agent:
@@ -9,6 +9,7 @@ import type {VolumeName} from './storage-protocol.ts'
  * `POST /containers/:id/dial` (query port; bytes both ways), `GET /containers/:id/path` (query path; PathStat),
  * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),
  * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
+ * `PUT /os-images/:name` (query offset, totalBytes, sha256; bytes in; when they are written one JSON of OsImageEnd out),
  * `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts).
  */
 export const agentRoutes = {
@@ -23,11 +24,18 @@ export const agentRoutes = {
   unpack: 'POST /containers/:id/archive',
   metrics: 'GET /metrics',
   storage: 'POST /storage/:method',
+  osImage: 'PUT /os-images/:name',
   ping: 'GET /ping',
 } as const
 
 /** How unpacking ended; without an error all is written. */
 export interface UnpackEnd {
+  error?: {code: string; message: string}
+}
+
+/** How a piece of an upload ended. */
+export interface OsImageEnd {
+  image?: FoundOsImage
   error?: {code: string; message: string}
 }
 

@@ -5,8 +5,10 @@ import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
 import {keys} from './schemas/keys.ts'
+import {members} from './schemas/members.ts'
 import {models} from './schemas/models.ts'
 import {nodes} from './schemas/nodes.ts'
+import {osImages} from './schemas/os-images.ts'
 import {quotas} from './schemas/quotas.ts'
 import {runtimes} from './schemas/runtimes.ts'
 import {server} from './schemas/server.ts'
@@ -31,6 +33,8 @@ export const contract = {
   ...sites,
   ...storage,
   ...tasks,
+  ...osImages,
+  ...members,
   ...keys,
   ...sessions,
 } satisfies Record<OperationName, Operation>

@@ -59,6 +59,8 @@ export const errorKinds = {
   site_no_volume: 'conflict',
   site_not_ready: 'conflict',
   pool_in_use: 'conflict',
+  os_image_missing: 'not_found',
+  member_unknown: 'not_found',
   storage_missing: 'not_found',
   storage_taken: 'conflict',
   storage_in_use: 'conflict',

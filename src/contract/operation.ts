@@ -3,8 +3,11 @@ import type {Static, TSchema} from 'typebox'
 /** Least role that may call an operation. `public`: nobody is asked; `node`: only a node with its own key. */
 export type Access = 'public' | 'viewer' | 'user' | 'node_admin' | 'super_admin' | 'node'
 
-/** How the answer travels: one JSON body, server-sent events, raw bytes (`frames.ts`), or a WebSocket. */
-export type Transport = 'json' | 'events' | 'bytes' | 'socket'
+/**
+ * How the call travels: one JSON body as answer, server-sent events, raw bytes (`frames.ts`), or a WebSocket; `upload` is
+ * raw bytes in (application/octet-stream), its input in path and query, one JSON body out.
+ */
+export type Transport = 'json' | 'events' | 'bytes' | 'socket' | 'upload'
 
 export interface Operation<I extends TSchema = TSchema, O extends TSchema = TSchema> {
   summary: string

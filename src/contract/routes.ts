@@ -140,6 +140,13 @@ export const routes = {
   'mounts.create': 'POST /storage/mounts',
   'mounts.delete': 'DELETE /storage/mounts/:id',
 
+  'members.add': 'POST /cluster-members',
+
+  'osImages.list': 'GET /os-images',
+  'osImages.upload': 'PUT /os-images/:file',
+  'osImages.delete': 'DELETE /os-images/:file',
+  'osImages.template': 'POST /os-images/:file/template',
+
   'tasks.list': 'GET /tasks',
   'tasks.get': 'GET /tasks/:id',
   'tasks.logs': 'GET /tasks/:id/logs',

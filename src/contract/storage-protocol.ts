@@ -23,12 +23,25 @@ export interface StorageMethods {
   /** The volume is again as it was; later snapshots may go. */
   'snapshot.rollback': {input: SnapshotName; output: null}
   'snapshot.clone': {input: SnapshotName & {to: string; mark: string}; output: FoundVolume}
+  /** What manages the machines around this one as a cluster, and what it knows of their storage. */
+  'cluster.look': {input: object; output: FoundCluster}
+  'cluster.join': {input: ClusterJoin; output: null}
+  'storage.register': {input: StorageRegistration; output: null}
+  'storage.unregister': {input: {storage: string}; output: null}
+  'osImages.list': {input: object; output: FoundOsImage[]}
+  'osImage.delete': {input: {storage: string; name: string}; output: null}
+  'templates.list': {input: {id: string; name: string}; output: FoundTemplate[]}
+  'template.create': {input: TemplateCreation; output: FoundTemplate}
+  'template.delete': {input: {id: string; name: string; mark: string}; output: null}
   /** The very commands that a change would run, one line each, nothing done. */
   plan: {input: {method: PlannedMethod; input: object}; output: string[]}
 }
 
 export type StorageMethod = keyof StorageMethods
-export type PlannedMethod = Exclude<StorageMethod, 'plan' | `${string}.list`>
+/** What a dry run can show: changes of pools, mounts, volumes and snapshots. */
+export type PlannedMethod =
+  | 'storage.register'
+  | Exclude<StorageMethod, 'plan' | `${string}.list` | `${'cluster' | 'storage' | 'osImage' | 'template'}.${string}`>
 export type StorageInput<M extends StorageMethod> = StorageMethods[M]['input']
 export type StorageOutput<M extends StorageMethod> = StorageMethods[M]['output']
 
@@ -138,4 +151,83 @@ export interface FoundVolume extends VolumeName {
 export interface FoundSnapshot extends SnapshotName {
   createdAt: string
   usedBytes: number
+}
+
+/** A cluster manager of the machine: Proxmox VE, or none. */
+export interface FoundCluster {
+  manager: 'proxmox' | null
+  /** Name of the cluster; '' where this machine is alone in it. */
+  cluster: string
+  /** What this machine is called in it. */
+  node: string
+  members: string[]
+  storages: RegisteredStorage[]
+}
+
+/** A storage that the cluster manager knows. */
+export interface RegisteredStorage {
+  storage: string
+  /** As `zfspool`, `lvm`, `nfs`. */
+  type: string
+  /** Pool, volume group, or `server:export`. */
+  source: string
+  /** Empty: all of them. */
+  nodes: string[]
+}
+
+export interface StorageRegistration {
+  storage: string
+  /** A pool of ZFS, a volume group of LVM, or another machine's export. */
+  type: 'zfspool' | 'lvm' | 'nfs'
+  /** Of zfspool and lvm. */
+  pool?: string
+  /** Of nfs. */
+  server?: string
+  exportPath?: string
+  content: readonly ('images' | 'rootdir')[]
+  /** Cluster names of the machines that have it; without them the others would show it as broken. */
+  nodes: readonly string[]
+}
+
+export interface ClusterJoin {
+  /** IPv4 address of the machine that is to become a member. */
+  address: string
+  /** IPv4 address of a member. */
+  master: string
+}
+
+/** A file of an operating system: a disk image, or the packed root folder of one. */
+export interface FoundOsImage {
+  name: string
+  sizeBytes: number
+  /** As announced, while not all of it has come; else the same. */
+  totalBytes: number
+  updatedAt: string
+}
+
+/** What an upload begins with, or goes on with. */
+export interface OsImagePart {
+  name: string
+  /** Where what comes now begins: as much as is there already. */
+  offset: number
+  totalBytes: number
+  /** Of the whole file, hex. */
+  sha256: string
+}
+
+export interface TemplateCreation {
+  /** Number of the virtual machine, or tag of the image. */
+  id: string
+  name: string
+  /** File that was uploaded. */
+  image: string
+  mark: string
+}
+
+export interface FoundTemplate {
+  id: string
+  name: string
+  mark: string
+  /** All steps were done. */
+  isReady: boolean
 }

@@ -105,6 +105,11 @@ const catalogue = {
   ],
   site_not_ready: ['Site {name} is {status}.', 'Look again in a moment: `gpuctl site get {name}`.'],
   pool_in_use: ['Sites lie on pool {name}: {sites}.', 'Delete them first: `gpuctl site delete …`.'],
+  os_image_missing: ['No node has a file {file}.', 'See the files with `gpuctl image list-files`.'],
+  member_unknown: [
+    'No node of this server has the address {address}.',
+    'Give the address of a node that is a member of the cluster: `gpuctl node list -o wide`.',
+  ],
   storage_missing: ['On node {name}: {reason}', 'See what there is with `gpuctl storage pool list`.'],
   storage_taken: ['On node {name}: {reason}', 'Choose another name.'],
   storage_in_use: [

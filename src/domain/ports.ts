@@ -7,7 +7,13 @@ import type {SshKey} from '../contract/schemas/keys.ts'
 import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
-import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
+import type {
+  FoundOsImage,
+  OsImagePart,
+  StorageInput,
+  StorageMethod,
+  StorageOutput,
+} from '../contract/storage-protocol.ts'
 import type {Offer} from './placement.ts'
 import type {Allocation, BackupRecord, MountRecord, NodeRecord, PoolRecord, SiteRecord, TaskRecord} from './records.ts'
 import type {RuntimeRecord, RuntimeState} from './runtimes.ts'
@@ -457,6 +463,8 @@ export interface AgentPort {
   exec(containerId: string, request: ExecQuery): Promise<ExecStream>
   /** Works on the node's storage. Throws storage_*, node_failed, node_offline. */
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
+  /** Writes a piece of a file of an operating system. Resolves when it is written. Throws storage_*, node_failed, node_offline. */
+  receiveOsImage(part: OsImagePart, content: AsyncIterable<Uint8Array>): Promise<FoundOsImage>
   /** A connection to a port inside the container. Throws port_closed. */
   dial(containerId: string, port: number): Promise<ByteStream>
   /** What is at a path of the container, which need not run. Throws path_missing. */

@@ -1,7 +1,13 @@
-import type {Desired, ExecQuery, Report, UnpackEnd} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, OsImageEnd, Report, UnpackEnd} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
-import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
+import type {
+  FoundOsImage,
+  OsImagePart,
+  StorageInput,
+  StorageMethod,
+  StorageOutput,
+} from '../contract/storage-protocol.ts'
 import type {Logger} from '../platform/logger.ts'
 import {LinkError, RemoteError} from './link-error.ts'
 import type {DuplexCall, ServerLink} from './server-end.ts'
@@ -143,6 +149,18 @@ export class AgentSession {
     })
   }
 
+  /** Resolves when what came is written. Throws `RemoteError` when the agent could not. */
+  async receiveOsImage(
+    {name, offset, totalBytes, sha256}: OsImagePart,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<FoundOsImage> {
+    const query = new URLSearchParams({offset: String(offset), totalBytes: String(totalBytes), sha256})
+    const path = `/os-images/${encodeURIComponent(name)}?${query}`
+    const {image} = await this.#send<OsImageEnd>({method: 'PUT', path}, content)
+    if (!image) throw new LinkError('bad_answer', 'The agent did not say what it has now.')
+    return image
+  }
+
   /** Bytes both ways. */
   async dial(containerId: string, port: number): Promise<DuplexCall> {
     return this.#link.duplex({path: `/containers/${encodeURIComponent(containerId)}/dial?port=${port}`})
@@ -164,9 +182,17 @@ export class AgentSession {
 
   /** Resolves when all is unpacked. Throws `RemoteError` when the agent could not. */
   async writeArchive(containerId: string, path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const call = await this.#link.duplex({path: pathOf(containerId, 'archive', path)})
+    await this.#send<UnpackEnd>({path: pathOf(containerId, 'archive', path)}, content)
+  }
+
+  /** Sends all of it; resolves with how the agent says that it ended. Throws `RemoteError` where that is an error. */
+  async #send<E extends {error?: {code: string; message: string}}>(
+    request: {method?: string; path: string},
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<E> {
+    const call = await this.#link.duplex(request)
     try {
-      const end = readEnd(call.output)
+      const end = readEnd<E>(call.output)
       end.catch(() => {}) // awaited below
       try {
         for await (const piece of content) await call.write(piece)
@@ -175,8 +201,9 @@ export class AgentSession {
         // The agent stops reading when it cannot go on: its reason is the better one.
         if (!(error instanceof LinkError)) throw error
       }
-      const {error} = await end
-      if (error) throw new RemoteError(500, error.code, error.message)
+      const ended = await end
+      if (ended.error) throw new RemoteError(500, ended.error.code, ended.error.message)
+      return ended
     } finally {
       call.close()
     }
@@ -187,9 +214,9 @@ function pathOf(containerId: string, what: string, path: string): string {
   return `/containers/${encodeURIComponent(containerId)}/${what}?${new URLSearchParams({path})}`
 }
 
-async function readEnd(output: AsyncIterable<Uint8Array>): Promise<UnpackEnd> {
-  for await (const end of readLines(output)) return end as UnpackEnd
-  throw new LinkError('stream_reset', 'The agent did not say how unpacking ended.')
+async function readEnd<E>(output: AsyncIterable<Uint8Array>): Promise<E> {
+  for await (const end of readLines(output)) return end as E
+  throw new LinkError('stream_reset', 'The agent did not say how it ended.')
 }
 
 async function* readReports(link: ServerLink): AsyncGenerator<Report> {

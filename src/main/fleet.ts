@@ -1,7 +1,13 @@
 import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
-import type {StorageInput, StorageMethod, StorageOutput} from '../contract/storage-protocol.ts'
+import type {
+  FoundOsImage,
+  OsImagePart,
+  StorageInput,
+  StorageMethod,
+  StorageOutput,
+} from '../contract/storage-protocol.ts'
 import {type DomainError, problem} from '../domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, Fleet, LogQuery} from '../domain/ports.ts'
 import type {AgentSession, AgentSessions} from '../link/agent-sessions.ts'
@@ -67,6 +73,10 @@ class TranslatedAgent implements AgentPort {
 
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>> {
     return this.#translate(this.#session.storage(method, input, signal))
+  }
+
+  receiveOsImage(part: OsImagePart, content: AsyncIterable<Uint8Array>): Promise<FoundOsImage> {
+    return this.#translate(this.#session.receiveOsImage(part, content))
   }
 
   async dial(containerId: string, port: number): Promise<ByteStream> {

@@ -58,12 +58,12 @@ export async function openAgent({
   runtime: name,
 }: AgentOptions & {serverId: string; nodeId: string; gpus: GpuCollector | undefined}): Promise<Agent> {
   const stateDirectory = join(directory, 'instances')
+  const driver = await detectRuntime({name, serverId, nodeId, stateDirectory, clock})
   return new Agent({
-    ...{nodeId, gpus, clock, logger, version},
-    driver: await detectRuntime({name, serverId, nodeId, stateDirectory, clock}),
+    ...{nodeId, gpus, clock, logger, version, driver},
     host: new HostSampler(),
     stateStore: stateFile(join(directory, 'state.json')),
-    storage: openStorage({directory: join(directory, 'storage')}),
+    storage: openStorage({directory: join(directory, 'storage'), templateImages: driver.templates}),
   })
 }
 

@@ -86,7 +86,7 @@ export class DockerEngine {
   }
 
   /** Sends a body as it comes, however long that takes, and resolves with the engine's answer to the whole. */
-  async upload(doing: string, {path, query}: StreamRequest, content: Readable): Promise<void> {
+  async upload(doing: string, {method = 'PUT', path, query}: UploadRequest, content: Readable): Promise<void> {
     const broken = new AbortController()
     const cut = new Promise<never>((_, reject) => {
       content.once('error', error => {
@@ -97,7 +97,7 @@ export class DockerEngine {
     const put = new Promise<void>((resolve, reject) => {
       const request = {
         path: `${path}?`,
-        method: 'PUT',
+        method,
         options: query,
         file: content,
         abortSignal: broken.signal,
@@ -116,6 +116,10 @@ export class DockerEngine {
   close(): void {
     this.#agent.destroy()
   }
+}
+
+export interface UploadRequest extends Omit<StreamRequest, 'method'> {
+  method?: 'PUT' | 'POST'
 }
 
 export interface StreamRequest {

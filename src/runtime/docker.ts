@@ -14,6 +14,7 @@ import {checkImageReference, pullImage} from './docker-images.ts'
 import {readLogs} from './docker-logs.ts'
 import {createOptions} from './docker-spec.ts'
 import {coreLimit, hasPast, isAfterTheEnd, readStats, type StatsFrame} from './docker-stats.ts'
+import {findTemplate, importTemplate, removeTemplate} from './docker-templates.ts'
 import {
   type ContainerSpec,
   type ContainerStats,
@@ -27,6 +28,7 @@ import {
   type RuntimeEvent,
   type RuntimeFacts,
   type RuntimeInfo,
+  type RuntimeTemplates,
 } from './driver.ts'
 import {padTime} from './json-log.ts'
 import {label} from './labels.ts'
@@ -53,11 +55,18 @@ export class DockerDriver implements RuntimeDriver {
     splitsGpus: true,
   }
   readonly #engine: DockerEngine
+  readonly templates: RuntimeTemplates
   readonly #ours: Record<string, string>
   readonly #dialler: PortDialler
 
   constructor({serverId, nodeId, ...address}: DockerOptions) {
     this.#engine = new DockerEngine(address)
+    const engine = this.#engine
+    this.templates = {
+      import: (file, image, signal) => importTemplate(engine, file, image, signal),
+      find: image => findTemplate(engine, image),
+      remove: image => removeTemplate(engine, image),
+    }
     this.#dialler = new PortDialler({engineIsHere: this.#engine.socketPath !== undefined})
     this.#ours = {[label.server]: serverId, ...(nodeId ? {[label.node]: nodeId} : {})}
   }

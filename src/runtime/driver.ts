@@ -171,6 +171,21 @@ export class RuntimeError extends Error {
   }
 }
 
+/** An image that is made of a file. */
+export interface TemplateImage {
+  /** In lower case. */
+  repository: string
+  tag: string
+}
+
+/** Images that are made here of a packed root folder; each has a mark that says whose work it is. */
+export interface RuntimeTemplates {
+  import(file: string, image: TemplateImage & {mark: string}, signal?: AbortSignal): Promise<void>
+  find(image: TemplateImage): Promise<{mark: string} | undefined>
+  /** Absent is no error. */
+  remove(image: TemplateImage): Promise<void>
+}
+
 /**
  * A way to run containers on a host. Every method may be repeated after a crash; every call has a deadline
  * (ping 2 s, calls 10 s, create 60 s, pull 30 min without progress 2 min) and fails with RuntimeError.
@@ -208,6 +223,8 @@ export interface RuntimeDriver {
   readArchive(containerId: string, path: string, signal: AbortSignal): Promise<{stat: PathStat; content: Readable}>
   /** Unpacks a tar into a folder that is there, with owners and modes. Resolves when all is written. */
   writeArchive(containerId: string, path: string, content: Readable): Promise<void>
+  /** Absent where no image can be made of a packed root folder. */
+  readonly templates?: RuntimeTemplates
   /** Changes of our containers as they happen; ends by throwing when the engine goes away. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
   close(): Promise<void>

@@ -6,9 +6,10 @@ import type {Guest, NodeIdentity} from './auth.ts'
 import type {BytesOperation} from './byte-routes.ts'
 import type {EventOperation} from './event-routes.ts'
 import type {SocketOperation} from './socket-routes.ts'
+import type {UploadOperation} from './upload-routes.ts'
 
 /** Operations that answer with one JSON body. */
-export type JsonOperation = Exclude<OperationName, EventOperation | BytesOperation | SocketOperation>
+export type JsonOperation = Exclude<OperationName, EventOperation | BytesOperation | SocketOperation | UploadOperation>
 
 /** Who asks, by what the operation demands of him (`access` in the contract). */
 type AskerOf<N extends JsonOperation> = N extends
@@ -157,6 +158,12 @@ export const handlers: Handlers = {
   'mounts.list': (input, caller, {mounts}) => mounts.list(input, caller),
   'mounts.create': (input, caller, {mounts}) => mounts.create(input, caller),
   'mounts.delete': (input, caller, {mounts}) => mounts.delete(input, caller),
+
+  'members.add': (input, caller, {members}) => members.add(input, caller),
+
+  'osImages.list': (input, caller, {osImages}) => osImages.list(input, caller),
+  'osImages.delete': (input, caller, {osImages}) => osImages.delete(input, caller),
+  'osImages.template': (input, caller, {osImages}) => osImages.template(input, caller),
 
   'tasks.list': (input, caller, {tasks}) => tasks.list(input, caller),
   'tasks.get': (input, caller, {tasks}) => tasks.get(input, caller),

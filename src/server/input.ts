@@ -20,6 +20,8 @@ interface InputPlace {
   /** Native path with `:name` parameters. */
   path: string
   schema: TSchema
+  /** What is no part of the path stands in the query, whatever the method: the body is bytes. */
+  isUpload?: boolean
 }
 
 interface Rules {
@@ -40,8 +42,13 @@ interface Flaw {
  * check is compiled at first use, because a server that starts should not pay for routes that nobody calls; the
  * compiler itself is loaded then. It throws input_invalid, which names the field and says what would be right.
  */
-export function inputReader({method, path, schema}: InputPlace): (request: FastifyRequest) => Promise<unknown> {
-  const bodyless = method === 'GET' || method === 'DELETE'
+export function inputReader({
+  method,
+  path,
+  schema,
+  isUpload = false,
+}: InputPlace): (request: FastifyRequest) => Promise<unknown> {
+  const bodyless = isUpload || method === 'GET' || method === 'DELETE'
   const pathNames = [...path.matchAll(/:(\w+)/g)].map(match => match[1] as string)
   let rules: Rules | undefined
 
@@ -50,7 +57,7 @@ export function inputReader({method, path, schema}: InputPlace): (request: Fasti
     const {strict, check} = rules
     const query = request.query as Record<string, string | string[]>
     const given = bodyless ? fromQuery(query, strict) : fromBody(request.body)
-    if (bodyless ? request.body !== undefined : Object.keys(query).length > 0) {
+    if (bodyless ? request.body !== undefined && !isUpload : Object.keys(query).length > 0) {
       throw unknownField(bodyless ? 'body' : (Object.keys(query)[0] as string), 'has no place in this call', [])
     }
     for (const name of pathNames) {

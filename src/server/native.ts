@@ -14,6 +14,7 @@ import {inputReader} from './input.ts'
 import {openSocket, type SocketOperation} from './socket-routes.ts'
 import type {Terminals} from './terminal.ts'
 import type {Upgrades} from './upgrade.ts'
+import {takeUpload, uploadScope} from './upload-routes.ts'
 
 /** Takes over the socket of an agent that dialled in and showed its key, and answers the upgrade. */
 export type AcceptLink = (socket: Socket, head: Buffer, node: NodeIdentity) => void
@@ -37,11 +38,19 @@ export async function mountNative(app: FastifyInstance, parts: NativeParts): Pro
     async scope => {
       scope.addHook('onRequest', accessCheck(parts.sources.services, bearer))
       answerFailures(scope, nativeFailure)
-      for (const name of Object.keys(routes) as OperationName[]) addOperation(scope, name, parts)
+      const names = Object.keys(routes) as OperationName[]
+      for (const name of names.filter(one => !isUpload(one))) addOperation(scope, name, parts)
+      await uploadScope(scope, uploads => {
+        for (const name of names.filter(isUpload)) addOperation(uploads, name, parts)
+      })
       addLink(scope, parts)
     },
     {prefix: apiPrefix},
   )
+}
+
+function isUpload(name: OperationName): boolean {
+  return (contract[name] as Operation).transport === 'upload'
 }
 
 type Answer = (input: unknown, request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
@@ -50,7 +59,7 @@ function addOperation(scope: FastifyInstance, name: OperationName, parts: Native
   const operation: Operation = contract[name]
   const [method, path] = routes[name].split(' ') as [string, string]
   const {access, transport = 'json', input} = operation
-  const readInput = inputReader({method, path, schema: input})
+  const readInput = inputReader({method, path, schema: input, isUpload: isUpload(name)})
   const answer = answerOf(name, operation, parts)
   scope.route({
     method,
@@ -70,6 +79,9 @@ function answerOf(name: OperationName, operation: Operation, {sources, terminals
   if (transport === 'bytes') {
     return (input, request, reply) =>
       sendBytes(name as BytesOperation, input as never, request, reply, sources.services)
+  }
+  if (transport === 'upload') {
+    return (input, request) => takeUpload(input as never, request, sources.services)
   }
   if (transport === 'events') {
     return (input, request, reply) => openEventStream(name as EventOperation, input as never, request, reply, sources)

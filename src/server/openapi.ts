@@ -25,10 +25,12 @@ const failure = {
   },
 }
 
+const binary = {type: 'string', format: 'binary'}
 const mediaTypes = {
   json: 'application/json',
   events: 'text/event-stream',
   bytes: 'application/vnd.gpuctl.frames',
+  upload: 'application/json',
 } as const
 
 /**
@@ -69,7 +71,8 @@ function described(name: OperationName, method: string, path: string): Record<st
   const {properties = {}, required = []} = input as {properties?: Record<string, Member>; required?: string[]}
   const inPath = [...path.matchAll(/:(\w+)/g)].map(match => match[1] as string)
   const others = Object.entries(properties).filter(([member]) => !inPath.includes(member))
-  const bodyless = method === 'GET' || method === 'DELETE'
+  const isUpload = transport === 'upload'
+  const bodyless = isUpload || method === 'GET' || method === 'DELETE'
   const parameter =
     (place: string) =>
     ([member, schema]: [string, unknown]) => ({
@@ -96,6 +99,7 @@ function described(name: OperationName, method: string, path: string): Record<st
       ...(bodyless ? others.map(parameter('query')) : []),
       ...(idempotent ? [key] : []),
     ],
+    ...(isUpload ? {requestBody: {required: true, content: {'application/octet-stream': {schema: binary}}}} : {}),
     ...(bodyless || others.length === 0
       ? {}
       : {requestBody: {required: body.required.length > 0, content: {'application/json': {schema: body}}}}),
@@ -113,9 +117,9 @@ function described(name: OperationName, method: string, path: string): Record<st
   }
 }
 
-function contentOf(transport: 'json' | 'events' | 'bytes', output: unknown): unknown {
-  if (transport === 'json') return output
-  if (transport === 'bytes') return {type: 'string', format: 'binary'}
+function contentOf(transport: 'json' | 'events' | 'bytes' | 'upload', output: unknown): unknown {
+  if (transport === 'json' || transport === 'upload') return output
+  if (transport === 'bytes') return binary
   return {type: 'string', contentMediaType: 'application/json', contentSchema: output}
 }
 

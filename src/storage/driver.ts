@@ -15,6 +15,10 @@ export interface StorageCommand {
   args: readonly string[]
   /** What it says when there was nothing to do any more: no failure. */
   fine?: RegExp
+  /** What an older version of the program takes instead, when it says that it does not know this. */
+  otherwise?: {when: RegExp; args: readonly string[]}
+  /** Longest time it may take, where five minutes are not enough. */
+  longestMs?: number
   /** A short lock of the system (a dataset that is just being unmounted) passes: again, up to three times, a second apart. */
   patient?: boolean
 }

@@ -54,6 +54,40 @@ export function network(cidr: string): string {
   return `${parts.join('.')}/${bits}`
 }
 
+/** A storage of Proxmox: as a pool, at least two characters. */
+export function storageName(name: string): string {
+  return fits(name, /^[A-Za-z][A-Za-z0-9_.-]{0,61}[A-Za-z0-9]$/, 'the name of a storage', !name.includes('..'))
+}
+
+/** Number of a virtual machine of Proxmox. */
+export function machineNumber(id: string): string {
+  return fits(id, /^[1-9][0-9]{2,8}$/, 'the number of a virtual machine, 100 to 999999999')
+}
+
+/** A template or machine: letters, digits, `_ . -`, begins with a letter. */
+export function machineName(name: string): string {
+  return fits(name, /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/, 'the name of a machine', !name.includes('..'))
+}
+
+/** One component of a path, none that begins with a dot or dash (security T17). */
+export function fileName(name: string): string {
+  return fits(name, /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'the name of a file')
+}
+
+/** What a storage of Proxmox is for. */
+export function contentList(content: readonly string[]): string {
+  const isKnown = content.length > 0 && content.every(one => one === 'images' || one === 'rootdir')
+  return fits([...new Set(content)].join(','), /^[a-z,]{1,32}$/, 'a list of images and rootdir', isKnown)
+}
+
+export function nodeList(nodes: readonly string[]): string {
+  return fits(nodes.map(hostName).join(','), /^.{1,4096}$/, 'a list of nodes')
+}
+
+function hostName(name: string): string {
+  return fits(name, /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, 'the name of a node of Proxmox')
+}
+
 /** Whole bytes, from 1 MiB to 1 EiB. */
 export function sizeBytes(bytes: number): number {
   if (Number.isSafeInteger(bytes) && bytes >= 2 ** 20 && bytes <= 2 ** 60) return bytes

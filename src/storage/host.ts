@@ -8,12 +8,15 @@ import type {
   StorageMethod,
   StorageOutput,
 } from '../contract/storage-protocol.ts'
+import {clusterMethods, type TemplateImages} from './cluster.ts'
 import {listDevices, usableDevice} from './devices.ts'
 import {type Run, type StorageCommand, type StorageDriver, StorageError} from './driver.ts'
 import {poolName, volumeName} from './grammar.ts'
 import type {StorageLocks} from './locks.ts'
 import type {NfsMounts} from './nfs-mount.ts'
 import {listShares, sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-share.ts'
+import type {OsImages} from './os-images.ts'
+import {type Proxmox, proxmoxPlans} from './proxmox.ts'
 import {type StorageRunner, shown} from './run.ts'
 
 interface StorageHostParts {
@@ -21,6 +24,9 @@ interface StorageHostParts {
   mounts: NfsMounts
   runner: StorageRunner
   locks: StorageLocks
+  proxmox: Proxmox
+  osImages: OsImages
+  templateImages?: TemplateImages | undefined
 }
 
 type Methods = {[M in StorageMethod]: (input: StorageInput<M>, signal?: AbortSignal) => Promise<StorageOutput<M>>}
@@ -33,6 +39,10 @@ export class StorageHost {
   constructor(parts: StorageHostParts) {
     this.#parts = parts
     this.#methods = this.#table()
+  }
+
+  get osImages(): OsImages {
+    return this.#parts.osImages
   }
 
   has(method: string): method is StorageMethod {
@@ -62,6 +72,7 @@ export class StorageHost {
     const ofPool = this.#changer<{pool: string}>(({pool}) => `pool-${poolName(pool)}`)
     const ofMount = this.#changer<{name: string}>(({name}) => `mount-${volumeName(name)}`)
     return {
+      ...clusterMethods(this.#parts),
       'devices.list': () => listDevices(runner),
       'pools.list': () => this.#pools(),
       'pool.create': ofPool(async (input: StorageInput<'pool.create'>, run) => {
@@ -178,7 +189,7 @@ export class StorageHost {
 
   async #plan(method: PlannedMethod, input: never): Promise<StorageCommand[]> {
     const {type, pool} = input as {type: PoolType; pool: string}
-    const {mounts} = this.#parts
+    const {mounts, proxmox} = this.#parts
     const plans = () => this.#driver(type).plans
     const found = () => this.#pool(type, pool)
     const planned: Record<PlannedMethod, () => StorageCommand[] | Promise<StorageCommand[]>> = {
@@ -197,6 +208,7 @@ export class StorageHost {
         const pool = await found()
         return pool.share ? this.#unshare(pool, pool.share) : []
       },
+      'storage.register': async () => ((await proxmox.isPresent()) ? proxmoxPlans.register(input) : []),
       'mount.create': () => mounts.plan(input),
       'mount.remove': () => mounts.removalPlan((input as {name: string}).name),
       'volume.create': () => plans().createVolume(input),

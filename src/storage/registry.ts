@@ -1,11 +1,14 @@
 import {join} from 'node:path'
 import {type Exec, exec} from '../platform/exec.ts'
 import {BtrfsDriver} from './btrfs.ts'
+import type {TemplateImages} from './cluster.ts'
 import {DirectoryDriver} from './directory.ts'
 import {FakeDriver} from './fake.ts'
 import {StorageHost} from './host.ts'
 import {StorageLocks} from './locks.ts'
 import {NfsMounts} from './nfs-mount.ts'
+import {OsImages} from './os-images.ts'
+import {Proxmox} from './proxmox.ts'
 import {storageRunner} from './run.ts'
 import {ZfsDriver} from './zfs.ts'
 
@@ -18,12 +21,22 @@ interface StorageParts {
   mountRoot?: string
   run?: Exec
   fstab?: string
+  /** Of the programs that are run, in place of the system's own. */
+  env?: Record<string, string>
+  /** Where Proxmox VE keeps its configuration and its files. */
+  proxmox?: {configFolder: string; isoFolder: string}
+  templateImages?: TemplateImages | undefined
 }
+
+const proxmoxFolders = {configFolder: '/etc/pve', isoFolder: '/var/lib/vz/template/iso'}
 
 /** All drivers; a new one is a file and a line here, and the conformance suite then asks for its workplace. */
 export function openStorage(parts: StorageParts): StorageHost {
   const {directory, poolRoot = '/srv/gpuctl', mountRoot = '/mnt/gpuctl', run = exec, fstab} = parts
-  const runner = storageRunner(run)
+  const {env, templateImages, proxmox: {configFolder, isoFolder} = proxmoxFolders} = parts
+  const runner = storageRunner(run, env)
+  const proxmox = new Proxmox({runner, configFolder})
+  const folder = async () => ((await proxmox.isPresent()) ? isoFolder : join(directory, 'os-images'))
   return new StorageHost({
     drivers: [
       new ZfsDriver({runner}),
@@ -32,7 +45,8 @@ export function openStorage(parts: StorageParts): StorageHost {
       new FakeDriver({root: join(directory, 'fake'), runner}),
     ],
     mounts: new NfsMounts({runner, root: mountRoot, ...(fstab ? {fstab} : {})}),
-    runner,
+    ...{runner, proxmox, templateImages},
     locks: new StorageLocks({folder: join(directory, 'locks'), runner}),
+    osImages: new OsImages({folder}),
   })
 }

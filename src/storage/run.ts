@@ -15,7 +15,10 @@ const environment = {PATH: folders.join(':'), LC_ALL: 'C', HOME: '/', TZ: 'UTC'}
 /** What a refusal means, by the words of the program. */
 const meanings: readonly (readonly [RegExp, StorageErrorCode])[] = [
   [/no such pool|does not exist|not found|could not find|cannot open .*: no such/i, 'not_found'],
-  [/already exists|pool already|is part of active pool|contains a filesystem|already in volume group/i, 'exists'],
+  [
+    /already exists|already defined|pool already|is part of active pool|contains a filesystem|already in volume group/i,
+    'exists',
+  ],
   [/busy|in use|is mounted|currently in use|has children|dependent clones|filesystem in use/i, 'in_use'],
   [/no space|out of space|insufficient free space|quota exceeded|not enough free/i, 'full'],
 ]
@@ -34,11 +37,12 @@ interface RunOptions {
 
 /** Runs storage programs: argv only, from the system's own folders, in an environment of our own (security T15). */
 export function storageRunner(exec: Exec, env: Record<string, string> = environment): StorageRunner {
-  async function once({file, args, fine}: StorageCommand, {signal, lock}: RunOptions = {}): Promise<ExecResult> {
+  async function once(command: StorageCommand, {signal, lock}: RunOptions = {}): Promise<ExecResult> {
+    const {file, args, fine, longestMs} = command
     const locked = lock === undefined ? [] : ['flock', '-o', '-w', lockSeconds, lock]
     try {
       const words = ['-i', ...asWords(env), ...locked, file, ...args]
-      const result = await exec('/usr/bin/env', words, {timeoutMs, signal})
+      const result = await exec('/usr/bin/env', words, {timeoutMs: longestMs ?? timeoutMs, signal})
       if (result.code === 0 || fine?.test(result.stderr + result.stdout)) return result
       if ([69, 126, 127].includes(result.code)) throw new StorageError('unavailable', `${file} is not installed.`)
       throw refusal(file, args, result)
@@ -58,6 +62,11 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
           await once(command, options)
           return
         } catch (error) {
+          const {otherwise, ...rest} = command
+          if (otherwise && error instanceof StorageError && otherwise.when.test(error.message)) {
+            await once({...rest, args: otherwise.args}, options)
+            return
+          }
           const isShort = command.patient && error instanceof StorageError && error.code === 'in_use'
           if (!isShort || attempt >= patience.tries) throw error
           await sleep(systemClock, patience.pauseMs, options.signal)

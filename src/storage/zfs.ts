@@ -5,6 +5,7 @@ import type {StorageRunner} from './run.ts'
 
 /** User properties: whose work a dataset is, and since when (reliability M24). */
 const markProperty = 'gpuctl:task'
+const commentProperty = 'gpuctl:comment'
 const volumeProperty = 'gpuctl:volume'
 const gone = /does not exist|no such pool|could not find any snapshots/i
 
@@ -113,12 +114,16 @@ const zfsPlans: StoragePlans = {
   createPool({pool, device, force, mark, comment}) {
     if (!device) throw new StorageError('invalid', 'A ZFS pool needs a device.')
     const path = devicePath(device)
-    const note = comment ? ['-o', `comment=${commentText(comment)}`] : []
-    const create = ['create', ...(force ? ['-f'] : []), ...note, '-O', `${markProperty}=${markText(mark)}`]
-    return [
-      ...(force ? [{file: 'wipefs', args: ['-a', path]}] : []),
-      {file: 'zpool', args: [...create, poolName(pool), path]},
+    const make = (...note: string[]) => [
+      ...['create', ...(force ? ['-f'] : []), ...note, '-O', `${markProperty}=${markText(mark)}`],
+      ...[poolName(pool), path],
     ]
+    const note = comment ? commentText(comment) : undefined
+    const wipe: StorageCommand[] = force ? [{file: 'wipefs', args: ['-a', path]}] : []
+    if (note === undefined) return [...wipe, {file: 'zpool', args: make()}]
+    // zfs-fuse has no comments of pools: the pool's own dataset keeps it there.
+    const otherwise = {when: /not a valid pool property/i, args: make('-O', `${commentProperty}=${note}`)}
+    return [...wipe, {file: 'zpool', args: make('-o', `comment=${note}`), otherwise}]
   },
   openPool: ({pool}) => [{file: 'zfs', args: ['mount', poolName(pool)], fine: /already mounted/i}],
   destroyPool: ({pool, devices, wipe}) => [

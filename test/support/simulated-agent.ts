@@ -181,6 +181,10 @@ export class SimulatedAgent implements AgentPort {
     })()
   }
 
+  async receiveOsImage(): Promise<never> {
+    throw problem('storage_failed', {name: this.spec.name, reason: 'There is no storage here.'})
+  }
+
   async storage<M extends StorageMethod>(
     method: M,
     input: StorageInput<M>,

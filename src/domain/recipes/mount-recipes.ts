@@ -1,11 +1,21 @@
 import type {Recipe, Step, StepRun} from '../task.ts'
+import {type Registration, registerStep, unregisterStep} from './registration.ts'
 
 export interface MountWork {
   name: string
   server: string
   exportPath: string
   readOnly: boolean
-  targets: {mountId: string; nodeId: string; node: string}[]
+  content: readonly ('images' | 'rootdir')[]
+  /** `clusterNode`: what the cluster manager calls the node. */
+  targets: {mountId: string; nodeId: string; node: string; clusterNode: string}[]
+}
+
+/** One registration names all nodes; in a cluster the first one is good for all, and the others find it done. */
+export function registrationsOf({name, server, exportPath, content, targets}: MountWork): Registration[] {
+  const nodes = targets.map(({clusterNode}) => clusterNode)
+  const wanted = {storage: name, type: 'nfs' as const, server, exportPath, content, nodes}
+  return targets.map(({nodeId, node}) => ({nodeId, node, wanted}))
 }
 
 const minuteMs = 60_000
@@ -20,8 +30,8 @@ export const createMounts: Recipe<MountWork> = {
   deadlineMs: 30 * minuteMs,
   object: ({name}) => name,
   locks: ({name, targets}) => targets.map(({nodeId}) => `mount:${nodeId}:${name}`),
-  steps: ({targets}) =>
-    targets.map(
+  steps: work => [
+    ...work.targets.map(
       ({nodeId, node}): Step<MountWork> => ({
         name: `mount-${node}`,
         title: ({server, exportPath}) => `Mounting ${server}:${exportPath} on ${node}`,
@@ -36,7 +46,13 @@ export const createMounts: Recipe<MountWork> = {
         undo: async ({agent, input}) => void (await agent(nodeId).storage('mount.remove', {name: input.name})),
       }),
     ),
-  result: ({input}) => ({name: input.name, nodes: input.targets.map(({node}) => node), registered: false}),
+    ...registrationsOf(work).map(one => registerStep<MountWork>(one)),
+  ],
+  result: ({input, notes}) => ({
+    name: input.name,
+    nodes: input.targets.map(({node}) => node),
+    registered: notes.registered === true,
+  }),
   async ended({tx}, {status, input}) {
     for (const {mountId} of (input as unknown as MountWork).targets) {
       const mount = await tx.mounts.find(mountId)
@@ -52,8 +68,9 @@ export const removeMount: Recipe<MountWork> = {
   deadlineMs: 10 * minuteMs,
   object: ({name}) => name,
   locks: ({name, targets}) => targets.map(({nodeId}) => `mount:${nodeId}:${name}`),
-  steps: ({targets}) =>
-    targets.map(
+  steps: work => [
+    ...registrationsOf(work).map(one => unregisterStep<MountWork>(one)),
+    ...work.targets.map(
       ({nodeId, node}): Step<MountWork> => ({
         name: `unmount-${node}`,
         title: ({name}) => `Unmounting ${name} from ${node}`,
@@ -62,6 +79,7 @@ export const removeMount: Recipe<MountWork> = {
           void (await agent(nodeId).storage('mount.remove', {name: input.name}, signal)),
       }),
     ),
+  ],
   result: ({input}) => ({name: input.name}),
   async ended({tx}, {status, input}) {
     for (const {mountId} of (input as unknown as MountWork).targets) {

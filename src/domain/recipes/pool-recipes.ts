@@ -1,5 +1,6 @@
 import type {PoolType} from '../../contract/storage-protocol.ts'
 import type {Recipe, StepRun} from '../task.ts'
+import {type Registration, registerStep, unregisterStep} from './registration.ts'
 
 const minuteMs = 60_000
 
@@ -9,12 +10,24 @@ export interface PoolWork {
   node: string
   pool: string
   type: PoolType
+  /** What the cluster manager is to call it, for what, and what it calls the node. */
+  storageName: string
+  content: readonly ('images' | 'rootdir')[]
+  clusterNode: string
 }
 
 export interface PoolCreationWork extends PoolWork {
   device: string
   force: boolean
   comment: string
+}
+
+const registeredTypes: Partial<Record<PoolType, 'zfspool' | 'lvm'>> = {zfs: 'zfspool', lvm: 'lvm'}
+
+export function registrationOf({nodeId, node, pool, type, storageName, content, clusterNode}: PoolWork): Registration {
+  const known = registeredTypes[type]
+  if (!known) return {nodeId, node, wanted: undefined}
+  return {nodeId, node, wanted: {storage: storageName, type: known, pool, content, nodes: [clusterNode]}}
 }
 
 /** The pool's own lock, and that of its device: one operation on each at a time (wire.md 2.4). */
@@ -32,7 +45,7 @@ export const createPool: Recipe<PoolCreationWork> = {
   deadlineMs: 30 * minuteMs,
   object: ({pool}) => pool,
   locks: locksOf,
-  steps: () => [
+  steps: input => [
     {
       name: 'create',
       title: ({pool, type, device, node}) => `Making ${type} pool ${pool}${device ? ` on ${device}` : ''} of ${node}`,
@@ -52,12 +65,18 @@ export const createPool: Recipe<PoolCreationWork> = {
         await agent(nodeId).storage('pool.destroy', {pool, type, wipe: true, mark: taskId})
       },
     },
+    registerStep(registrationOf(input)),
   ],
-  result: ({input}) => ({poolId: `storage-${input.pool}`, poolName: input.pool, registered: false}),
-  async ended({tx}, {status, input}) {
+  result: ({input, notes}) => ({
+    poolId: `storage-${input.pool}`,
+    poolName: input.pool,
+    registered: notes.registered === true,
+  }),
+  async ended({tx}, {status, input, notes}) {
     const pool = await tx.pools.find((input as unknown as PoolCreationWork).poolId)
     if (!pool) return
-    if (status === 'completed') await tx.pools.save({...pool, state: 'ready'})
+    const registered = notes.registered === true || null
+    if (status === 'completed') await tx.pools.save({...pool, state: 'ready', registered})
     else await tx.pools.delete(pool.id)
   },
 }
@@ -67,7 +86,8 @@ export const destroyPool: Recipe<PoolWork> = {
   deadlineMs: 30 * minuteMs,
   object: ({pool}) => pool,
   locks: locksOf,
-  steps: () => [
+  steps: input => [
+    unregisterStep(registrationOf(input)),
     {
       name: 'destroy',
       title: ({pool, node}) => `Destroying pool ${pool} of ${node}`,

@@ -1,7 +1,9 @@
 import type {Recipe, Recipes} from '../task.ts'
+import {addMember} from './member-recipes.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
 import {cloneSite, createSite, destroySite, restoreSite} from './site-recipes.ts'
+import {createTemplate} from './template-recipes.ts'
 
 const all = [
   createPool,
@@ -12,6 +14,8 @@ const all = [
   destroySite,
   restoreSite,
   cloneSite,
+  createTemplate,
+  addMember,
 ] as unknown as readonly Recipe<never>[]
 
 /** All kinds of tasks by their type. */

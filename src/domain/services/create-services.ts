@@ -9,9 +9,11 @@ import {EventService} from './events.ts'
 import {gpuMethods, serverMethods} from './fleet.ts'
 import {InstanceService} from './instances.ts'
 import {KeyService} from './keys.ts'
+import {addClusterMember} from './members.ts'
 import {modelMethods} from './models.ts'
 import {MountService} from './mounts.ts'
 import {NodeService} from './nodes.ts'
+import {OsImageService} from './os-images.ts'
 import {PoolService} from './pools.ts'
 import {QuotaService} from './quotas.ts'
 import {RuntimeService} from './runtimes.ts'
@@ -81,6 +83,8 @@ export function createServices(deps: ServiceDependencies): Services {
     pools: pools.poolMethods(),
     devices: pools.deviceMethods(),
     mounts: new MountService(deps, {keeping: nodes.keeping, tasks, pools}).methods(),
+    members: {add: (input, caller) => addClusterMember(deps, tasks, input, caller)},
+    osImages: new OsImageService(deps, {keeping: nodes.keeping, tasks}).methods(),
     tasks: tasks.methods(),
     events: new EventService(deps).methods(),
     server: serverMethods(deps, maintain),

@@ -3,7 +3,8 @@ import type {Mount} from '../../contract/schemas/storage.ts'
 import type {FoundMount} from '../../contract/storage-protocol.ts'
 import type {Caller} from '../caller.ts'
 import {isProblem, problem} from '../errors.ts'
-import {createMounts, type MountWork, removeMount} from '../recipes/mount-recipes.ts'
+import {createMounts, type MountWork, registrationsOf, removeMount} from '../recipes/mount-recipes.ts'
+import {clusterName} from '../recipes/registration.ts'
 import type {MountRecord} from '../records.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -54,7 +55,11 @@ export class MountService {
     const [first] = nodes
     if (!first) throw problem('input_invalid', {field: 'nodes', problem: 'is empty', fix: 'Name a node.'})
     const plan = {method: 'mount.create' as const, input: {name, ...source}}
-    const commands = await this.#deps.fleet.agent(first.id).storage('plan', plan)
+    const agent = this.#deps.fleet.agent(first.id)
+    const draft = nodes.map(one => ({mountId: '', nodeId: one.id, node: one.name, clusterNode: clusterName(one)}))
+    const [{wanted} = {}] = registrationsOf({name, ...source, content, targets: draft})
+    const registering = {method: 'storage.register' as const, input: wanted as object}
+    const commands = [...(await agent.storage('plan', plan)), ...(await agent.storage('plan', registering))]
     if (dryRun) return {mounts: [], task: null, commands}
     const {journal, secrets, clock} = this.#deps
     const at = new Date(clock.now()).toISOString()
@@ -64,9 +69,9 @@ export class MountService {
         const fields = {id: secrets.uuid(), createdAt: at, updatedAt: at, name, nodeId, ...source, content}
         mounts.push(await tx.mounts.insert({...fields, state: 'creating'}))
       }
-      const targets = mounts.map(({id, nodeId}, index) => ({mountId: id, nodeId, node: nodes[index]?.name ?? nodeId}))
+      const targets = draft.map((one, index) => ({...one, mountId: mounts[index]?.id ?? ''}))
       const node = nodes.map(one => one.name).join(', ')
-      const work = {name, ...source, targets}
+      const work = {name, ...source, content, targets}
       const task = await this.#parts.tasks.submit({tx, record}, {recipe: createMounts, input: work, node, caller})
       return {mounts, task}
     })
@@ -85,9 +90,18 @@ export class MountService {
       const plan = {method: 'mount.remove' as const, input: {name: found.name}}
       return {task: null, commands: await this.#deps.fleet.agent(found.nodeId).storage('plan', plan)}
     }
-    const {name, server, exportPath, readOnly, nodeId} = found
-    const node = await this.#nameOf(nodeId)
-    const input = {name, server, exportPath, readOnly, targets: [{mountId: found.id, nodeId, node}]}
+    const {name, server, exportPath, readOnly, nodeId, content} = found
+    const record = await this.#deps.store.nodes.find(nodeId)
+    const node = record?.name ?? nodeId
+    const clusterNode = clusterName(record ?? {name: node})
+    const input = {
+      name,
+      server,
+      exportPath,
+      readOnly,
+      content,
+      targets: [{mountId: found.id, nodeId, node, clusterNode}],
+    }
     const task = await this.#deps.journal.change(async (tx, record) => {
       await tx.mounts.save({...found, state: 'deleting'})
       return this.#parts.tasks.submit({tx, record}, {recipe: removeMount, input, node, caller})

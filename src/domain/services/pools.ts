@@ -3,7 +3,8 @@ import type {Device, Pool} from '../../contract/schemas/storage.ts'
 import type {FoundPool, StorageInput, StorageMethod} from '../../contract/storage-protocol.ts'
 import type {Caller} from '../caller.ts'
 import {isProblem, problem} from '../errors.ts'
-import {createPool, destroyPool, type PoolWork} from '../recipes/pool-recipes.ts'
+import {createPool, destroyPool, type PoolWork, registrationOf} from '../recipes/pool-recipes.ts'
+import {clusterName} from '../recipes/registration.ts'
 import type {NodeRecord, PoolRecord} from '../records.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -86,15 +87,24 @@ export class PoolService {
     const known = [await this.#deps.store.pools.list(), await this.#ask(node.id, 'pools.list', {})]
     const names = known.flatMap(pools => pools.map(one => ('name' in one ? one.name : one.pool)))
     if (names.includes(name)) throw problem('name_taken', {kind: 'pool', name})
+    const draft = {id: '', name, nodeId: node.id, type, storageName: input.storageName ?? name}
+    const content = input.content ?? (['images', 'rootdir'] as const)
+    const registration = registrationOf(workOf({...draft, content: [...content]}, node)).wanted
     const commands = await this.#plan(node.id, 'pool.create', {...wanted, mark: 'task'})
+    if (registration) {
+      const {storages} = await this.#ask(node.id, 'cluster.look', {})
+      const {storage} = registration
+      if (storages.some(one => one.storage === storage)) throw problem('name_taken', {kind: 'storage', name: storage})
+      commands.push(...(await this.#plan(node.id, 'storage.register', registration)))
+    }
     if (dryRun) return {pool: null, task: null, commands}
     const {journal, secrets, clock} = this.#deps
     const at = new Date(clock.now()).toISOString()
     const {pool, task} = await journal.change(async (tx, record) => {
       const pool = await tx.pools.insert({
         ...{id: secrets.uuid(), createdAt: at, updatedAt: at, name, nodeId: node.id, type, device, comment},
-        storageName: input.storageName ?? name,
-        content: input.content ?? ['images', 'rootdir'],
+        storageName: draft.storageName,
+        content: [...content],
         ...{registered: null, state: 'creating'},
       })
       const work = {...workOf(pool, node), device, force, comment}
@@ -191,12 +201,17 @@ export class PoolService {
     throw problem('not_found', {kind: 'node', name: reference})
   }
 
-  async #nodeOf({nodeId}: PoolRecord): Promise<{id: string; name: string}> {
+  async #nodeOf({nodeId}: PoolRecord): Promise<{id: string; name: string; hostname: string}> {
     const node = await this.#deps.store.nodes.find(nodeId)
-    return {id: nodeId, name: node?.name ?? nodeId}
+    return {id: nodeId, name: node?.name ?? nodeId, hostname: node?.hostname ?? ''}
   }
 }
 
-function workOf(pool: PoolRecord, node: {id: string; name: string}): PoolWork {
-  return {poolId: pool.id, nodeId: node.id, node: node.name, pool: pool.name, type: pool.type}
+function workOf(
+  pool: Pick<PoolRecord, 'id' | 'name' | 'type' | 'storageName' | 'content'>,
+  node: {id: string; name: string; hostname: string},
+): PoolWork {
+  const {name, type, storageName, content} = pool
+  const registered = {storageName, content, clusterNode: clusterName(node)}
+  return {poolId: pool.id, nodeId: node.id, node: node.name, pool: name, type, ...registered}
 }

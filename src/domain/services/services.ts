@@ -5,6 +5,7 @@ import type {User} from '../../contract/schemas/auth.ts'
 import type {Instance, InstanceStats, LogEnd, LogEvent} from '../../contract/schemas/instances.ts'
 import type {Model} from '../../contract/schemas/models.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
+import type {OsImage} from '../../contract/schemas/os-images.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
@@ -33,6 +34,7 @@ type Streamed =
   | 'instances.unpack'
   | 'events.stream'
   | 'tasks.follow'
+  | 'osImages.upload'
 
 /** Operations whose caller has no user account. */
 type Anonymous =
@@ -290,6 +292,11 @@ export interface Services {
   devices: Methods<'devices'>
   pools: Methods<'pools'>
   mounts: Methods<'mounts'>
+  members: Methods<'members'>
+  osImages: Methods<'osImages'> & {
+    /** Writes what comes from the offset on; resolves with what the node has then. */
+    upload(input: InputOf<'osImages.upload'>, content: AsyncIterable<Uint8Array>, caller: Caller): Promise<OsImage>
+  }
   tasks: Methods<'tasks'> & {
     /** The newest state each time it changes, the last one when it is over; a slow reader misses some between. */
     follow(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<Task>>
