@@ -204,6 +204,7 @@ describe('storage pools', {timeout: 60_000}, () => {
     expect(commentOf(name)).toBe(documented.pool.comment)
     expect(await post('storage-pools/create', body)).toMatchObject({status: 409, json: failed('NAME_TAKEN')})
 
+    await tolerateNoNfsServer(machine)
     const update = {...documented.update, pool_name: name}
     for (const id of [`storage-${name}`, name]) {
       const answer = await put(`storage-pools/${id}/update`, update)
@@ -363,6 +364,19 @@ describe('W2.5-5 W6.5-8: who may', () => {
     expect(broken).toMatchObject({status: 400, json: failed('INPUT_UNREADABLE')})
   })
 })
+
+/** Where no kernel serves NFS the property is kept all the same, which is what is looked at here. */
+async function tolerateNoNfsServer({here}: Machine): Promise<void> {
+  const script = `#!/bin/sh
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+zfs "$@" 2>'${here}/zfs-said'
+code=$?
+[ "$1" = set ] && grep -q 'exportfs failed' '${here}/zfs-said' && exit 0
+cat '${here}/zfs-said' >&2
+exit $code
+`
+  await writeFile(join(here, 'bin', 'zfs'), script, {mode: 0o755})
+}
 
 function zpool(property: string, name: string): string {
   return execFileSync('zpool', ['list', '-H', '-o', property, name], {encoding: 'utf8', stdio: 'pipe'}).trim()

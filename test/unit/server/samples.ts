@@ -23,6 +23,7 @@ const words = [
   '192.168.3.0/24',
   '192.168.3.5',
   '/dev/sdb',
+  '9000',
 ]
 
 /** A value that the schema accepts: its required members, each as small as may be. */
