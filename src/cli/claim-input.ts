@@ -109,7 +109,7 @@ export function nameAndCommand(words: readonly string[], argv: readonly string[]
 
 function readVolumes(words: readonly string[] | undefined): ClaimSpec['volumes'] {
   return words?.map(word => {
-    const [, site = '', path = '', mode] = /^([^:]+):(\/[^:]*)(?::(ro|rw))?$/.exec(word) ?? []
+    const [, site = '', path = '', mode] = /^([^:/]+):(\/[^:]*)(?::(ro|rw))?$/.exec(word) ?? []
     if (site === '')
       throw usageError(`--volume: ${word} is no site and path.`, 'Write it as NAME:/data or NAME:/data:ro.')
     return {site, path, ...(mode === 'ro' ? {readOnly: true} : {})}

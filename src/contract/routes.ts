@@ -74,6 +74,7 @@ export const routes = {
   'sites.deleteSnapshot': 'DELETE /sites/:id/snapshots/:snapshot',
   'sites.restore': 'POST /sites/:id/snapshots/:snapshot/restore',
   'sites.clone': 'POST /sites/:id/snapshots/:snapshot/clone',
+  'sites.setSchedule': 'PUT /sites/:id/schedule',
   'sites.checkQuota': 'GET /sites/:id/quota/check',
   'sites.report': 'POST /sites/report',
 

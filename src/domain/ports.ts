@@ -299,6 +299,8 @@ export interface SiteTable {
   share(id: string): Promise<SiteRecord | undefined>
   /** In the order in which they were made; of these nodes, and of this owner too wherever they are; or of all. */
   list(filter: {nodeIds?: readonly string[]; ownerId?: string; limit?: number; offset?: number}): Promise<SiteRecord[]>
+  /** Those whose schedule wants a snapshot by now, the longest due first. */
+  due(now: string, limit: number): Promise<SiteRecord[]>
   /** Claims that mount it and have not ended, or whose instance still has its place on the node. */
   mountedBy(id: string): Promise<{claimId: string; claim: string}[]>
   /** Of a claim that was just inserted. */

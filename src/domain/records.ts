@@ -79,13 +79,14 @@ export interface Allocation {
 }
 
 /** A site as the store keeps it. */
-export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'quotaState'> {
+export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'quotaState' | 'expireDays'> {
   version: number
   /** Absent: its node told of it. */
   owner?: string
   ownerId?: string
   /** Of a volume: the quota that its file system holds up; null where it cannot. */
   enforcedBytes?: number | null
+  expireDays?: number | null
 }
 
 /** A backup as an agent told of it. */

@@ -16,5 +16,6 @@ export function newSite(id: string, at: string): Omit<SiteRecord, 'number' | 'no
     retentionCopies: 10,
     nextRunAt: null,
     lastBackupAt: null,
+    expireDays: null,
   }
 }

@@ -102,6 +102,7 @@ export const handlers: Handlers = {
   'sites.deleteSnapshot': (input, caller, {sites}) => sites.deleteSnapshot(input, caller),
   'sites.restore': (input, caller, {sites}) => sites.restore(input, caller),
   'sites.clone': (input, caller, {sites}) => sites.clone(input, caller),
+  'sites.setSchedule': (input, caller, {sites}) => sites.setSchedule(input, caller),
   'sites.checkQuota': (input, caller, {sites}) => sites.checkQuota(input, caller),
   'sites.report': (input, node, {sites}) => sites.report(node.id, input),
 

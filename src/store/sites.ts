@@ -14,6 +14,7 @@ const siteLayout = layoutOf<SiteRecord>({
     used_bytes: site => site.usedBytes,
     quota_bytes: site => site.quotaBytes,
     owner_id: site => site.ownerId ?? null,
+    next_run_at: site => site.nextRunAt,
   },
 })
 
@@ -41,6 +42,7 @@ export function siteTable(sql: Sql): SiteTable {
     findByNumber: number => table.findByNumber(number),
     findByName: (nodeId, name) => table.first('WHERE node_id = ? AND name = ?', [nodeId, name]),
     share: id => table.share(id),
+    due: (now, limit) => table.many('WHERE next_run_at <= ? ORDER BY next_run_at LIMIT ?', [now, limit]),
     list({nodeIds, ownerId, limit = everything, offset = 0}) {
       const conditions = new Conditions()
       if (ownerId === undefined) conditions.addIn('node_id', nodeIds)

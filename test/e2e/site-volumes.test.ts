@@ -92,3 +92,34 @@ test('an instance does not start beside a site that is not mounted, so that noth
   expect(failed.reason).toContain(`not mounted, on pool ${pool}`)
   expect(() => readFileSync(`${folder}/lost`)).toThrow(/ENOENT/)
 })
+
+test('from the terminal: a site is made, filled by a claim, shown and destroyed', async context => {
+  await needEngine(context)
+  const fleet = await wholeFleet()
+  const cli = async (...words: string[]) => {
+    const {code, stdout, stderr} = await fleet.cli(words)
+    return {code, text: stdout + stderr}
+  }
+  const good = async (...words: string[]) => {
+    const {code, text} = await cli(...words)
+    expect([words.join(' '), code, text]).toEqual([words.join(' '), 0, text])
+    return text
+  }
+  await good('storage', 'pool', 'create', 'tank', '--node', 'gpu-1', '--type', 'directory', '--wait')
+  const early = await cli('site', 'create', 'data', '--node', 'gpu-1', '--quota', '64MiB')
+  expect(early).toMatchObject({code: 6, text: expect.stringContaining('node quota set gpu-1')})
+  await good('node', 'quota', 'set', 'gpu-1', '1GB')
+  expect(await good('site', 'create', 'data', '--node', 'gpu-1', '--quota', '64MiB', '--wait')).toContain('is ready')
+  const fill = ['--image', 'gpuctl/busybox:1', '--volume', 'data:/data', '--wait', '--for', 'completed']
+  await good('claim', 'submit', '--name', 'fill', ...fill, '--', 'sh', '-c', 'echo hi > /data/note')
+  expect(await cli('claim', 'submit', '--image', 'x', '--volume', '/srv:/data')).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('NAME:/data:ro'),
+  })
+
+  expect(await good('site', 'list')).toMatch(/data +gpu-1 +active .* admin/)
+  expect(await good('site', 'get', 'data')).toContain('64 MiB (counted)')
+  expect(await cli('site', 'delete', 'data')).toMatchObject({text: expect.stringContaining('--confirm data')})
+  await good('site', 'delete', 'data', '--confirm', 'data', '--wait')
+  expect(await good('site', 'list')).toContain('There are no sites.')
+})

@@ -44,8 +44,10 @@ export const Site = Type.Object({
   scheduleTime: Nullable(Type.String()),
   /** Of the week (0 = Monday) or the month, with commas between. */
   scheduleDays: Nullable(Type.String()),
-  /** Older backups than so many go. */
+  /** Of what the schedule makes so many stay. */
   retentionCopies: Type.Integer({minimum: 1}),
+  /** And none of it stays longer than so many days, but for the newest. */
+  expireDays: Nullable(Type.Integer({minimum: 1})),
   nextRunAt: Nullable(Time),
   lastBackupAt: Nullable(Time),
 })
@@ -247,6 +249,24 @@ export const sites = {
       dryRun,
     }),
     output: Type.Object({site: Nullable(Site), ...Started.properties}),
+  }),
+  'sites.setSchedule': operation({
+    summary: 'Say when snapshots of a site are made by themselves, and how long they stay; `manual` ends it.',
+    access: 'user',
+    input: Type.Object({
+      id: Reference,
+      frequency: Type.Enum(['manual', 'daily', 'weekly', 'monthly']),
+      time: Type.Optional(
+        Type.String({pattern: '^([01]\\d|2[0-3]):[0-5]\\d$', description: 'HH:MM, UTC; 03:00 unless given'}),
+      ),
+      /** Of the week (0 = Monday) or of the month (1–31); the first one unless given. */
+      days: Type.Optional(Type.Array(Type.Integer({minimum: 0, maximum: 31}), {minItems: 1, maxItems: 31})),
+      /** So many stay; 10 unless given. */
+      retentionCopies: Type.Optional(Type.Integer({minimum: 1, maximum: 400})),
+      /** And none longer than so many days, but for the newest. */
+      expireDays: Type.Optional(Type.Integer({minimum: 1, maximum: 3650})),
+    }),
+    output: Site,
   }),
   'sites.checkQuota': operation({
     summary: 'Whether the next backup of a site has room.',

@@ -71,14 +71,14 @@ export class SiteFinder {
 }
 
 export function publicSite(record: SiteRecord, node: string): Site {
-  const {version: _, enforcedBytes, owner = '', ownerId = null, ...site} = record
+  const {version: _, enforcedBytes, owner = '', ownerId = null, expireDays = null, ...site} = record
   const quotaState =
     record.poolId === null || enforcedBytes === null
       ? 'counted'
       : enforcedBytes === record.quotaBytes
         ? 'enforced'
         : 'pending'
-  return {...site, node, owner, ownerId, quotaState}
+  return {...site, node, owner, ownerId, expireDays, quotaState}
 }
 
 /** Throws site_no_volume, site_not_ready. */

@@ -5,6 +5,7 @@ import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
 import {restoreSite} from '../recipes/site-recipes.ts'
 import type {SiteRecord} from '../records.ts'
+import {nextRun, scheduledPrefix} from '../site-schedule.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {readyVolume} from './site-finder.ts'
@@ -12,8 +13,8 @@ import {claimNames, type SiteParts, type SiteVolumes} from './site-volumes.ts'
 
 /** Of one site; each is looked at when they are listed. */
 const mostSnapshots = 500
-/** Names of those that a schedule makes, and it alone deletes. */
-export const scheduledPrefix = 'auto-'
+const everyTime = '03:00'
+const everyCopies = 10
 
 /** What sites were: kept by their pool, and asked of it. */
 export class SiteSnapshots {
@@ -84,6 +85,30 @@ export class SiteSnapshots {
     return {task: publicTask(task), commands: []}
   }
 
+  async setSchedule(
+    {id, frequency, time, days, retentionCopies = everyCopies, ...rest}: InputOf<'sites.setSchedule'>,
+    caller: Caller,
+  ): Promise<SiteRecord> {
+    const found = await this.#parts.finder.findVolume(id, caller)
+    const {expireDays = null} = rest
+    if (frequency !== 'manual') await this.#found(found) // throws where the storage has no snapshots
+    const now = this.#deps.clock.now()
+    const schedule = {
+      scheduleFrequency: frequency,
+      scheduleTime: frequency === 'manual' ? null : (time ?? everyTime),
+      scheduleDays: daysOf(frequency, days),
+    }
+    const next = nextRun(schedule, now)
+    const nextRunAt = next === null ? null : new Date(next).toISOString()
+    return this.#deps.journal.change(async (tx, record) => {
+      const site = await tx.sites.find(found.id)
+      if (!site) throw problem('not_found', {kind: 'site', name: id})
+      await record.audit(caller, 'sites.setSchedule', site.id, {...schedule, retentionCopies, expireDays})
+      const updatedAt = new Date(now).toISOString()
+      return tx.sites.save({...site, ...schedule, retentionCopies, expireDays, nextRunAt, updatedAt})
+    })
+  }
+
   async #check(site: SiteRecord, name: string): Promise<void> {
     if ((await this.#found(site)).some(({snapshot}) => snapshot === name)) return
     throw problem('not_found', {kind: 'site snapshot', name})
@@ -115,4 +140,20 @@ export class SiteSnapshots {
 
 function publicSnapshot({id, name}: SiteRecord, {snapshot, createdAt, usedBytes}: FoundSnapshot): Snapshot {
   return {name: snapshot, site: name, siteId: id, createdAt, usedBytes}
+}
+
+/** Sorted, once each, as text; null where days play no part. */
+function daysOf(frequency: InputOf<'sites.setSchedule'>['frequency'], days: readonly number[] | undefined) {
+  const isWeekly = frequency === 'weekly'
+  if (!isWeekly && frequency !== 'monthly') {
+    if (days === undefined) return null
+    const fix = 'Leave them out, or say weekly or monthly.'
+    throw problem('input_invalid', {field: 'days', problem: `play no part when it is ${frequency}`, fix})
+  }
+  const [first, last] = isWeekly ? [0, 6] : [1, 31]
+  if (days?.some(day => day < first || day > last)) {
+    const fix = isWeekly ? 'Count from 0 = Monday to 6 = Sunday.' : 'Count from 1 to 31.'
+    throw problem('input_invalid', {field: 'days', problem: `are no days of a ${isWeekly ? 'week' : 'month'}`, fix})
+  }
+  return [...new Set(days ?? [first])].sort((a, b) => a - b).join(',')
 }

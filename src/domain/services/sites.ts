@@ -45,6 +45,7 @@ export class SiteService {
       snapshots: (input, caller) => snapshots.list(input, caller),
       snapshot: (input, caller) => snapshots.create(input, caller),
       deleteSnapshot: (input, caller) => snapshots.delete(input, caller),
+      setSchedule: async (input, caller) => this.#described(await snapshots.setSchedule(input, caller)),
       restore: (input, caller) => snapshots.restore(input, caller),
       clone: (input, caller) => volumes.clone(input, caller),
       setQuota: async (input, caller) => this.#described(await volumes.setQuota(input, caller)),

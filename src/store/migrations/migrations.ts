@@ -7,6 +7,7 @@ import {taskTables} from './0006-tasks.ts'
 import {poolsAndMounts} from './0007-pools-and-mounts.ts'
 import {deletedInstances} from './0008-deleted-instances.ts'
 import {sitesOfUsers} from './0009-sites-of-users.ts'
+import {siteSchedules} from './0010-site-schedules.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   poolsAndMounts,
   deletedInstances,
   sitesOfUsers,
+  siteSchedules,
 ]
