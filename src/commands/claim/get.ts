@@ -2,7 +2,7 @@ import {Args} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {wantedGpus} from '../../cli/listings.ts'
 import {gpuSummary, memory} from '../../cli/output/figures.ts'
-import type {Claim} from '../../contract/schemas/claims.ts'
+import type {Claim, ClaimSpec} from '../../contract/schemas/claims.ts'
 
 export default class ClaimGet extends BaseCommand {
   static override summary = 'Show one claim.'
@@ -22,6 +22,7 @@ export default class ClaimGet extends BaseCommand {
       ['Wants memory', memory(spec.memoryMiB)],
       ['Image', spec.image],
       ['Command', (spec.command ?? []).join(' ')],
+      ['Volumes', (spec.volumes ?? []).map(volumeWords).join(', ')],
       ['Node', status.nodeName],
       ['Has GPUs', gpuSummary(status.gpus)],
       ['Exit code', status.exitCode],
@@ -41,4 +42,9 @@ export default class ClaimGet extends BaseCommand {
     if (status.phase === 'Pending') this.hint(`Next: gpuctl claim explain ${claim.name}`)
     return claim
   }
+}
+
+/** As `--volume` takes it; the site by the beginning of its id. */
+function volumeWords({site, path, readOnly}: NonNullable<ClaimSpec['volumes']>[number]): string {
+  return `${site.slice(0, 8)}:${path}${readOnly ? ':ro' : ''}`
 }
