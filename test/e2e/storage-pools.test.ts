@@ -152,3 +152,26 @@ test('T31: every change of pools, mounts and tasks leaves its row in the audit',
   ])
   expect(await services.pools.list({}, admin)).toEqual([])
 })
+
+test('T31: every change of sites and of their snapshots leaves its row in the audit', async () => {
+  const {services, store, admin, ended} = await storageWorld('directory')
+  const quotaBytes = 2 ** 30
+  const over = async ({task}: {task: {id: string} | null}) =>
+    expect(await ended(task!.id)).toMatchObject({error: null, status: 'completed'})
+
+  await over(await services.pools.create({name: 'tank', node: 'n1', type: 'fake'}, admin))
+  await services.nodes.setQuota({id: 'n1', storageQuotaGb: 10}, admin)
+  await over(await services.sites.create({name: 'shop', node: 'n1', quotaBytes}, admin))
+  await services.sites.setQuota({id: 'shop', quotaBytes: 2 * quotaBytes}, admin)
+  await services.sites.snapshot({id: 'shop', name: 'before'}, admin)
+  await over(await services.sites.clone({id: 'shop', snapshot: 'before', name: 'copy', quotaBytes}, admin))
+  await over(await services.sites.restore({id: 'shop', snapshot: 'before', confirm: 'shop'}, admin))
+  await services.sites.deleteSnapshot({id: 'shop', snapshot: 'before'}, admin)
+  await over(await services.sites.delete({id: 'copy', confirm: 'copy'}, admin))
+
+  const actions = (await store.audit.list(100)).map(({action}) => action).filter(one => /sites?\./.test(one))
+  expect(actions.reverse()).toEqual([
+    ...['tasks.submit site.create', 'sites.setQuota', 'sites.snapshot', 'tasks.submit site.clone'],
+    ...['tasks.submit site.restore', 'sites.deleteSnapshot', 'tasks.submit site.delete'],
+  ])
+})

@@ -146,9 +146,12 @@ export const cloneSite: Recipe<SiteCloneWork> = {
       name: 'quota',
       title: ({volume}) => `Setting the quota of ${volume}`,
       async isDone(run) {
+        const {nodeId, pool} = run.input
         const found = await foundVolume(run, run.input)
         run.notes.enforcedBytes = found?.quotaBytes
-        return found?.quotaBytes === run.input.quotaBytes
+        const pools = await run.agent(nodeId).storage('pools.list', {})
+        const enforces = pools.find(one => one.pool === pool)?.facts.quota
+        return enforces === false || found?.quotaBytes === run.input.quotaBytes
       },
       async do({agent, input, signal}) {
         const wanted = {...volumeOf(input), quotaBytes: input.quotaBytes}
