@@ -1,5 +1,6 @@
 import {randomUUID} from 'node:crypto'
 import type {IncomingMessage} from 'node:http'
+import type {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {InputOf, OutputOf} from '../contract/contract.ts'
 import type {Frame} from '../contract/frames.ts'
@@ -108,6 +109,18 @@ export class Client {
     const answer = await this.open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
     const stat = JSON.parse(Buffer.from(String(answer.headers['x-gpuctl-stat']), 'base64url').toString()) as PathStat
     return {stat, content: readPieces(await this.target(), answer)}
+  }
+
+  /** Sends bytes to an operation that takes them. Not repeated: what is there then, the caller asks. */
+  async upload<N extends OperationName>(
+    name: N,
+    input: InputOf<N>,
+    upload: {content: Readable; bytes: number},
+    {signal}: CallOptions = {},
+  ): Promise<OutputOf<N>> {
+    const {method, path} = requestParts(name, input as Record<string, unknown>, {isUpload: true})
+    const answer = await this.open({method, path, upload, signal})
+    return JSON.parse(await readText(await this.target(), answer)) as OutputOf<N>
   }
 
   /** A WebSocket with frames both ways. */

@@ -7,8 +7,12 @@ export interface RequestParts {
   body?: string
 }
 
-/** Puts an operation's input where its route wants it: path parameters, then query (GET, DELETE) or JSON body. */
-export function requestParts(name: OperationName, input: Record<string, unknown>): RequestParts {
+/** Puts an operation's input where its route wants it: path parameters, then query (GET, DELETE, uploads) or JSON body. */
+export function requestParts(
+  name: OperationName,
+  input: Record<string, unknown>,
+  {isUpload = false}: {isUpload?: boolean} = {},
+): RequestParts {
   const [method, pattern] = routes[name].split(' ') as [string, string]
   const rest = new Map(Object.entries(input).filter(([, value]) => value !== undefined))
   const path = pattern.replace(/:(\w+)/g, (_, parameter: string) => {
@@ -16,7 +20,7 @@ export function requestParts(name: OperationName, input: Record<string, unknown>
     rest.delete(parameter)
     return encodeURIComponent(String(value))
   })
-  if (method === 'GET' || method === 'DELETE') return {method, path: `${apiPrefix}${path}${queryOf(rest)}`}
+  if (isUpload || method === 'GET' || method === 'DELETE') return {method, path: `${apiPrefix}${path}${queryOf(rest)}`}
   return {method, path: `${apiPrefix}${path}`, body: JSON.stringify(Object.fromEntries(rest))}
 }
 

@@ -1,4 +1,5 @@
 import {type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions} from 'node:http'
+import type {Readable} from 'node:stream'
 import {UnreachableError} from './api-error.ts'
 
 /** Where calls go, and as whom. */
@@ -16,6 +17,8 @@ export interface Message {
   path: string
   headers: Record<string, string>
   body?: string
+  /** Bytes in place of a body: so many, as application/octet-stream. */
+  upload?: {content: Readable; bytes: number}
   /** Longest wait for the beginning of the answer, and then between two pieces of it unless `isStream`. */
   timeoutMs: number
   isStream?: boolean
@@ -44,11 +47,16 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
       resolve(answer)
     })
     abortWith(call, message.signal)
-    call.end(message.body)
+    if (message.upload) {
+      const {content} = message.upload
+      content.once('error', error => call.destroy(error))
+      call.once('close', () => content.destroy())
+      content.pipe(call)
+    } else call.end(message.body)
   })
 }
 
-function optionsOf({token, ca}: Target, {method, headers, body, timeoutMs}: Message): RequestOptions {
+function optionsOf({token, ca}: Target, {method, headers, body, upload, timeoutMs}: Message): RequestOptions {
   return {
     method,
     agent: false,
@@ -56,6 +64,7 @@ function optionsOf({token, ca}: Target, {method, headers, body, timeoutMs}: Mess
     headers: {
       ...headers,
       ...(token === undefined ? {} : {authorization: `Bearer ${token}`}),
+      ...(upload ? {'content-type': 'application/octet-stream', 'content-length': String(upload.bytes)} : {}),
       ...(body === undefined
         ? {}
         : {'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body))}),

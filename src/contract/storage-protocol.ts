@@ -202,6 +202,8 @@ export interface FoundOsImage {
   sizeBytes: number
   /** As announced, while not all of it has come; else the same. */
   totalBytes: number
+  /** As announced, hex; '' once all has come. */
+  sha256: string
   updatedAt: string
 }
 

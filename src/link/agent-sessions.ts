@@ -199,7 +199,8 @@ export class AgentSession {
         call.endInput()
       } catch (error) {
         // The agent stops reading when it cannot go on: its reason is the better one.
-        if (!(error instanceof LinkError)) throw error
+        const isOver = error instanceof LinkError || (error as Error).name === 'AbortError'
+        if (!isOver) throw error
       }
       const ended = await end
       if (ended.error) throw new RemoteError(500, ended.error.code, ended.error.message)

@@ -27,5 +27,7 @@ export async function takeUpload(
     const fix = 'Send the bytes as application/octet-stream.'
     throw problem('input_invalid', {field: 'body', problem: 'is missing', fix})
   }
-  return osImages.upload(input, content, request.asker as Caller)
+  // Who stops reading early wants to say why: the connection stays for the answer.
+  const pieces = content.iterator({destroyOnReturn: false})
+  return osImages.upload(input, pieces, request.asker as Caller)
 }

@@ -36,13 +36,13 @@ export class OsImages {
     const names = await readdir(folder).catch(() => [])
     const found = await Promise.all(
       names.sort().map(async (name): Promise<FoundOsImage[]> => {
-        const [, ofName, total] = partName.exec(name) ?? []
+        const [, ofName, total, sha256 = ''] = partName.exec(name) ?? []
         if (!ofName && !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)) return []
         const stat = await lstat(join(folder, name)).catch(() => undefined)
         if (!stat?.isFile()) return []
         const sizeBytes = stat.size
         const updatedAt = stat.mtime.toISOString()
-        return [{name: ofName ?? name, sizeBytes, totalBytes: ofName ? Number(total) : sizeBytes, updatedAt}]
+        return [{name: ofName ?? name, sizeBytes, totalBytes: ofName ? Number(total) : sizeBytes, sha256, updatedAt}]
       }),
     )
     return found.flat()
@@ -86,7 +86,8 @@ export class OsImages {
       const sizeBytes = await append(path, part, content, sum)
       if (sizeBytes === totalBytes) await this.#finish({path, target: join(folder, name)}, part, sum)
       else this.#sums.set(path, sum)
-      return {name, sizeBytes, totalBytes, updatedAt: new Date().toISOString()}
+      const sha256 = sizeBytes === totalBytes ? '' : part.sha256
+      return {name, sizeBytes, totalBytes, sha256, updatedAt: new Date().toISOString()}
     } finally {
       this.#busy.delete(name)
     }

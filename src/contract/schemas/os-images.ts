@@ -32,6 +32,7 @@ export const OsImage = Type.Object({
   /** What has come so far; the upload is over when it is all. */
   sizeBytes: bytes,
   totalBytes: bytes,
+  sha256: Type.String({description: 'as announced, hex; empty once all has come'}),
   updatedAt: Time,
 })
 export type OsImage = Static<typeof OsImage>
