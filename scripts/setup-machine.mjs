@@ -33,6 +33,11 @@ const tools = {
   'zfs-fuse': 'zfs-fuse',
   'mkfs.ext4': 'e2fsprogs',
   'mkfs.btrfs': 'btrfs-progs',
+  'qemu-system-x86_64': 'qemu-system-x86',
+  '/usr/lib/qemu/virtiofsd': 'qemu-system-common',
+  vgs: 'lvm2',
+  exportfs: 'nfs-kernel-server',
+  'mount.nfs': 'nfs-common',
 }
 
 /** Installs the missing ones. Returns the names of those that are still missing, which is none on Debian as root. */

@@ -104,6 +104,8 @@ export interface BlockDevice {
 /** Differences between drivers as facts, not as `if (zfs)`. */
 export interface StorageFacts {
   needsDevice: boolean
+  /** A volume has a size from its beginning, and can only grow. */
+  sized: boolean
   /** A volume's quota is enforced by the file system. */
   quota: boolean
   snapshots: boolean

@@ -6,6 +6,7 @@ import {devicePath, markText, poolName, sizeBytes, volumeName} from './grammar.t
 import {markCommands, readMark} from './mark-file.ts'
 import {mountAt} from './mount-table.ts'
 import type {StorageRunner} from './run.ts'
+import {stillThere} from './vanishing.ts'
 
 const missing = /no such file|not a btrfs|not mounted|no mount point/i
 
@@ -16,7 +17,7 @@ const missing = /no such file|not a btrfs|not mounted|no mount point/i
  */
 export class BtrfsDriver implements StorageDriver {
   readonly type = 'btrfs'
-  readonly facts = {needsDevice: true, quota: true, snapshots: true, clones: true, send: true}
+  readonly facts = {needsDevice: true, sized: false, quota: true, snapshots: true, clones: true, send: true}
   readonly plans: StoragePlans
   readonly #root: string
   readonly #runner: StorageRunner
@@ -39,7 +40,7 @@ export class BtrfsDriver implements StorageDriver {
   async pools(): Promise<FoundPool[]> {
     const text = await this.#runner.read('btrfs', ['filesystem', 'show', '--raw'])
     const found = text.split(/^(?=Label: )/m).flatMap(block => readFilesystem(block))
-    return Promise.all(found.map(one => this.#pool(one)))
+    return stillThere(found.map(one => this.#pool(one)))
   }
 
   async volumes(pool: string): Promise<FoundVolume[]> {
@@ -74,11 +75,16 @@ export class BtrfsDriver implements StorageDriver {
       }))
   }
 
-  async restorePlan(): Promise<StorageCommand[]> {
-    const closed = (await this.pools()).filter(({path}) => path === '')
+  async closedPools(): Promise<string[]> {
+    const closed = (await this.pools()).filter(({path}) => path === '').map(({pool}) => pool)
     // Only those that had their place on this host: its folder is left.
-    const known = await Promise.all(closed.map(({pool}) => stat(join(this.#root, pool)).catch(() => undefined)))
-    return closed.flatMap((pool, index) => (known[index] ? (this.plans.openPool?.(pool) ?? []) : []))
+    const known = await Promise.all(closed.map(pool => stat(join(this.#root, pool)).catch(() => undefined)))
+    return closed.filter((_, index) => known[index])
+  }
+
+  async restorePlan(name: string): Promise<StorageCommand[]> {
+    const found = (await this.pools()).find(({pool, path}) => pool === name && path === '')
+    return found ? (this.plans.openPool?.(found) ?? []) : []
   }
 
   async #pool({pool, mark, devices, sizeBytes: size, isWhole}: Filesystem): Promise<FoundPool> {

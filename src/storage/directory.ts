@@ -5,6 +5,7 @@ import {type StorageCommand, type StorageDriver, StorageError, type StoragePlans
 import {poolName, volumeName} from './grammar.ts'
 import {markCommands, readMark} from './mark-file.ts'
 import type {StorageRunner} from './run.ts'
+import {stillThere} from './vanishing.ts'
 
 /**
  * Pools that are folders of the node: what there is without any storage program. Volumes are folders in them; a quota is
@@ -12,7 +13,7 @@ import type {StorageRunner} from './run.ts'
  */
 export class DirectoryDriver implements StorageDriver {
   readonly type = 'directory'
-  readonly facts = {needsDevice: false, quota: false, snapshots: false, clones: false, send: false}
+  readonly facts = {needsDevice: false, sized: false, quota: false, snapshots: false, clones: false, send: false}
   readonly plans: StoragePlans
   readonly #root: string
   readonly #runner: StorageRunner
@@ -34,8 +35,8 @@ export class DirectoryDriver implements StorageDriver {
 
   async pools(): Promise<FoundPool[]> {
     const names = await foldersIn(this.#root)
-    return Promise.all(
-      names.map(async pool => {
+    return stillThere(
+      names.map(async (pool): Promise<FoundPool> => {
         const path = join(this.#root, pool)
         const {blocks, bavail, bsize} = await statfs(path)
         return {
@@ -50,8 +51,8 @@ export class DirectoryDriver implements StorageDriver {
   async volumes(pool: string): Promise<FoundVolume[]> {
     const folder = join(this.#root, poolName(pool))
     const names = await foldersIn(folder)
-    return Promise.all(
-      names.map(async volume => {
+    return stillThere(
+      names.map(async (volume): Promise<FoundVolume> => {
         const path = join(folder, volume)
         const used = await this.#runner.read('du', ['-s', '-x', '-B1', path])
         const usedBytes = Number(used.split('\t', 1)[0]) || 0

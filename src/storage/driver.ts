@@ -62,8 +62,10 @@ export interface StorageDriver {
   /** Throws unsupported where the facts say so; the other snapshot methods too. */
   snapshots(volume: VolumeName): Promise<FoundSnapshot[]>
   readonly plans: StoragePlans
-  /** What brings its pools back to their places after a restart. Absent: they come by themselves. */
-  restorePlan?(): Promise<StorageCommand[]>
+  /** Pools that had their place on this host before it restarted. Absent: they come back by themselves. */
+  closedPools?(): Promise<string[]>
+  /** What brings one of them back; nothing when it is there or gone by now. */
+  restorePlan?(pool: string): Promise<StorageCommand[]>
 }
 
 export interface StoragePlans {

@@ -13,7 +13,7 @@ import type {StorageRunner} from './run.ts'
  */
 export class FakeDriver implements StorageDriver {
   readonly type = 'fake'
-  readonly facts = {needsDevice: false, quota: false, snapshots: true, clones: true, send: false}
+  readonly facts = {needsDevice: false, sized: false, quota: false, snapshots: true, clones: true, send: false}
   readonly plans: StoragePlans
   readonly #root: string
   readonly #folders: DirectoryDriver

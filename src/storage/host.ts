@@ -58,10 +58,13 @@ export class StorageHost {
   async restore(): Promise<string[]> {
     const failures: string[] = []
     for (const driver of await this.#working()) {
-      try {
-        await this.#run((await driver.restorePlan?.()) ?? [])
-      } catch (error) {
-        failures.push(`${driver.type}: ${(error as Error).message}`)
+      for (const pool of (await driver.closedPools?.()) ?? []) {
+        try {
+          const restore = async (lock: string) => this.#run((await driver.restorePlan?.(pool)) ?? [], {lock})
+          await this.#parts.locks.hold(`pool-${poolName(pool)}`, restore)
+        } catch (error) {
+          failures.push(`${driver.type} ${pool}: ${(error as Error).message}`)
+        }
       }
     }
     return failures

@@ -10,6 +10,7 @@ export function sharePlan(path: string, share: Share): StorageCommand[] {
     share.readWrite ? 'rw' : 'ro',
     share.rootSquash ? 'root_squash' : 'no_root_squash',
     'no_subtree_check',
+    'crossmnt', // volumes may be file systems of their own
   ]
   return [{file: 'exportfs', args: ['-o', options.join(','), client]}]
 }

@@ -6,6 +6,7 @@ import {DirectoryDriver} from './directory.ts'
 import {FakeDriver} from './fake.ts'
 import {StorageHost} from './host.ts'
 import {StorageLocks} from './locks.ts'
+import {LvmDriver} from './lvm.ts'
 import {NfsMounts} from './nfs-mount.ts'
 import {OsImages} from './os-images.ts'
 import {Proxmox} from './proxmox.ts'
@@ -40,6 +41,8 @@ export function openStorage(parts: StorageParts): StorageHost {
   return new StorageHost({
     drivers: [
       new ZfsDriver({runner}),
+      new LvmDriver({type: 'lvm', root: poolRoot, runner}),
+      new LvmDriver({type: 'lvm-thin', root: poolRoot, runner}),
       new BtrfsDriver({root: poolRoot, runner}),
       new DirectoryDriver({root: join(directory, 'pools'), runner}),
       new FakeDriver({root: join(directory, 'fake'), runner}),

@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs'
 import {sleep, systemClock} from '../platform/clock.ts'
 import {type Exec, ExecError, type ExecResult} from '../platform/exec.ts'
 import {type StorageCommand, StorageError, type StorageErrorCode} from './driver.ts'
@@ -10,7 +11,11 @@ const patience = {tries: 3, pauseMs: 1_000}
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
 /** English words, so that what a program says can be read, and nothing of our own environment. */
-const environment = {PATH: folders.join(':'), LC_ALL: 'C', HOME: '/', TZ: 'UTC'}
+const environment = {
+  ...{PATH: folders.join(':'), LC_ALL: 'C', HOME: '/', TZ: 'UTC'},
+  // Where no udev makes the device nodes, LVM waits for them for ever unless it is told to make them itself.
+  ...(existsSync('/run/udev/control') ? {} : {DM_DISABLE_UDEV: '1'}),
+}
 
 /** What a refusal means, by the words of the program. */
 const meanings: readonly (readonly [RegExp, StorageErrorCode])[] = [

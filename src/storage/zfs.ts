@@ -12,7 +12,7 @@ const gone = /does not exist|no such pool|could not find any snapshots/i
 /** Pools and datasets of OpenZFS; also of zfs-fuse, which knows no `-p` for `list` and no JSON. */
 export class ZfsDriver implements StorageDriver {
   readonly type = 'zfs'
-  readonly facts = {needsDevice: true, quota: true, snapshots: true, clones: true, send: true}
+  readonly facts = {needsDevice: true, sized: false, quota: true, snapshots: true, clones: true, send: true}
   readonly plans: StoragePlans = zfsPlans
   readonly #runner: StorageRunner
 

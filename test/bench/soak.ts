@@ -3,6 +3,8 @@ import {rmSync} from 'node:fs'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
+import {unmet} from '../support/skips.ts'
+import {zfs} from '../support/zfs-daemon.ts'
 import {raceFamilies} from './families-race.ts'
 import {round, type Spread} from './figures.ts'
 import {connectMachines} from './fleet.ts'
@@ -10,9 +12,10 @@ import {gracefulStops} from './graceful-stop.ts'
 import {killLoop} from './kill-loop.ts'
 import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
+import {taskKillLoop} from './task-kill-loop.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
-const amounts = {kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, clients: 16, nodes: 4}
+const amounts = {kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, tasks: 50, clients: 16, nodes: 4}
 
 let program = resolve('bin/run.js')
 for (const argument of process.argv.slice(2)) {
@@ -38,7 +41,14 @@ const giveUp = () => {
 process.once('SIGINT', giveUp)
 process.once('SIGTERM', giveUp)
 try {
-  const faults = [...(await kill()), ...(await stop()), ...(await race()), ...(await families()), ...(await fuzz())]
+  const faults = [
+    ...(await kill()),
+    ...(await stop()),
+    ...(await race()),
+    ...(await families()),
+    ...(await fuzz()),
+    ...(await tasks()),
+  ]
   for (const fault of faults) console.log(`FAULT ${fault}`)
   console.log(faults.length === 0 ? 'No promise was broken.' : `${faults.length} promises were broken.`)
   process.exitCode = faults.length === 0 ? 0 : 1
@@ -167,4 +177,36 @@ async function fuzz(): Promise<string[]> {
   const code = await new Promise(done => child.once('error', done).once('exit', done))
   console.log(`generated inputs: ${amounts.fuzz} valid and ${amounts.fuzz} broken for each route`)
   return code === 0 ? [] : [`generated inputs: the run ended with ${code}`]
+}
+
+/** F18, M24: of root, on a machine with ZFS and btrfs. */
+async function tasks(): Promise<string[]> {
+  const {tasks: kills} = amounts
+  if (kills === 0) return []
+  const missing = unmet('root', 'zfs', 'btrfs')
+  if (missing) {
+    console.log(`kill -9 in the middle of tasks: left out, ${missing}\n`)
+    return []
+  }
+  await zfs()
+  const since = performance.now()
+  const {fired, hits, ended, faults} = await taskKillLoop({
+    program,
+    data: await mkdtemp(join(folder, 'tasks-')),
+    kills,
+    types: ['zfs', 'btrfs', 'directory'],
+    signal,
+    onProgress: text => process.stderr.write(`  … ${text}\n`),
+  })
+  const seconds = round((performance.now() - since) / 1000)
+  console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${seconds} s`)
+  for (const counts of [hits, ended]) {
+    console.log(
+      `  ${Object.entries(counts)
+        .map(([what, times]) => `${what} ${times}`)
+        .join(', ')}`,
+    )
+  }
+  if (fired < kills) faults.push(`only ${fired} of ${kills} hit a task that was under way`)
+  return summed('kill -9 in the middle of tasks', faults)
 }

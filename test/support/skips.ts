@@ -23,6 +23,10 @@ const probes = {
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
   btrfs: () => (existsSync('/usr/sbin/mkfs.btrfs') ? undefined : 'needs mkfs.btrfs (Debian: btrfs-progs)'),
   chromium: () => (existsSync(chromiumPath) ? undefined : `needs ${chromiumPath} (Debian: chromium)`),
+  qemu: () =>
+    existsSync('/usr/lib/qemu/virtiofsd') && works('qemu-system-x86_64', '--version') && works('vgs', '--version')
+      ? undefined
+      : 'needs QEMU, lvm2 and nfs-kernel-server (Debian: qemu-system-x86, qemu-system-common)',
   linux: () => (process.platform === 'linux' ? undefined : 'needs Linux'),
 } satisfies Record<string, () => string | undefined>
 
