@@ -38,6 +38,11 @@ const tools = {
   vgs: 'lvm2',
   exportfs: 'nfs-kernel-server',
   'mount.nfs': 'nfs-common',
+  zstd: 'zstd',
+  radosgw: 'radosgw',
+  'ceph-mon': 'ceph-mon',
+  'ceph-osd': 'ceph-osd',
+  ceph: 'ceph-common',
 }
 
 /** Installs the missing ones. Returns the names of those that are still missing, which is none on Debian as root. */

@@ -1,4 +1,5 @@
 import type {AssignedNode} from '../contract/schemas/auth.ts'
+import type {BackupTarget} from '../contract/schemas/backups.ts'
 import type {Backup, QuotaStatus, Site, Snapshot} from '../contract/schemas/sites.ts'
 import {usageError} from './failure.ts'
 import type {Column} from './output/column.ts'
@@ -57,3 +58,12 @@ export function readGigabytes(text: string, what: string): number {
   if (Number.isInteger(gigabytes)) return gigabytes
   throw usageError(`${what}: ${text} is not a whole number of GB.`, 'Write it as 200GB or 2TB.')
 }
+
+export const backupTargetColumns: Column<BackupTarget>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'type', value: ({type}) => type},
+  {name: 'place', value: ({path, bucket, prefix}) => path ?? `s3://${bucket}/${prefix}`},
+  {name: 'endpoint', value: ({endpoint}) => endpoint},
+  {name: 'key', value: ({accessKeyId}) => accessKeyId, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]

@@ -5,7 +5,7 @@ import {followTask} from './task-progress.ts'
 
 interface Started {
   task: Task | null
-  commands: string[]
+  commands?: string[]
 }
 
 interface TaskFlags {
@@ -24,7 +24,7 @@ export abstract class TaskCommand extends BaseCommand {
   ): Promise<T> {
     const {task, commands} = begun
     if (task === null) {
-      for (const line of commands) this.log(line)
+      for (const line of commands ?? []) this.log(line)
       return begun
     }
     if (!flags.wait) {

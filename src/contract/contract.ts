@@ -1,6 +1,7 @@
 import type {Input, Operation, Output} from './operation.ts'
 import type {OperationName} from './routes.ts'
 import {auth} from './schemas/auth.ts'
+import {backups} from './schemas/backups.ts'
 import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
 import {instances} from './schemas/instances.ts'
@@ -31,6 +32,7 @@ export const contract = {
   ...catalogue,
   ...server,
   ...sites,
+  ...backups,
   ...storage,
   ...tasks,
   ...osImages,

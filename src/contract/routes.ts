@@ -80,7 +80,14 @@ export const routes = {
 
   'backups.list': 'GET /backups',
   'backups.get': 'GET /backups/:id',
+  'backups.create': 'POST /backups',
+  'backups.verify': 'POST /backups/:id/verify',
+  'backups.restore': 'POST /backups/:id/restore',
+  'backups.delete': 'DELETE /backups/:id',
   'backups.report': 'POST /backups/report',
+  'backupTargets.list': 'GET /backup-targets',
+  'backupTargets.create': 'POST /backup-targets',
+  'backupTargets.delete': 'DELETE /backup-targets/:id',
 
   'runtimes.list': 'GET /runtimes',
   'runtimes.get': 'GET /runtimes/:id',

@@ -2,7 +2,7 @@
  * What server and agent say to each other about storage, over the link: `POST /storage/:method` with the method's input
  * as JSON, answered with its output. Sizes in bytes; every change may be repeated after a crash.
  */
-export interface StorageMethods {
+export interface StorageMethods extends BackupMethods {
   'devices.list': {input: object; output: BlockDevice[]}
   'pools.list': {input: object; output: FoundPool[]}
   'pool.create': {input: PoolCreation; output: FoundPool}
@@ -41,7 +41,10 @@ export type StorageMethod = keyof StorageMethods
 /** What a dry run can show: changes of pools, mounts, volumes and snapshots. */
 export type PlannedMethod =
   | 'storage.register'
-  | Exclude<StorageMethod, 'plan' | `${string}.list` | `${'cluster' | 'storage' | 'osImage' | 'template'}.${string}`>
+  | Exclude<
+      StorageMethod,
+      'plan' | `${string}.list` | keyof BackupMethods | `${'cluster' | 'storage' | 'osImage' | 'template'}.${string}`
+    >
 export type StorageInput<M extends StorageMethod> = StorageMethods[M]['input']
 export type StorageOutput<M extends StorageMethod> = StorageMethods[M]['output']
 
@@ -234,4 +237,70 @@ export interface FoundTemplate {
   mark: string
   /** All steps were done. */
   isReady: boolean
+}
+
+/** Where backups lie, with all that is needed to get at it: over the link only, never kept by the agent. */
+export type TargetAccess =
+  | {type: 'directory'; path: string}
+  | {
+      type: 's3'
+      endpoint: string
+      region: string
+      bucket: string
+      /** Before each file name, with its slash at the end; '' for none. */
+      prefix: string
+      accessKeyId: string
+      secretAccessKey: string
+    }
+
+/** `tar`: all files, tar.zst. `send`: the volume's own stream, whole or the difference to an earlier snapshot. */
+export type BackupFormat = 'tar' | 'send'
+
+export interface BackupPlace {
+  target: TargetAccess
+  filename: string
+}
+
+/** A finished file in a target. */
+export interface BackupPiece extends BackupPlace {
+  sizeBytes: number
+  /** SHA-256, hex. */
+  checksum: string
+}
+
+export interface BackupMaking extends SnapshotName, BackupPlace {
+  job: string
+  format: BackupFormat
+  /** The snapshot that the difference begins at; of `send` alone. */
+  since?: string
+}
+
+export interface BackupReading {
+  job: string
+  pieces: BackupPiece[]
+}
+
+export interface BackupRestoring extends BackupReading, VolumeName {
+  format: BackupFormat
+  /** Of a volume that is made anew. */
+  quotaBytes: number | null
+  /** The volume is there, and is emptied first; of `tar` alone. */
+  replace: boolean
+}
+
+/** Work that goes on while nobody asks. Asked again with the same `job` it tells how far it is, or what came of it. */
+export type BackupJobState = {state: 'running'; bytes: number} | {state: 'done'; sizeBytes: number; checksum: string}
+
+/** Methods of the agent for backups; part of StorageMethods. Each job answers within seconds, done or not. */
+export interface BackupMethods {
+  'backup.make': {input: BackupMaking; output: BackupJobState}
+  /** Reads all of it again and compares sizes and checksums. */
+  'backup.verify': {input: BackupReading; output: BackupJobState}
+  'backup.restore': {input: BackupRestoring; output: BackupJobState}
+  /** Size of the finished file, null when there is none. */
+  'backup.find': {input: BackupPlace; output: {sizeBytes: number | null}}
+  /** Ends that job, and takes away the file and all that is half done of it. */
+  'backup.delete': {input: BackupPlace & {job: string}; output: null}
+  /** Ends a job without touching any file. */
+  'backup.end': {input: {job: string}; output: null}
 }

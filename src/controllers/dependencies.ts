@@ -1,7 +1,7 @@
 import type {FleetMemory} from '../domain/fleet-memory.ts'
 import type {Journal} from '../domain/journal.ts'
 import type {Fleet, Store} from '../domain/ports.ts'
-import type {Secrets} from '../domain/security-ports.ts'
+import type {Secrets, Vault} from '../domain/security-ports.ts'
 import type {Recipes} from '../domain/task.ts'
 import type {TaskFeed} from '../domain/task-feed.ts'
 import type {Clock} from '../platform/clock.ts'
@@ -32,6 +32,7 @@ export interface ControllerDependencies {
   fleet: Fleet
   clock: Clock
   secrets: Pick<Secrets, 'sha256'>
+  vault: Vault
   serverId: string
   recipes: Recipes
   taskFeed: TaskFeed

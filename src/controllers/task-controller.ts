@@ -1,3 +1,4 @@
+import {openTarget} from '../domain/backup-target.ts'
 import {problem} from '../domain/errors.ts'
 import type {AgentPort} from '../domain/ports.ts'
 import type {TaskRecord} from '../domain/records.ts'
@@ -193,6 +194,7 @@ class TaskRun {
       notes: this.#task.notes,
       signal,
       agent: (nodeId): AgentPort => deps.fleet.agent(nodeId),
+      target: id => openTarget(deps, id),
       log: text => this.#note(text),
       progress: percent => this.#tell(index, percent),
     }

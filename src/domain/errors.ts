@@ -119,6 +119,13 @@ const catalogue = {
   storage_invalid: ['On node {name}: {reason}', 'Correct it.'],
   storage_full: ['On node {name}: {reason}', 'Free space there, or raise the quota.'],
   storage_failed: ['On node {name}: {reason}', 'Look on the node itself, then try again.'],
+  backup_in_use: ['Backup {later} builds on {name}.', 'Delete that one first.'],
+  backup_foreign: ['Backup {name} was not made here: its node told of it.', 'Fetch it from {path} by hand.'],
+  target_in_use: ['{count} backups lie in {name}.', 'Delete them first: `gpuctl backup list`.'],
+  site_without_volume: [
+    'Site {name} is no volume of a pool: its node only tells of it.',
+    'Back up what `gpuctl site create` made.',
+  ],
   task_conflict: ['Another task works on {kind} {name}.', 'Wait for it: `gpuctl task list --status running`.'],
   task_cancelled: ['It was cancelled.', 'Submit it again when it is wanted.'],
   task_deadline: ['It took too long and was given up.', 'See what it was waiting for with `gpuctl task logs`.'],

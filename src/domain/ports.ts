@@ -15,7 +15,16 @@ import type {
   StorageOutput,
 } from '../contract/storage-protocol.ts'
 import type {Offer} from './placement.ts'
-import type {Allocation, BackupRecord, MountRecord, NodeRecord, PoolRecord, SiteRecord, TaskRecord} from './records.ts'
+import type {
+  Allocation,
+  BackupRecord,
+  BackupTargetRecord,
+  MountRecord,
+  NodeRecord,
+  PoolRecord,
+  SiteRecord,
+  TaskRecord,
+} from './records.ts'
 import type {RuntimeRecord, RuntimeState} from './runtimes.ts'
 
 /** Time as the domain sees it. */
@@ -323,6 +332,14 @@ export interface BackupTable {
   delete(id: string): Promise<void>
 }
 
+export interface BackupTargetTable {
+  /** Throws name_taken. */
+  insert(target: New<BackupTargetRecord>): Promise<BackupTargetRecord>
+  find(id: string): Promise<BackupTargetRecord | undefined>
+  list(): Promise<BackupTargetRecord[]>
+  delete(id: string): Promise<void>
+}
+
 export interface EventFilter {
   kind?: Event['kind']
   object?: string
@@ -410,6 +427,7 @@ export interface Tables {
   tasks: TaskTable
   pools: PlacedTable<PoolRecord>
   mounts: PlacedTable<MountRecord>
+  backupTargets: BackupTargetTable
 }
 
 /** Differences between stores as facts, not as `if (sqlite)`. */

@@ -1,9 +1,11 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
+import type {BackupTarget} from '../contract/schemas/backups.ts'
 import type {DeclaredGpus, NodeListing} from '../contract/schemas/machines.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
 import type {Mount, Pool} from '../contract/schemas/storage.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
+import type {BackupFormat} from '../contract/storage-protocol.ts'
 
 /** What the operator says of a machine, for those who rent on it and for those who look after it. */
 export interface MachineFacts {
@@ -89,8 +91,19 @@ export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'q
   expireDays?: number | null
 }
 
-/** A backup as an agent told of it. */
-export type BackupRecord = Backup
+/** A backup as an agent told of it, or as it was made here. */
+export interface BackupRecord extends Backup {
+  format?: BackupFormat
+  /** The snapshot that the next difference begins at, while it is kept. */
+  snapshot?: string
+  /** The site as it was, for one that is to be restored without it. */
+  origin?: Omit<SiteRecord, 'number' | 'version'>
+}
+
+/** A place for backups; only its secret is sealed. */
+export interface BackupTargetRecord extends BackupTarget {
+  sealedSecret: string
+}
 
 /** A task as the store keeps it. */
 export interface TaskRecord extends Task {

@@ -1,4 +1,5 @@
 import type {Task, TaskStep} from '../contract/schemas/tasks.ts'
+import type {TargetAccess} from '../contract/storage-protocol.ts'
 import {type DomainError, isProblem, problem} from './errors.ts'
 import type {Recorder} from './journal.ts'
 import type {AgentPort, Tables} from './ports.ts'
@@ -14,6 +15,8 @@ export interface StepRun<I = Record<string, unknown>> {
   signal: AbortSignal
   /** Throws node_offline: the step is tried again when the node is back. */
   agent(nodeId: string): AgentPort
+  /** A place for backups with its secret, which no input and no note may carry. Throws not_found. */
+  target(id: string): Promise<TargetAccess>
   /** One line for people, kept with the task. */
   log(text: string): Promise<void>
   /** 0–100 of this step. */

@@ -109,7 +109,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const fleet = fleetOf(sessions, nodeId => names.get(nodeId) ?? nodeId)
   const secrets = {random: randomBytes, sha256: sha256Hex, uuid: newId}
   const controllers = createControllers({
-    ...{store, journal, memory, fleet, clock, secrets, serverId, recipes, taskFeed},
+    ...{store, journal, memory, fleet, clock, secrets, vault, serverId, recipes, taskFeed},
     onError: (controller, key, error) =>
       logger.warn({controller, key, err: error}, 'a reconcile failed and is repeated'),
   })

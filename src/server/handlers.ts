@@ -108,6 +108,13 @@ export const handlers: Handlers = {
 
   'backups.list': (input, caller, {backups}) => backups.list(input, caller),
   'backups.get': (input, caller, {backups}) => backups.get(input, caller),
+  'backups.create': (input, caller, {backups}) => backups.create(input, caller),
+  'backups.verify': (input, caller, {backups}) => backups.verify(input, caller),
+  'backups.restore': (input, caller, {backups}) => backups.restore(input, caller),
+  'backups.delete': (input, caller, {backups}) => backups.delete(input, caller),
+  'backupTargets.list': (input, caller, {backupTargets}) => backupTargets.list(input, caller),
+  'backupTargets.create': (input, caller, {backupTargets}) => backupTargets.create(input, caller),
+  'backupTargets.delete': (input, caller, {backupTargets}) => backupTargets.delete(input, caller),
   'backups.report': (input, node, {backups}) => backups.report(node.id, input),
 
   'runtimes.list': (input, _, {runtimes}) => runtimes.list(input),

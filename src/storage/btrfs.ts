@@ -1,7 +1,7 @@
 import {stat, statfs} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {FoundPool, FoundSnapshot, FoundVolume, VolumeName} from '../contract/storage-protocol.ts'
-import {type StorageCommand, type StorageDriver, StorageError, type StoragePlans} from './driver.ts'
+import {noStream, type StorageCommand, type StorageDriver, StorageError, type StoragePlans} from './driver.ts'
 import {devicePath, markText, poolName, sizeBytes, volumeName} from './grammar.ts'
 import {markCommands, readMark} from './mark-file.ts'
 import {mountAt} from './mount-table.ts'
@@ -17,7 +17,7 @@ const missing = /no such file|not a btrfs|not mounted|no mount point/i
  */
 export class BtrfsDriver implements StorageDriver {
   readonly type = 'btrfs'
-  readonly facts = {needsDevice: true, sized: false, quota: true, snapshots: true, clones: true, send: true}
+  readonly facts = {needsDevice: true, sized: false, quota: true, snapshots: true, clones: true, send: false}
   readonly plans: StoragePlans
   readonly #root: string
   readonly #runner: StorageRunner
@@ -225,6 +225,9 @@ function btrfsPlans(root: string): StoragePlans {
         rename(making, volumeAt(target)),
       ]
     },
+    send: noStream,
+    receive: noStream,
+    adopt: noStream,
   }
 }
 

@@ -99,6 +99,9 @@ function directoryPlans(root: string): StoragePlans {
     deleteSnapshot: unsupportedPlan,
     rollback: unsupportedPlan,
     clone: unsupportedPlan,
+    send: unsupportedPlan,
+    receive: unsupportedPlan,
+    adopt: unsupportedPlan,
   }
 }
 

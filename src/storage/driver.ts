@@ -82,4 +82,15 @@ export interface StoragePlans {
   /** `quotaBytes` is what the volume has now, and keeps. */
   rollback(input: SnapshotName & {quotaBytes: number | null}): StorageCommand[]
   clone(input: SnapshotName & {to: string; mark: string}): StorageCommand[]
+  /** Writes the snapshot to stdout as a stream, or the difference to an earlier one. Throws unsupported. */
+  send(input: SnapshotName & {since?: string}): StorageCommand
+  /** Reads such a stream from stdin into a volume: a new one, or what an earlier stream of the chain made. */
+  receive(input: VolumeName): StorageCommand
+  /** Makes what was received a volume of ours, without the snapshots that came with it. */
+  adopt(input: VolumeName & {quotaBytes: number | null; mark: string; snapshots: readonly string[]}): StorageCommand[]
+}
+
+/** Of plans that send no streams. */
+export function noStream(): never {
+  throw new StorageError('unsupported', 'The difference of two snapshots is sent from ZFS pools alone.')
 }

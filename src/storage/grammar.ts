@@ -24,6 +24,16 @@ export function devicePath(path: string): string {
   return fits(path, /^\/dev\/(disk\/by-id\/|mapper\/)?[A-Za-z0-9._:-]+$/, 'a block device', !path.includes('..'))
 }
 
+/** A file name without folders (security T17). */
+export function backupName(name: string): string {
+  return fits(name, /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'the name of a backup', !name.includes('..'))
+}
+
+/** A folder of the node, from its root on. */
+export function folderPath(path: string): string {
+  return fits(path, /^\/[A-Za-z0-9._/-]{1,500}$/, 'the path of a folder', !path.split('/').includes('..'))
+}
+
 /** Says whose work something is: a task's id. */
 export function markText(mark: string): string {
   return fits(mark, /^[a-z0-9-]{1,64}$/, 'a mark')

@@ -8,6 +8,7 @@ import type {
   StorageMethod,
   StorageOutput,
 } from '../contract/storage-protocol.ts'
+import {BackupHost} from './backup/backup-host.ts'
 import {clusterMethods, type TemplateImages} from './cluster.ts'
 import {listDevices, usableDevice} from './devices.ts'
 import {type Run, type StorageCommand, type StorageDriver, StorageError} from './driver.ts'
@@ -74,8 +75,13 @@ export class StorageHost {
     const {mounts, runner} = this.#parts
     const ofPool = this.#changer<{pool: string}>(({pool}) => `pool-${poolName(pool)}`)
     const ofMount = this.#changer<{name: string}>(({name}) => `mount-${volumeName(name)}`)
+    const backups = new BackupHost({
+      ...{runner, driver: type => this.#driver(type)},
+      call: (method, input, signal) => this.call(method, input, signal),
+    })
     return {
       ...clusterMethods(this.#parts),
+      ...backups.methods(),
       'devices.list': () => listDevices(runner),
       'pools.list': () => this.#pools(),
       'pool.create': ofPool(async (input: StorageInput<'pool.create'>, run) => {

@@ -1,6 +1,6 @@
 import {join} from 'node:path'
 import type {VolumeName} from '../contract/storage-protocol.ts'
-import {type StorageCommand, StorageError, type StoragePlans} from './driver.ts'
+import {noStream, type StorageCommand, StorageError, type StoragePlans} from './driver.ts'
 import {devicePath, markText, poolName, sizeBytes, volumeName} from './grammar.ts'
 
 export const thinPool = '+thin'
@@ -106,6 +106,9 @@ export function lvmPlans({type, root}: {type: 'lvm' | 'lvm-thin'; root: string})
     createSnapshot: name => [snapshot(name.pool, volumeName(name.volume), snapshotOf(name))],
     deleteSnapshot: name => [remove(name.pool, snapshotOf(name))],
     rollback: name => (isThin ? thinRollback(name) : plainRollback(name)),
+    send: noStream,
+    receive: noStream,
+    adopt: noStream,
     clone: ({to, mark, ...name}) => {
       const target = {pool: name.pool, volume: to}
       const tag = ['--addtag', `gpuctl:${markText(mark)}`]

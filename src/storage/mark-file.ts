@@ -5,6 +5,9 @@ import {markText} from './grammar.ts'
 
 const markFile = '.gpuctl-mark'
 
+/** Pattern of its name, which no backup of the folder carries. */
+export const markFiles = `${markFile}.*`
+
 /** Says whose work a folder is, by the name of an empty file in it: two commands, without a shell. */
 export function markCommands(path: string, mark: string): StorageCommand[] {
   return [

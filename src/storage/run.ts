@@ -11,7 +11,7 @@ const patience = {tries: 3, pauseMs: 1_000}
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
 /** English words, so that what a program says can be read, and nothing of our own environment. */
-const environment = {
+export const environment = {
   ...{PATH: folders.join(':'), LC_ALL: 'C', HOME: '/', TZ: 'UTC'},
   // Where no udev makes the device nodes, LVM waits for them for ever unless it is told to make them itself.
   ...(existsSync('/run/udev/control') ? {} : {DM_DISABLE_UDEV: '1'}),
@@ -81,11 +81,11 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
   }
 }
 
-function asWords(env: Record<string, string>): string[] {
+export function asWords(env: Record<string, string>): string[] {
   return Object.entries(env).map(([name, value]) => `${name}=${value}`)
 }
 
-function refusal(file: string, args: readonly string[], {stdout, stderr, code}: ExecResult): StorageError {
+export function refusal(file: string, args: readonly string[], {stdout, stderr, code}: ExecResult): StorageError {
   const said = (stderr.trim() || stdout.trim()).split('\n').slice(0, 4).join(' ').slice(0, 500)
   const meaning = meanings.find(([words]) => words.test(said))?.[1] ?? 'failed'
   return new StorageError(meaning, `${file} ${args[0] ?? ''} refused (${code}): ${said || 'without a word'}`)

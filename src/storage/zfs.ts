@@ -153,6 +153,26 @@ const zfsPlans: StoragePlans = {
     const from = `${datasetOf(name)}@${volumeName(snapshot)}`
     return [{file: 'zfs', args: ['clone', ...marks, from, datasetOf({pool: name.pool, volume: to})]}]
   },
+  send({snapshot, since, ...name}) {
+    const dataset = datasetOf(name)
+    const difference = since === undefined ? [] : ['-i', `${dataset}@${volumeName(since)}`]
+    return {file: 'zfs', args: ['send', ...difference, `${dataset}@${volumeName(snapshot)}`]}
+  },
+  // -F: what a look at the volume changed since the last stream is taken back.
+  receive: name => ({file: 'zfs', args: ['receive', '-F', datasetOf(name)]}),
+  adopt({quotaBytes, mark, snapshots, ...name}) {
+    const dataset = datasetOf(name)
+    const set = (property: string, value: string | number) => ({
+      file: 'zfs',
+      args: ['set', `${property}=${value}`, dataset],
+    })
+    return [
+      ...snapshots.map(one => ({file: 'zfs', args: ['destroy', `${dataset}@${volumeName(one)}`], fine: gone})),
+      set('quota', quotaBytes === null ? 'none' : sizeBytes(quotaBytes)),
+      set(markProperty, markText(mark)),
+      set(volumeProperty, 'yes'),
+    ]
+  },
 }
 
 function datasetOf({pool, volume}: Pick<VolumeName, 'pool' | 'volume'>): string {

@@ -1,5 +1,6 @@
 import type {Tables} from '../domain/ports.ts'
 import {allocationTable} from './allocations.ts'
+import {backupTargetTable} from './backup-targets.ts'
 import {imageTable, specTable} from './catalogue.ts'
 import {claimTable} from './claims.ts'
 import {auditTable, eventTable} from './events.ts'
@@ -40,6 +41,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   tasks: taskTable,
   pools: poolTable,
   mounts: mountTable,
+  backupTargets: backupTargetTable,
 }
 
 /** All tables over one connection. */

@@ -20,7 +20,7 @@ const unaudited: OperationName[] = [
 const alsoChanging: OperationName[] = ['instances.exec', 'nodes.joinStatus']
 /** What needs the storage of a node is walked in test/e2e/storage-pools.test.ts, a task's end in test/unit/domain/tasks.test.ts. */
 const elsewhere =
-  /^(pools|mounts|tasks|backups|backupTargets|osImages|members)\.|^sites\.(create|delete|snapshot|deleteSnapshot|restore|clone|setSchedule)$/
+  /^(pools|mounts|tasks|backups|osImages|members)\.|^sites\.(create|delete|snapshot|deleteSnapshot|restore|clone|setSchedule)$/
 const changing = (Object.keys(routes) as OperationName[]).filter(
   name =>
     (!routes[name].startsWith('GET ') || alsoChanging.includes(name)) &&
@@ -111,6 +111,11 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   await step('nodes.setQuota', {id: 'gpu-1', storageQuotaGb: 20})
   await plane.ok('sites.report', {sites: [{name: 'shop', usedBytes: 1}]}, {token: delivered.nodeKey})
   await step('sites.setQuota', {id: 'shop', quotaBytes: 1})
+  const s3 = {endpoint: 'https://s3.example.com', bucket: 'backups', accessKeyId: 'AK1'}
+  const secretAccessKey = canary('s3')
+  secrets.push(secretAccessKey)
+  await step('backupTargets.create', {name: 's3', type: 's3', ...s3, secretAccessKey})
+  await step('backupTargets.delete', {id: 's3'})
   await step('users.assign', {id: 'ann', node: 'gpu-1'})
   await step('users.unassign', {id: 'ann', node: 'gpu-1'})
   await step('nodes.block', {id: 'gpu-2', reason: 'no'})

@@ -22,6 +22,10 @@ const probes = {
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
   btrfs: () => (existsSync('/usr/sbin/mkfs.btrfs') ? undefined : 'needs mkfs.btrfs (Debian: btrfs-progs)'),
+  radosgw: () =>
+    ['radosgw', 'ceph-mon', 'ceph-osd'].every(name => existsSync(`/usr/bin/${name}`))
+      ? undefined
+      : 'needs an S3 server (Debian: radosgw, ceph-mon, ceph-osd)',
   chromium: () => (existsSync(chromiumPath) ? undefined : `needs ${chromiumPath} (Debian: chromium)`),
   qemu: () =>
     existsSync('/usr/lib/qemu/virtiofsd') && works('qemu-system-x86_64', '--version') && works('vgs', '--version')

@@ -81,7 +81,7 @@ export async function world({nodes = [], store: kind = 'sqlite', settings, recip
     const serverId = '00000000-0000-4000-8000-000000000001'
     const onError = (controller: string, key: string, error: unknown) => errors.push({controller, key, error})
     const controllers = createControllers({
-      ...{store, journal, memory, fleet, clock, secrets, serverId, taskFeed, onError, settings},
+      ...{store, journal, memory, fleet, clock, secrets, vault, serverId, taskFeed, onError, settings},
       recipes: testRecipes ?? recipes,
     })
     const wake: Wake = (controller, key) => controllers.wake(controller, key)

@@ -85,6 +85,9 @@ export const Backup = Type.Object({
   checksum: Nullable(Type.String()),
   /** When it was made, RFC 3339 with microseconds. */
   takenAt: Type.String(),
+  /** Of one that was made here: where it lies, and the earlier one that it builds on. */
+  targetId: Type.Optional(Type.String()),
+  baseId: Type.Optional(Nullable(Type.String())),
 })
 export type Backup = Static<typeof Backup>
 

@@ -1,4 +1,5 @@
 import type {Recipe, Recipes} from '../task.ts'
+import {createBackup, deleteBackup, restoreBackup, verifyBackup} from './backup-recipes.ts'
 import {addMember} from './member-recipes.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
@@ -16,6 +17,10 @@ const all = [
   cloneSite,
   createTemplate,
   addMember,
+  createBackup,
+  verifyBackup,
+  restoreBackup,
+  deleteBackup,
 ] as unknown as readonly Recipe<never>[]
 
 /** All kinds of tasks by their type. */

@@ -2,6 +2,8 @@ import type {Caller} from '../caller.ts'
 import {LoginGuard} from '../login-guard.ts'
 import {AccountService} from './accounts.ts'
 import {AuthService} from './auth.ts'
+import {BackupTargetService} from './backup-targets.ts'
+import {BackupService} from './backups.ts'
 import {imageMethods, specMethods} from './catalogue.ts'
 import {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -45,6 +47,8 @@ export function createServices(deps: ServiceDependencies): Services {
   const tasks = new TaskService(deps)
   const pools = new PoolService(deps, {keeping: nodes.keeping, tasks})
   const sites = new SiteService(deps, {keeping: nodes.keeping, finder, tasks, pools})
+  const targets = new BackupTargetService(deps)
+  const backups = new BackupService(deps, {keeping: nodes.keeping, tasks, pools, sites, targets})
   const guard = new LoginGuard(deps)
   const auth = new AuthService(deps, guard)
   const users = new UserService(deps, nodes.keeping)
@@ -79,7 +83,8 @@ export function createServices(deps: ServiceDependencies): Services {
     images: imageMethods(deps),
     specs: specMethods(deps),
     sites: sites.siteMethods(),
-    backups: sites.backupMethods(),
+    backups: {...sites.backupMethods(), ...backups.methods()},
+    backupTargets: targets.methods(),
     pools: pools.poolMethods(),
     devices: pools.deviceMethods(),
     mounts: new MountService(deps, {keeping: nodes.keeping, tasks, pools}).methods(),

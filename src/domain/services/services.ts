@@ -289,6 +289,7 @@ export interface Services {
     /** How many there are, whatever the page. */
     count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
   }
+  backupTargets: Methods<'backupTargets'>
   devices: Methods<'devices'>
   pools: Methods<'pools'>
   mounts: Methods<'mounts'>

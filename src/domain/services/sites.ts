@@ -54,7 +54,7 @@ export class SiteService {
     }
   }
 
-  backupMethods(): Services['backups'] {
+  backupMethods(): Pick<Services['backups'], 'list' | 'count' | 'get' | 'report'> {
     const {store} = this.#deps
     return {
       list: async ({node, site, limit, offset}, caller) => {

@@ -8,6 +8,7 @@ import {poolsAndMounts} from './0007-pools-and-mounts.ts'
 import {deletedInstances} from './0008-deleted-instances.ts'
 import {sitesOfUsers} from './0009-sites-of-users.ts'
 import {siteSchedules} from './0010-site-schedules.ts'
+import {backupTargets} from './0011-backup-targets.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   deletedInstances,
   sitesOfUsers,
   siteSchedules,
+  backupTargets,
 ]

@@ -43,6 +43,10 @@ serveJobs<QueuePassJob, QueuePassResult>(async ({file, nodes, claims}) => {
       journal: new Journal({store, clock}),
       fleet: {connected: () => areConnected, agent: () => fail(new Error('Nobody is called here.'))},
       secrets: {sha256: sha256Hex},
+      vault: {
+        seal: async () => fail(new Error('Nothing is sealed here.')),
+        open: async () => fail(new Error('Nothing is opened here.')),
+      },
       recipes: {},
       taskFeed: new TaskFeed(),
       serverId: randomUUID(),

@@ -1,0 +1,322 @@
+import type {BackupFormat, BackupJobState, BackupMethods, PoolType} from '../../contract/storage-protocol.ts'
+import type {BackupRecord, SiteRecord} from '../records.ts'
+import {isPassing, type Recipe, type StepRun} from '../task.ts'
+import {siteLock} from './site-recipes.ts'
+
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+
+interface VolumePlace {
+  nodeId: string
+  node: string
+  pool: string
+  type: PoolType
+  volume: string
+}
+
+export interface PieceWork {
+  id: string
+  targetId: string
+  filename: string
+  sizeBytes: number
+  checksum: string
+}
+
+export interface BackupWork extends VolumePlace {
+  backupId: string
+  site: SiteRecord
+  targetId: string
+  provider: string
+  /** Where the file will lie, for people. */
+  path: string
+  filename: string
+  takenAt: string
+  snapshot: string
+  format: BackupFormat
+  baseId: string | null
+  /** The snapshot of the one it builds on. */
+  since: string | null
+  /** Older ones that go when this one is there. */
+  expired: {id: string; filename: string}[]
+}
+
+export interface VerifyWork {
+  nodeId: string
+  node: string
+  filename: string
+  pieces: PieceWork[]
+}
+
+export interface RestoreWork extends VolumePlace {
+  siteId: string
+  isNew: boolean
+  quotaBytes: number
+  filename: string
+  format: BackupFormat
+  pieces: PieceWork[]
+}
+
+export interface DeletionWork extends Partial<VolumePlace> {
+  nodeId: string
+  node: string
+  id: string
+  targetId: string
+  filename: string
+  /** Kept on the volume for the next difference. */
+  snapshot: string | null
+}
+
+type JobMethod = 'backup.make' | 'backup.verify' | 'backup.restore'
+
+/** Asks again and again until the job is done; the node works on when nobody asks. */
+async function worked<M extends JobMethod>(
+  run: StepRun<{nodeId: string}>,
+  {method, input, expectedBytes}: {method: M; input: BackupMethods[M]['input']; expectedBytes: number},
+): Promise<Extract<BackupJobState, {state: 'done'}>> {
+  for (;;) {
+    run.signal.throwIfAborted()
+    const state = (await run.agent(run.input.nodeId).storage(method, input, run.signal)) as BackupJobState
+    if (state.state === 'done') return state
+    run.progress(Math.min(99, (100 * state.bytes) / Math.max(1, expectedBytes)))
+  }
+}
+
+async function placesOf({target}: Pick<StepRun, 'target'>, pieces: readonly PieceWork[]) {
+  return Promise.all(
+    pieces.map(async ({targetId, filename, sizeBytes, checksum}) => ({
+      ...{target: await target(targetId), filename, sizeBytes, checksum},
+    })),
+  )
+}
+
+const bytesOf = (pieces: readonly PieceWork[]) => pieces.reduce((sum, {sizeBytes}) => sum + sizeBytes, 0)
+const volumeOf = ({pool, type, volume}: VolumePlace) => ({pool, type, volume})
+const backupLocks = (pieces: readonly {id: string}[]) => pieces.map(({id}) => `backup:${id}`)
+
+async function hasSnapshot({agent, input}: StepRun<VolumePlace>, name: string): Promise<boolean> {
+  const found = await agent(input.nodeId).storage('snapshots.list', volumeOf(input))
+  return found.some(({snapshot}) => snapshot === name)
+}
+
+/** Tidying that fails is said, and harms nothing that was done. */
+async function tryTo(run: Pick<StepRun, 'log'>, what: string, work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (isPassing(error)) throw error
+    await run.log(`${what}: ${(error as Error).message}`)
+    return false
+  }
+}
+
+export const createBackup: Recipe<BackupWork> = {
+  type: 'backup.create',
+  deadlineMs: dayMs,
+  object: ({filename}) => filename,
+  locks: work => [
+    siteLock(work.site.id),
+    ...(work.baseId ? [`backup:${work.baseId}`] : []),
+    ...backupLocks(work.expired),
+  ],
+  steps: () => [
+    {
+      name: 'snapshot',
+      title: ({volume, pool}) => `Taking a snapshot of ${pool}/${volume}`,
+      isDone: run => hasSnapshot(run, run.input.snapshot),
+      async do({agent, input, signal}) {
+        await agent(input.nodeId).storage('snapshot.create', {...volumeOf(input), snapshot: input.snapshot}, signal)
+      },
+      async undo({agent, input}) {
+        await agent(input.nodeId).storage('snapshot.delete', {...volumeOf(input), snapshot: input.snapshot})
+      },
+    },
+    {
+      name: 'store',
+      weight: 20,
+      title: ({filename, provider}) => `Writing ${filename} to ${provider}`,
+      async isDone({agent, input, notes, target}) {
+        if (notes.sizeBytes === undefined) return false
+        const place = {target: await target(input.targetId), filename: input.filename}
+        return (await agent(input.nodeId).storage('backup.find', place)).sizeBytes === notes.sizeBytes
+      },
+      async do(run) {
+        const {snapshot, filename, format, since, site, targetId} = run.input
+        const place = {...volumeOf(run.input), target: await run.target(targetId), filename}
+        const input = {...place, snapshot, job: run.taskId, format, ...(since ? {since} : {})}
+        const done = await worked(run, {method: 'backup.make', input, expectedBytes: site.usedBytes})
+        Object.assign(run.notes, {sizeBytes: done.sizeBytes, checksum: done.checksum})
+      },
+      async undo({agent, input, taskId, target}) {
+        const place = {target: await target(input.targetId), filename: input.filename}
+        await agent(input.nodeId).storage('backup.delete', {...place, job: taskId})
+      },
+    },
+    {
+      name: 'tidy',
+      title: () => 'Removing what is not needed any more',
+      isDone: async ({notes}) => notes.tidied === true,
+      async do(run) {
+        const {input, notes, agent} = run
+        const storage = agent(input.nodeId)
+        const old = input.format === 'tar' ? input.snapshot : input.since
+        const removed: string[] = []
+        if (old) {
+          await tryTo(run, `Snapshot ${old} stays`, () =>
+            storage.storage('snapshot.delete', {...volumeOf(input), snapshot: old}),
+          )
+        }
+        for (const {id, filename} of input.expired) {
+          const place = {target: await run.target(input.targetId), filename, job: id}
+          const isGone = await tryTo(run, `${filename} stays`, () => storage.storage('backup.delete', place))
+          if (isGone) removed.push(id)
+        }
+        Object.assign(notes, {removed, tidied: true})
+      },
+    },
+  ],
+  result: ({input, notes}) => ({
+    ...{backupId: input.backupId, filename: input.filename, path: input.path},
+    ...{sizeBytes: notes.sizeBytes, checksum: notes.checksum},
+  }),
+  async ended({tx}, {status, input: given, notes, updatedAt}) {
+    if (status !== 'completed') return
+    const input = given as unknown as BackupWork
+    const {backupId: id, filename, path, provider, takenAt, targetId, baseId, format, nodeId} = input
+    const {number: _, version: __, ...origin} = input.site
+    await tx.backups.insert({
+      ...{id, createdAt: updatedAt, updatedAt, siteId: input.site.id, site: input.site.name, nodeId},
+      ...{filename, path, provider, takenAt, targetId, baseId, format, origin},
+      ...{sizeBytes: notes.sizeBytes as number, checksum: notes.checksum as string},
+      ...{type: baseId ? 'incremental' : 'full', status: 'SUCCESS'},
+      ...(format === 'send' ? {snapshot: input.snapshot} : {}),
+    })
+    const base = baseId ? await tx.backups.find(baseId) : undefined
+    if (base) await tx.backups.save(withoutSnapshot(base))
+    for (const gone of (notes.removed ?? []) as string[]) await tx.backups.delete(gone)
+    const site = await tx.sites.find(input.site.id)
+    if (site && takenAt > (site.lastBackupAt ?? '')) await tx.sites.save({...site, lastBackupAt: takenAt, updatedAt})
+  },
+}
+
+function withoutSnapshot({snapshot: _, ...rest}: BackupRecord): BackupRecord {
+  return rest
+}
+
+export const verifyBackup: Recipe<VerifyWork> = {
+  type: 'backup.verify',
+  deadlineMs: dayMs,
+  object: ({filename}) => filename,
+  locks: ({pieces}) => backupLocks(pieces),
+  steps: () => [
+    {
+      name: 'read',
+      title: ({filename}) => `Reading ${filename} again`,
+      isDone: async ({notes}) => notes.verified === true,
+      async do(run) {
+        const {pieces} = run.input
+        const input = {job: run.taskId, pieces: await placesOf(run, pieces)}
+        await worked(run, {method: 'backup.verify', input, expectedBytes: bytesOf(pieces)})
+        run.notes.verified = true
+      },
+      undo: async ({agent, input, taskId}) => void (await agent(input.nodeId).storage('backup.end', {job: taskId})),
+    },
+  ],
+  result: ({input}) => ({filename: input.filename, files: input.pieces.length, sizeBytes: bytesOf(input.pieces)}),
+}
+
+export const restoreBackup: Recipe<RestoreWork> = {
+  type: 'backup.restore',
+  deadlineMs: dayMs,
+  object: ({filename}) => filename,
+  locks: work => [siteLock(work.siteId), ...backupLocks(work.pieces)],
+  steps: ({isNew}) => [
+    ...(isNew ? [] : [guard]),
+    {
+      name: 'restore',
+      weight: 20,
+      title: ({filename, volume, node}) => `Restoring ${filename} into ${volume} on ${node}`,
+      isDone: async ({notes}) => notes.restored === true,
+      async do(run) {
+        const {pieces, format, quotaBytes} = run.input
+        const volume = {...volumeOf(run.input), quotaBytes, replace: !isNew}
+        const input = {...volume, job: run.taskId, format, pieces: await placesOf(run, pieces)}
+        await worked(run, {method: 'backup.restore', input, expectedBytes: bytesOf(pieces)})
+        run.notes.restored = true
+      },
+      async undo({agent, input, taskId}) {
+        const storage = agent(input.nodeId)
+        await storage.storage('backup.end', {job: taskId})
+        if (!isNew) return
+        const found = await storage.storage('volumes.list', {pool: input.pool, type: input.type})
+        const isOurs = found.some(({volume, mark}) => volume === input.volume && mark === taskId)
+        if (isOurs || input.format === 'send') await storage.storage('volume.delete', volumeOf(input))
+      },
+    },
+    ...(isNew ? [] : [dropGuard]),
+  ],
+  result: ({input}) => ({siteId: input.siteId, site: input.volume, node: input.node, filename: input.filename}),
+  async ended({tx}, {status, input: given, updatedAt}) {
+    const {siteId, isNew} = given as unknown as RestoreWork
+    const site = isNew ? await tx.sites.find(siteId) : undefined
+    if (!site) return
+    if (status === 'completed') await tx.sites.save({...site, status: 'active', updatedAt})
+    else await tx.sites.delete(siteId)
+  },
+}
+
+const guardOf = (taskId: string) => `before-${taskId.slice(0, 8)}`
+
+/** The state before, which a restore that fails goes back to. */
+const guard = {
+  name: 'guard',
+  title: ({volume}: RestoreWork) => `Keeping ${volume} as it is`,
+  isDone: (run: StepRun<RestoreWork>) => hasSnapshot(run, guardOf(run.taskId)),
+  async do({agent, input, taskId}: StepRun<RestoreWork>) {
+    await agent(input.nodeId).storage('snapshot.create', {...volumeOf(input), snapshot: guardOf(taskId)})
+  },
+  async undo(run: StepRun<RestoreWork>) {
+    const snapshot = {...volumeOf(run.input), snapshot: guardOf(run.taskId)}
+    if (!(await hasSnapshot(run, snapshot.snapshot))) return
+    await run.agent(run.input.nodeId).storage('snapshot.rollback', snapshot)
+    await run.agent(run.input.nodeId).storage('snapshot.delete', snapshot)
+  },
+}
+
+const dropGuard = {
+  name: 'release',
+  title: ({volume}: RestoreWork) => `Letting go of the old ${volume}`,
+  isDone: async (run: StepRun<RestoreWork>) => !(await hasSnapshot(run, guardOf(run.taskId))),
+  async do({agent, input, taskId}: StepRun<RestoreWork>) {
+    await agent(input.nodeId).storage('snapshot.delete', {...volumeOf(input), snapshot: guardOf(taskId)})
+  },
+}
+
+export const deleteBackup: Recipe<DeletionWork> = {
+  type: 'backup.delete',
+  deadlineMs: 60 * minuteMs,
+  object: ({filename}) => filename,
+  locks: ({id}) => [`backup:${id}`],
+  steps: () => [
+    {
+      name: 'delete',
+      title: ({filename}) => `Deleting ${filename}`,
+      isDone: async ({notes}) => notes.deleted === true,
+      async do(run) {
+        const {nodeId, targetId, filename, id, snapshot, pool, type, volume} = run.input
+        const storage = run.agent(nodeId)
+        await storage.storage('backup.delete', {target: await run.target(targetId), filename, job: id}, run.signal)
+        if (snapshot && pool && type && volume) {
+          await tryTo(run, `Snapshot ${snapshot} stays`, () =>
+            storage.storage('snapshot.delete', {pool, type, volume, snapshot}),
+          )
+        }
+        run.notes.deleted = true
+      },
+    },
+  ],
+  result: ({input}) => ({filename: input.filename}),
+  async ended({tx}, {status, input}) {
+    if (status === 'completed') await tx.backups.delete((input as unknown as DeletionWork).id)
+  },
+}

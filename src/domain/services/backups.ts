@@ -1,0 +1,220 @@
+import type {InputOf} from '../../contract/contract.ts'
+import type {Task} from '../../contract/schemas/tasks.ts'
+import {pathIn} from '../backup-target.ts'
+import type {Caller} from '../caller.ts'
+import {problem} from '../errors.ts'
+import {
+  type BackupWork,
+  createBackup,
+  type DeletionWork,
+  deleteBackup,
+  type PieceWork,
+  type RestoreWork,
+  restoreBackup,
+  verifyBackup,
+} from '../recipes/backup-recipes.ts'
+import type {BackupRecord, NodeRecord, PoolRecord, SiteRecord} from '../records.ts'
+import {publicTask, type Recipe} from '../task.ts'
+import type {BackupTargetService} from './backup-targets.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import type {NodeKeeping} from './node-keeping.ts'
+import type {PoolService} from './pools.ts'
+import type {Services} from './services.ts'
+import type {SiteService} from './sites.ts'
+import type {TaskService} from './tasks.ts'
+
+interface BackupParts {
+  keeping: NodeKeeping
+  tasks: TaskService
+  pools: PoolService
+  sites: SiteService
+  targets: BackupTargetService
+}
+
+type Begun = {task: Task}
+type Made = BackupRecord & Required<Pick<BackupRecord, 'targetId' | 'format' | 'origin'>> & {checksum: string}
+
+/** Backups of sites that are volumes: made, read again, restored, deleted; each is a task. */
+export class BackupService {
+  readonly #deps: ServiceDependencies
+  readonly #parts: BackupParts
+
+  constructor(deps: ServiceDependencies, parts: BackupParts) {
+    this.#deps = deps
+    this.#parts = parts
+  }
+
+  methods(): Pick<Services['backups'], 'create' | 'verify' | 'restore' | 'delete'> {
+    return {
+      create: (input, caller) => this.#create(input, caller),
+      verify: ({id}, caller) => this.#verify(id, caller),
+      restore: (input, caller) => this.#restore(input, caller),
+      delete: (input, caller) => this.#delete(input, caller),
+    }
+  }
+
+  async #create(input: InputOf<'backups.create'>, caller: Caller): Promise<Begun> {
+    const {clock, secrets} = this.#deps
+    const {site, node, pool} = await this.#volumeOf(input.site, caller)
+    const target = await this.#parts.targets.find(input.target)
+    const earlier = (await this.#deps.store.backups.list({siteId: site.id})).filter(one => one.targetId === target.id)
+    const format = input.incremental ? 'send' : 'tar'
+    const base = format === 'send' ? await this.#baseAmong(earlier, {site, pool}) : undefined
+    const takenAt = new Date(clock.now()).toISOString().replace('Z', '000Z')
+    const backupId = secrets.uuid()
+    const filename = nameOf(site.name, {takenAt, backupId, format})
+    const work: BackupWork = {
+      ...{backupId, site, targetId: target.id, provider: target.name, path: pathIn(target, filename), filename},
+      ...{nodeId: node.id, node: node.name, pool: pool.name, type: pool.type, volume: site.name},
+      ...{takenAt, snapshot: `backup-${backupId.slice(0, 8)}`, format},
+      ...{baseId: base?.id ?? null, since: base?.snapshot ?? null},
+      expired: expiredAmong(earlier, {keep: site.retentionCopies - 1, base}),
+    }
+    return this.#begin(createBackup, work, {node, caller})
+  }
+
+  async #verify(reference: string, caller: Caller): Promise<Begun> {
+    const {backup, node, pieces} = await this.#made(reference, caller)
+    return this.#begin(
+      verifyBackup,
+      {nodeId: node.id, node: node.name, filename: backup.filename, pieces},
+      {node, caller},
+    )
+  }
+
+  async #restore(input: InputOf<'backups.restore'>, caller: Caller): Promise<Begun> {
+    const {backup, pieces} = await this.#made(input.id, caller)
+    const pool = await this.#parts.pools.find(input.pool ?? backup.origin.poolId ?? '', caller)
+    const node = await this.#parts.keeping.own(pool.nodeId, caller)
+    const known = await this.#deps.store.sites.findByName(node.id, input.site)
+    if (known) {
+      checkSame(known, {backup, pool, confirm: input.confirm})
+      const mounts = await this.#deps.store.sites.mountedBy(known.id)
+      const claims = mounts.map(({claim}) => claim).join(', ')
+      if (claims !== '') throw problem('site_in_use', {name: known.name, claims})
+    }
+    const at = new Date(this.#deps.clock.now()).toISOString()
+    const siteId = known?.id ?? this.#deps.secrets.uuid()
+    const work: RestoreWork = {
+      ...{nodeId: node.id, node: node.name, pool: pool.name, type: pool.type, volume: input.site},
+      ...{siteId, isNew: !known, quotaBytes: known?.quotaBytes ?? backup.origin.quotaBytes},
+      ...{filename: backup.filename, format: backup.format, pieces},
+    }
+    return this.#begin(restoreBackup, work, {
+      ...{node, caller},
+      site: known
+        ? undefined
+        : {
+            ...{...backup.origin, id: siteId, createdAt: at, updatedAt: at, version: 0, name: input.site},
+            ...{nodeId: node.id, poolId: pool.id, status: 'creating', lastBackupAt: null, nextRunAt: null},
+          },
+    })
+  }
+
+  async #delete({id, confirm}: InputOf<'backups.delete'>, caller: Caller): Promise<Begun> {
+    const {backup, node} = await this.#made(id, caller)
+    const {filename, targetId, siteId, origin} = backup
+    if (confirm !== filename) throw problem('confirmation_missing', {kind: 'backup', name: filename})
+    const later = (await this.#deps.store.backups.list({siteId})).find(({baseId}) => baseId === backup.id)
+    if (later) throw problem('backup_in_use', {name: filename, later: later.filename})
+    const pool = origin.poolId ? await this.#deps.store.pools.find(origin.poolId) : undefined
+    const work: DeletionWork = {
+      ...{nodeId: node.id, node: node.name, id: backup.id, targetId, filename, snapshot: backup.snapshot ?? null},
+      ...(pool ? {pool: pool.name, type: pool.type, volume: backup.site} : {}),
+    }
+    return this.#begin(deleteBackup, work, {node, caller})
+  }
+
+  async #begin<I extends object>(
+    recipe: Recipe<I>,
+    input: I,
+    {node, caller, site}: {node: NodeRecord; caller: Caller; site?: Omit<SiteRecord, 'number'> | undefined},
+  ): Promise<Begun> {
+    const task = await this.#deps.journal.change(async (tx, record) => {
+      if (site) await tx.sites.insert(site)
+      return this.#parts.tasks.submit({tx, record}, {recipe, input, node: node.name, caller})
+    })
+    this.#parts.tasks.start(task)
+    return {task: publicTask(task)}
+  }
+
+  /** A site that is a volume, of a node that the caller administers. */
+  async #volumeOf(reference: string, caller: Caller): Promise<{site: SiteRecord; node: NodeRecord; pool: PoolRecord}> {
+    const {id, name, nodeId, poolId} = await this.#parts.sites.siteMethods().get({id: reference}, caller)
+    const node = await this.#parts.keeping.own(nodeId, caller)
+    const [site, pool] = [await this.#deps.store.sites.find(id), poolId && (await this.#deps.store.pools.find(poolId))]
+    if (!site) throw problem('not_found', {kind: 'site', name: reference})
+    if (!pool) throw problem('site_without_volume', {name})
+    return {site, node, pool}
+  }
+
+  /** One that was made here, with what it builds on, the first one first. */
+  async #made(reference: string, caller: Caller): Promise<{backup: Made; node: NodeRecord; pieces: PieceWork[]}> {
+    const {id, filename, path, nodeId} = await this.#parts.sites.backupMethods().get({id: reference}, caller)
+    const node = await this.#parts.keeping.own(nodeId, caller)
+    const pieces: PieceWork[] = []
+    let backup: Made | undefined
+    for (let next: string | null | undefined = id; next; ) {
+      const found = await this.#deps.store.backups.find(next)
+      if (!isMade(found)) throw problem('backup_foreign', {name: filename, path})
+      backup ??= found
+      const {id: pieceId, targetId, sizeBytes, checksum} = found
+      pieces.unshift({id: pieceId, targetId, filename: found.filename, sizeBytes, checksum})
+      next = found.baseId
+    }
+    return {backup: backup as Made, node, pieces}
+  }
+
+  /** The newest one whose snapshot is still there. */
+  async #baseAmong(
+    earlier: readonly BackupRecord[],
+    {site, pool}: {site: SiteRecord; pool: PoolRecord},
+  ): Promise<BackupRecord | undefined> {
+    const newest = earlier.find(({format}) => format === 'send')
+    if (!newest?.snapshot) return undefined
+    const volume = {pool: pool.name, type: pool.type, volume: site.name}
+    const there = await this.#deps.fleet.agent(site.nodeId).storage('snapshots.list', volume)
+    return there.some(({snapshot}) => snapshot === newest.snapshot) ? newest : undefined
+  }
+}
+
+function isMade(backup: BackupRecord | undefined): backup is Made {
+  return Boolean(backup?.targetId && backup.format && backup.origin && backup.checksum)
+}
+
+function checkSame(
+  site: SiteRecord,
+  {backup, pool, confirm}: {backup: Made; pool: PoolRecord; confirm: string | undefined},
+): void {
+  if (site.id !== backup.siteId || site.poolId !== pool.id) throw problem('name_taken', {kind: 'site', name: site.name})
+  if (confirm !== site.name) throw problem('confirmation_missing', {kind: 'site', name: site.name})
+  if (backup.format === 'tar') return
+  const fix = 'Give the name of a new site.'
+  throw problem('input_invalid', {field: 'site', problem: 'is there, and a stream makes a new site', fix})
+}
+
+/** Older ones than the newest `keep`, the newest first; those stay that one of the kept, or of the new one, builds on. */
+function expiredAmong(
+  newestFirst: readonly BackupRecord[],
+  {keep, base}: {keep: number; base: BackupRecord | undefined},
+): {id: string; filename: string}[] {
+  const byId = new Map(newestFirst.map(one => [one.id, one]))
+  const needed = new Set<string>()
+  for (const first of [...newestFirst.slice(0, keep), ...(base ? [base] : [])]) {
+    for (let next: BackupRecord | undefined = first; next && !needed.has(next.id); next = byId.get(next.baseId ?? '')) {
+      needed.add(next.id)
+    }
+  }
+  return newestFirst.filter(({id}) => !needed.has(id)).map(({id, filename}) => ({id, filename}))
+}
+
+/** As `shop_20251227_082204_1f0c2a.tar.zst`. */
+function nameOf(
+  site: string,
+  {takenAt, backupId, format}: {takenAt: string; backupId: string; format: BackupWork['format']},
+): string {
+  const [day = '', time = ''] = takenAt.split('T')
+  const stamp = `${day.replaceAll('-', '')}_${time.slice(0, 8).replaceAll(':', '')}`
+  const ending = format === 'tar' ? 'tar.zst' : 'zfs.zst'
+  return `${site.replaceAll(/\.{2,}/g, '.')}_${stamp}_${backupId.slice(0, 6)}.${ending}`
+}

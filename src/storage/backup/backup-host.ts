@@ -1,0 +1,202 @@
+import {createHash} from 'node:crypto'
+import type {
+  BackupMaking,
+  BackupMethods,
+  BackupPiece,
+  BackupReading,
+  BackupRestoring,
+  PoolType,
+  StorageInput,
+  StorageMethod,
+  StorageOutput,
+} from '../../contract/storage-protocol.ts'
+import {type StorageCommand, type StorageDriver, StorageError} from '../driver.ts'
+import {backupName, markText} from '../grammar.ts'
+import {markFiles} from '../mark-file.ts'
+import type {StorageRunner} from '../run.ts'
+import {type JobResult, Jobs} from './jobs.ts'
+import {throughPrograms} from './pipeline.ts'
+import {openTarget} from './targets.ts'
+
+interface BackupParts {
+  runner: StorageRunner
+  driver(type: PoolType): StorageDriver
+  /** A change of a pool, one at a time. */
+  call<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
+}
+
+type Methods = {[M in keyof BackupMethods]: (input: BackupMethods[M]['input']) => Promise<BackupMethods[M]['output']>}
+type Report = (bytes: number) => void
+
+const compress: StorageCommand = {file: 'zstd', args: ['-q', '-T0', '-c']}
+const expand: StorageCommand = {file: 'zstd', args: ['-q', '-d', '-c']}
+
+/** Makes, reads and restores backups of the volumes of this node. */
+export class BackupHost {
+  readonly #parts: BackupParts
+  readonly #jobs = new Jobs()
+
+  constructor(parts: BackupParts) {
+    this.#parts = parts
+  }
+
+  methods(): Methods {
+    const jobs = this.#jobs
+    return {
+      'backup.make': input => jobs.join(markText(input.job), (report, signal) => this.#make(input, report, signal)),
+      'backup.verify': input => jobs.join(markText(input.job), (report, signal) => this.#verify(input, report, signal)),
+      'backup.restore': input =>
+        jobs.join(markText(input.job), (report, signal) => this.#restore(input, report, signal)),
+      'backup.find': async ({target, filename}) => ({
+        sizeBytes: await (await openTarget(target)).size(backupName(filename)),
+      }),
+      'backup.delete': async ({job, target, filename}) => {
+        await jobs.end(job)
+        await (await openTarget(target)).remove(backupName(filename))
+        return null
+      },
+      'backup.end': async ({job}) => {
+        await jobs.end(job)
+        return null
+      },
+    }
+  }
+
+  async #make(input: BackupMaking, report: Report, signal: AbortSignal): Promise<JobResult> {
+    backupName(input.filename)
+    const {plans, volumes} = this.#driver(input)
+    const source = (await volumes(input.pool)).find(({volume}) => volume === input.volume)
+    if (!source) throw new StorageError('not_found', `There is no volume ${input.pool}/${input.volume} on this node.`)
+    const {pool, type, volume, snapshot, since, job, filename} = input
+    const {call} = this.#parts
+    const target = await openTarget(input.target)
+    const write = async (first: StorageCommand): Promise<JobResult> => {
+      const counted = new Counted(throughPrograms([first, compress], {signal}), report)
+      await target.write(filename, counted.content(), {expectedBytes: source.usedBytes, signal})
+      return counted.result()
+    }
+    if (input.format === 'send') return write(plans.send({pool, type, volume, snapshot, ...(since ? {since} : {})}))
+    // A snapshot is read through a volume of its own, which every driver with snapshots can make.
+    const reader = {pool, type, volume: `backup-${markText(job)}`}
+    try {
+      await call('snapshot.clone', {pool, type, volume, snapshot, to: reader.volume, mark: job}, signal)
+      return await write(packing(await this.#pathOf(reader)))
+    } finally {
+      await call('volume.delete', reader)
+    }
+  }
+
+  async #verify({pieces}: BackupReading, report: Report, signal: AbortSignal): Promise<JobResult> {
+    const sums = {sizeBytes: 0, checksum: ''}
+    for (const piece of pieces) {
+      for await (const _ of checked(piece, report, signal)) signal.throwIfAborted()
+      sums.sizeBytes += piece.sizeBytes
+      sums.checksum = piece.checksum
+    }
+    return sums
+  }
+
+  /** What it leaves when it fails is taken back by who asked: a new volume is deleted, an old one is rolled back. */
+  async #restore(input: BackupRestoring, report: Report, signal: AbortSignal): Promise<JobResult> {
+    const {plans, volumes} = this.#driver(input)
+    const {pool, type, volume, quotaBytes, job, pieces, format, replace} = input
+    const {call} = this.#parts
+    const known = (await volumes(pool)).find(one => one.volume === volume)
+    if (known && known.mark !== job && !(replace && format === 'tar'))
+      throw new StorageError('exists', `Volume ${pool}/${volume} is there already.`)
+    const into = async (command: StorageCommand, piece: BackupPiece) => {
+      const content = checked(piece, report, signal)
+      for await (const _ of throughPrograms([expand, command], {content, signal}));
+    }
+    if (format === 'send') {
+      if (known) await call('volume.delete', {pool, type, volume}, signal)
+      for (const piece of pieces) await into(plans.receive({pool, type, volume}), piece)
+      const snapshots = (await this.#driver(input).snapshots({pool, type, volume})).map(one => one.snapshot)
+      await this.#run(plans.adopt({pool, type, volume, quotaBytes, mark: job, snapshots}), signal)
+    } else {
+      if (!known) await call('volume.create', {pool, type, volume, quotaBytes, mark: job}, signal)
+      const path = await this.#pathOf({pool, type, volume})
+      await this.#run([emptying(path)], signal)
+      for (const piece of pieces) await into(unpacking(path), piece)
+    }
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
+    return {sizeBytes, checksum: pieces.at(-1)?.checksum ?? ''}
+  }
+
+  async #pathOf({pool, type, volume: name}: {pool: string; type: PoolType; volume: string}): Promise<string> {
+    const found = (await this.#driver({type}).volumes(pool)).find(({volume}) => volume === name)
+    if (found?.path.startsWith('/')) return found.path
+    throw new StorageError('failed', `Volume ${pool}/${name} is not mounted.`)
+  }
+
+  #driver({type}: {type: PoolType}) {
+    const driver = this.#parts.driver(type)
+    return {
+      plans: driver.plans,
+      volumes: (pool: string) => driver.volumes(pool),
+      snapshots: driver.snapshots.bind(driver),
+    }
+  }
+
+  async #run(commands: readonly StorageCommand[], signal?: AbortSignal): Promise<void> {
+    for (const command of commands) await this.#parts.runner.run(command, {signal})
+  }
+}
+
+/** Sorted and with numbers for owners, so that the same files give the same bytes on every machine. */
+function packing(path: string): StorageCommand {
+  const exactly = ['--sort=name', '--numeric-owner', '--xattrs', '--acls', '--one-file-system']
+  return {
+    file: 'tar',
+    args: ['--create', ...exactly, '--anchored', `--exclude=./${markFiles}`, '-C', path, '-f', '-', '.'],
+  }
+}
+
+function unpacking(path: string): StorageCommand {
+  return {
+    file: 'tar',
+    args: ['--extract', '--numeric-owner', '--same-owner', '--xattrs', '--acls', '-p', '-C', path, '-f', '-'],
+  }
+}
+
+function emptying(path: string): StorageCommand {
+  return {file: 'find', args: [path, '-xdev', '-mindepth', '1', '-not', '-path', `${path}/${markFiles}`, '-delete']}
+}
+
+/** Size and SHA-256 of what passes. */
+class Counted {
+  readonly #source: AsyncIterable<Uint8Array>
+  readonly #report: Report
+  readonly #hash = createHash('sha256')
+  #sizeBytes = 0
+
+  constructor(source: AsyncIterable<Uint8Array>, report: Report) {
+    this.#source = source
+    this.#report = report
+  }
+
+  async *content(): AsyncGenerator<Buffer> {
+    for await (const piece of this.#source) {
+      this.#hash.update(piece)
+      this.#sizeBytes += piece.length
+      this.#report(piece.length)
+      yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+    }
+  }
+
+  result(): JobResult {
+    return {sizeBytes: this.#sizeBytes, checksum: this.#hash.digest('hex')}
+  }
+}
+
+/** The file's bytes; throws at their end when they are not those that were written. */
+async function* checked(piece: BackupPiece, report: Report, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const target = await openTarget(piece.target)
+  const counted = new Counted(target.read(backupName(piece.filename), {signal}), report)
+  yield* counted.content()
+  const {sizeBytes, checksum} = counted.result()
+  if (sizeBytes === piece.sizeBytes && checksum === piece.checksum) return
+  const found =
+    sizeBytes === piece.sizeBytes ? 'other bytes than were written' : `${sizeBytes} of ${piece.sizeBytes} bytes`
+  throw new StorageError('failed', `${piece.filename} is damaged: it has ${found}.`)
+}

@@ -1,0 +1,85 @@
+import {type ChildProcessByStdio, spawn} from 'node:child_process'
+import {once} from 'node:events'
+import type {Readable, Writable} from 'node:stream'
+import {pipeline} from 'node:stream/promises'
+import {type StorageCommand, StorageError} from '../driver.ts'
+import {asWords, environment, refusal} from '../run.ts'
+
+type Program = ChildProcessByStdio<Writable, Readable, Readable>
+
+/** So much of what a program complains about is kept. */
+const maxWords = 8 * 1024
+
+/**
+ * Programs one behind the other, each reading what the one before wrote; `content` goes into the first one. Yields what
+ * the last one writes. Throws StorageError with the words of the first that failed; all have ended then.
+ */
+export async function* throughPrograms(
+  commands: readonly StorageCommand[],
+  {content, signal}: {content?: AsyncIterable<Uint8Array>; signal: AbortSignal},
+): AsyncGenerator<Buffer> {
+  signal.throwIfAborted()
+  const stop = new AbortController()
+  const cut = AbortSignal.any([signal, stop.signal])
+  const programs = commands.map(command => start(command, cut))
+  const last = programs.at(-1)
+  if (!last) throw new RangeError('There is nothing to run.')
+  const feeding = feed(programs, content, cut)
+  // A reader who has ended (a full disk) breaks the pipe; the program that ended says why.
+  const fed = feeding.catch((error: unknown) => error)
+  try {
+    for await (const piece of last.child.stdout) yield piece as Buffer
+    const broken = await fed
+    for (const program of programs) await program.ended
+    if (broken) throw broken
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    stop.abort()
+    await Promise.allSettled(programs.map(program => program.ended))
+  }
+}
+
+async function feed(
+  programs: readonly {child: Program; ended: Promise<void>}[],
+  content: AsyncIterable<Uint8Array> | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const [first, ...rest] = programs
+  if (!first) return
+  const links: Promise<void>[] = []
+  if (content) links.push(pipeline(content, first.child.stdin, {signal}))
+  else first.child.stdin.end()
+  let before = first
+  for (const next of rest) {
+    links.push(pipeline(before.child.stdout, next.child.stdin, {signal}))
+    before = next
+  }
+  const ends = await Promise.allSettled(links)
+  // A source that says what is wrong with it knows more than the programs that it broke.
+  for (const end of ends) if (end.status === 'rejected' && end.reason instanceof StorageError) throw end.reason
+  for (const program of programs) await program.ended
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
+}
+
+function start({file, args}: StorageCommand, signal: AbortSignal): {child: Program; ended: Promise<void>} {
+  const words = ['-i', ...asWords(environment), file, ...args]
+  const child = spawn('/usr/bin/env', words, {stdio: ['pipe', 'pipe', 'pipe']})
+  const kill = () => void child.kill('SIGKILL')
+  signal.addEventListener('abort', kill, {once: true})
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(0, maxWords)
+  })
+  child.stdin.on('error', () => {}) // told by the pipeline
+  const ended = (async () => {
+    const [code] = (await once(child, 'close')) as [number | null]
+    signal.removeEventListener('abort', kill)
+    if (code === 0) return
+    if (code === 127) throw new StorageError('unavailable', `${file} is not installed.`)
+    throw refusal(file, args, {stdout: '', stderr: said, code: code ?? 137})
+  })()
+  ended.catch(() => {}) // awaited by who reads
+  return {child, ended}
+}

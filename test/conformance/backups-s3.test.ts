@@ -1,0 +1,98 @@
+import {createHash, randomBytes} from 'node:crypto'
+import {expect, test} from 'vitest'
+import {S3Target} from '../../src/storage/backup/s3-target.ts'
+import {bucket} from '../support/s3.ts'
+import {need} from '../support/skips.ts'
+
+const {signal} = new AbortController()
+const options = {expectedBytes: 0, signal}
+const megabyte = 2 ** 20
+
+async function* pieces(content: Buffer, {failAfter = Infinity} = {}): AsyncGenerator<Buffer> {
+  for (let at = 0; at < content.length; at += megabyte) {
+    if (at >= failAfter) throw new Error('the source broke')
+    yield content.subarray(at, at + megabyte)
+  }
+}
+
+async function read(target: S3Target, name: string, from = 0): Promise<Buffer> {
+  const found: Uint8Array[] = []
+  for await (const piece of target.read(name, {from, signal})) found.push(piece)
+  return Buffer.concat(found)
+}
+
+test('a file of several parts is there whole; it is read from any byte on, not replaced, and removed', async context => {
+  need(context, 'radosgw')
+  const {access, s3} = await bucket()
+  const target = new S3Target({...access, prefix: 'site-a/'})
+  const content = randomBytes(40 * megabyte + 17)
+
+  await target.write('one.tar.zst', pieces(content), options)
+
+  expect(await target.size('one.tar.zst')).toBe(content.length)
+  expect((await s3.listObjects())?.map(({Key}) => Key)).toEqual(['site-a/one.tar.zst'])
+  expect(sha(await read(target, 'one.tar.zst'))).toBe(sha(content))
+  expect(sha(await read(target, 'one.tar.zst', 20_000_000))).toBe(sha(content.subarray(20_000_000)))
+  await expect(target.write('one.tar.zst', pieces(content), options)).rejects.toMatchObject({code: 'exists'})
+  await target.remove('one.tar.zst')
+  await target.remove('one.tar.zst')
+  expect(await target.size('one.tar.zst')).toBeNull()
+  await expect(read(target, 'one.tar.zst')).rejects.toMatchObject({code: 'not_found'})
+}, 120_000)
+
+test('a cut upload leaves nothing; one whose agent died goes on with the parts that are there', async context => {
+  need(context, 'radosgw')
+  const {access, s3} = await bucket()
+  const sent: string[] = []
+  const target = new S3Target(access)
+  const content = randomBytes(50 * megabyte)
+
+  const cut = target.write('one', pieces(content, {failAfter: 40 * megabyte}), options)
+  await expect(cut).rejects.toThrow('the source broke')
+  expect(await uploads(s3)).toEqual([])
+  expect(await target.size('one')).toBeNull()
+
+  // As an agent that died leaves it: two parts of our bytes, and a third of others.
+  const uploadId = await s3.getMultipartUploadId('one')
+  const size = 16 * megabyte
+  for (const [number, bytes] of [
+    content.subarray(0, size),
+    content.subarray(size, 2 * size),
+    randomBytes(size),
+  ].entries()) {
+    await s3.uploadPart('one', uploadId, bytes as never, number + 1)
+  }
+  expect(await uploads(s3)).toHaveLength(1)
+  const usual = globalThis.fetch
+  globalThis.fetch = (input, init) => {
+    if (init?.method === 'PUT') sent.push(new URL(String(input)).searchParams.get('partNumber') ?? '')
+    return usual(input, init)
+  }
+  try {
+    await target.write('one', pieces(content), options)
+  } finally {
+    globalThis.fetch = usual
+  }
+  expect(sent.sort()).toEqual(['3', '4'])
+  expect(sha(await read(target, 'one'))).toBe(sha(content))
+  expect(await uploads(s3)).toEqual([])
+}, 120_000)
+
+test('a wrong key and a wrong bucket are said in words', async context => {
+  need(context, 'radosgw')
+  const {access} = await bucket()
+  const write = (rest: object) => new S3Target({...access, ...rest}).write('one', pieces(randomBytes(1000)), options)
+
+  await expect(write({secretAccessKey: 'wrong'})).rejects.toThrow(/refuses the key/)
+  await expect(write({bucket: 'no-such-bucket'})).rejects.toMatchObject({name: 'StorageError', code: 'not_found'})
+  await expect(write({endpoint: 'http://127.0.0.1:1'})).rejects.toMatchObject({name: 'StorageError', code: 'failed'})
+}, 120_000)
+
+async function uploads(s3: Awaited<ReturnType<typeof bucket>>['s3']): Promise<unknown[]> {
+  const found = (await s3.listMultipartUploads('/')) as unknown as {ListMultipartUploadsResult: {Upload?: unknown}}
+  return [found.ListMultipartUploadsResult.Upload ?? []].flat()
+}
+
+function sha(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
