@@ -42,7 +42,7 @@ test('the OpenAPI document describes every operation, each with its parameters, 
       expect(inPath).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(match => match[1]))
       const members = [
         ...parameters.filter(one => one.in !== 'header').map(one => one.name),
-        ...Object.keys(requestBody?.content['application/json'].schema.properties ?? {}),
+        ...Object.keys(requestBody?.content['application/json']?.schema.properties ?? {}),
       ]
       expect(members.sort()).toEqual(Object.keys((operation.input as {properties?: object}).properties ?? {}).sort())
       expect(Object.keys(responses).length).toBe(2)
