@@ -14,6 +14,8 @@ export interface ServerOptions {
   signal?: AbortSignal
   /** `postgres://…` in place of the file in the data folder. */
   database?: string
+  /** Of the jump host; none unless given. */
+  sshPort?: number
 }
 
 export interface Exit {
@@ -108,7 +110,7 @@ export function loggedErrors(data: string): string[] {
   return lines.filter(line => /"level":"(error|fatal)"/.test(line) || (line !== '' && !line.startsWith('{')))
 }
 
-function spawnServer({program, data, listen = '127.0.0.1:0', database, signal}: ServerOptions) {
+function spawnServer({program, data, listen = '127.0.0.1:0', database, sshPort = 0, signal}: ServerOptions) {
   const folder = join(data, 'server')
   mkdirSync(data, {recursive: true, mode: 0o700})
   const password = join(data, 'bench-password')
@@ -121,7 +123,7 @@ function spawnServer({program, data, listen = '127.0.0.1:0', database, signal}: 
     killSignal: 'SIGKILL',
     env: {
       PATH: process.env.PATH,
-      GPUCTL_SSH_PORT: '0',
+      GPUCTL_SSH_PORT: String(sshPort),
       HOME: data,
       TMPDIR: process.env.TMPDIR,
       GPUCTL_CONFIG_DIR: join(data, 'config'),

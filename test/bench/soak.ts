@@ -15,7 +15,10 @@ import {ServerProcess} from './server-process.ts'
 import {taskKillLoop} from './task-kill-loop.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
-const amounts = {kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, tasks: 50, clients: 16, nodes: 4}
+const amounts = {
+  ...{kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, tasks: 50, sockets: 10_000, sessions: 200},
+  ...{clients: 16, nodes: 4},
+}
 
 let program = resolve('bin/run.js')
 for (const argument of process.argv.slice(2)) {
@@ -48,6 +51,7 @@ try {
     ...(await families()),
     ...(await fuzz()),
     ...(await tasks()),
+    ...(await crowds()),
   ]
   for (const fault of faults) console.log(`FAULT ${fault}`)
   console.log(faults.length === 0 ? 'No promise was broken.' : `${faults.length} promises were broken.`)
@@ -168,13 +172,7 @@ function spread({p50, p99, max}: Spread): string {
 /** So many valid and so many broken inputs for each route of each family: the test in its full size. */
 async function fuzz(): Promise<string[]> {
   if (amounts.fuzz === 0) return []
-  const env = {...process.env, GPUCTL_FUZZ_RUNS: String(amounts.fuzz)}
-  const child = spawn('node_modules/.bin/vitest', ['run', 'test/dialects/fuzz.test.ts'], {
-    env,
-    stdio: 'inherit',
-    signal,
-  })
-  const code = await new Promise(done => child.once('error', done).once('exit', done))
+  const code = await runTests('test/dialects/fuzz.test.ts', {GPUCTL_FUZZ_RUNS: String(amounts.fuzz)})
   console.log(`generated inputs: ${amounts.fuzz} valid and ${amounts.fuzz} broken for each route`)
   return code === 0 ? [] : [`generated inputs: the run ended with ${code}`]
 }
@@ -209,4 +207,20 @@ async function tasks(): Promise<string[]> {
   }
   if (fired < kills) faults.push(`only ${fired} of ${kills} hit a task that was under way`)
   return summed('kill -9 in the middle of tasks', faults)
+}
+
+/** T26: the tests of the jump host's crowds in their full size. 0 in either leaves both out. */
+async function crowds(): Promise<string[]> {
+  const {sockets, sessions} = amounts
+  if (sockets === 0 || sessions === 0) return []
+  const sizes = {GPUCTL_TEST_IDLE_SOCKETS: String(sockets), GPUCTL_TEST_SSH_SESSIONS: String(sessions)}
+  const code = await runTests('test/e2e/ssh-crowds.test.ts', sizes)
+  console.log(`the jump host: ${sockets} idle sockets, ${sessions} sessions at once`)
+  return code === 0 ? [] : [`crowds at the jump host: the run ended with ${code}`]
+}
+
+function runTests(path: string, variables: NodeJS.ProcessEnv): Promise<unknown> {
+  const env = {...process.env, ...variables}
+  const child = spawn('node_modules/.bin/vitest', ['run', path], {env, stdio: 'inherit', signal})
+  return new Promise(done => child.once('error', done).once('exit', done))
 }

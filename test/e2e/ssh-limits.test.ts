@@ -200,7 +200,7 @@ describe('an open session', () => {
     expect(agent.stdout).toBe('0\n')
   })
 
-  test('T26: it is listed, counted, ended by kill and by a disabled account within a second, and stands in the audit', async context => {
+  test('T26: it is listed, counted, and ended by kill and by a disabled account within a second', async context => {
     const {client, ada, adaId, fleet, password} = await sshPlace(context)
     const terminal = await openTerminal(client, 'ada+train')
     terminal.type('echo be""gun\r')

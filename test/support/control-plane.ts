@@ -182,7 +182,7 @@ export async function controlPlane(options: Partial<ControlServerOptions> = {}) 
     /** Ends the server for good; every audit row, oldest first. */
     async stopAndReadAudit(): Promise<AuditEntry[]> {
       await stop()
-      return (await inStore(directory, store => store.audit.list(100_000))).reverse()
+      return readAudit(directory)
     },
   }
 }
@@ -208,6 +208,11 @@ export async function simulatedFleet(plane: ControlPlane, {nodes = 1, gpus = 2} 
     await running
   })
   await eventually(() => up === nodes, {withinMs: 10_000, what: 'the simulated fleet'})
+}
+
+/** Every audit row of a server that was stopped, oldest first. */
+export async function readAudit(directory: string): Promise<AuditEntry[]> {
+  return (await inStore(directory, store => store.audit.list(100_000))).reverse()
 }
 
 async function inStore<T>(

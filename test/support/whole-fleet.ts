@@ -20,7 +20,7 @@ import {createStreamLogger} from '../../src/platform/logger.ts'
 import {label} from '../../src/runtime/labels.ts'
 import {ServerProcess} from '../bench/server-process.ts'
 import {controlPlane} from './control-plane.ts'
-import {type Dockerd, dockerMissing, sharedDocker} from './docker.ts'
+import {type Dockerd, dockerMissing, freePort, sharedDocker} from './docker.ts'
 import {program} from './gpuctl.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from './images.ts'
 import {unmet} from './skips.ts'
@@ -37,7 +37,7 @@ export interface WholeFleetOptions {
   /** `process`: as a program of its own, which can be killed. Default: in this process. */
   agent?: 'here' | 'process'
   server?: 'here' | 'process'
-  /** A jump host at a free port; of a server that is here. */
+  /** A jump host at a free port; its settings hold for a server that is here. */
   ssh?: Partial<JumpHostSettings>
   /** Of an agent that is here. */
   agentClock?: Clock
@@ -61,7 +61,10 @@ export async function wholeFleet(options: WholeFleetOptions = {}): Promise<Whole
   const engine = options.engine ?? (await sharedDocker())
   await ensureBusyboxImage(engine)
   const directory = await temporaryDirectory('gpuctl-fleet-')
-  const server = options.server === 'process' ? await serverProcess(directory) : await serverHere(options.ssh)
+  const server =
+    options.server === 'process'
+      ? await serverProcess(directory, options.ssh !== undefined)
+      : await serverHere(options.ssh)
   const client = new Client({target: async () => server, userAgent: 'gpuctl-test', timeoutMs: 10_000})
   const {serverId, nodeId} = await admit(client, server.server, join(directory, 'agent'))
   const docker = dockerClient(engine)
@@ -76,6 +79,8 @@ interface RunningServer {
   server: string
   token: string
   ssh?: {port: number; publicKey: string; directory: string}
+  /** Where it is a process. */
+  pid?: number
   stop(): Promise<unknown>
   /** At the address where it was. */
   startAgain(): Promise<void>
@@ -94,8 +99,9 @@ async function serverHere(settings?: Partial<JumpHostSettings>): Promise<Running
   }
 }
 
-async function serverProcess(data: string): Promise<RunningServer> {
-  let running = await ServerProcess.start({program, data})
+async function serverProcess(data: string, hasJumpHost: boolean): Promise<RunningServer> {
+  const sshPort = hasJumpHost ? await freePort() : 0
+  let running = await ServerProcess.start({program, data, sshPort})
   const {url: server, token, port} = running
   onTestFinished(async () => {
     await running.stop()
@@ -103,11 +109,22 @@ async function serverProcess(data: string): Promise<RunningServer> {
   return {
     server,
     token,
+    ssh: hasJumpHost
+      ? {port: sshPort, ...(await hostKeyOf(server, token)), directory: join(data, 'server')}
+      : undefined,
+    pid: running.pid,
     stop: () => running.stop(),
     async startAgain() {
-      running = await ServerProcess.start({program, data, listen: `127.0.0.1:${port}`})
+      running = await ServerProcess.start({program, data, sshPort, listen: `127.0.0.1:${port}`})
     },
   }
+}
+
+async function hostKeyOf(server: string, token: string): Promise<{publicKey: string}> {
+  const client = new Client({target: async () => ({server, token}), userAgent: 'gpuctl-test', timeoutMs: 10_000})
+  const {ssh} = await client.call('server.status', {})
+  if (!ssh) throw new Error('The server has no jump host.')
+  return {publicKey: ssh.publicKey}
 }
 
 /** Admits a machine, and writes down for its agent who it is. */

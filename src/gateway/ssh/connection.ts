@@ -39,7 +39,11 @@ export function serveConnection(parts: ConnectionParts): void {
     },
   })
   client.on('authentication', context => void authentication.take(context))
-  client.on('error', error => logger.debug({err: error, address: peer.address}, 'an SSH connection broke'))
+  client.on('error', error => {
+    logger.debug({err: error, address: peer.address}, 'an SSH connection broke')
+    // ssh2 ends its half only: a client that is stopped would keep the other one, its session and its processes.
+    destroySoon(socket)
+  })
   client.on('ready', () => {
     onLogin()
     socket.setTimeout(settings.idleMs, () => socket.destroy())
@@ -50,7 +54,7 @@ export function serveConnection(parts: ConnectionParts): void {
 function serveVisit({client, socket, services, settings, logger}: ConnectionParts, login: Login): void {
   const end = () => {
     client.end()
-    setTimeout(() => socket.destroy(), goodbyeMs).unref()
+    destroySoon(socket)
   }
   const gone = new AbortController()
   const bytes = () => ({in: socket.bytesRead, out: socket.bytesWritten})
@@ -83,4 +87,8 @@ function serveVisit({client, socket, services, settings, logger}: ConnectionPart
       .catch(error => logger.debug({err: error}, 'a forwarding broke'))
       .finally(() => channels--)
   })
+}
+
+function destroySoon(socket: Socket): void {
+  setTimeout(() => socket.destroy(), goodbyeMs).unref()
 }
