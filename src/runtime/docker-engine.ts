@@ -1,6 +1,7 @@
 import {Agent as HttpAgent} from 'node:http'
 import {Agent as HttpsAgent} from 'node:https'
 import type {Readable} from 'node:stream'
+import {inspect} from 'node:util'
 import Docker from 'dockerode'
 import {toRuntimeError} from './docker-errors.ts'
 import {RuntimeError} from './driver.ts'
@@ -22,7 +23,9 @@ export class DockerEngine {
   constructor(address: DockerAddress) {
     this.socketPath = 'socketPath' in address ? address.socketPath : undefined
     const [options, agent] = clientOptions(address)
-    this.#agent = agent
+    // For each call the client formats its options for a log, also where nobody reads it: the agent, and with it every
+    // open socket and all that hangs on it. With 200 execs that took a minute.
+    this.#agent = Object.assign(agent, {[inspect.custom]: () => 'Agent'})
     // host: undefined, since the client would let DOCKER_HOST win over a socket path
     this.#docker = new Docker({host: undefined, pathPrefix: '/', ...options, agent} as Docker.DockerOptions)
   }

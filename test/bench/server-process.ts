@@ -1,7 +1,9 @@
 import {type ChildProcess, spawn} from 'node:child_process'
+import {once} from 'node:events'
 import {closeSync, mkdirSync, openSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as pause} from 'node:timers/promises'
+import {WebSocket} from 'ws'
 
 export interface ServerOptions {
   /** bin/run.js */
@@ -16,6 +18,8 @@ export interface ServerOptions {
   database?: string
   /** Of the jump host; none unless given. */
   sshPort?: number
+  /** Lets a debugger in, at a free port that its log tells. */
+  inspect?: true
 }
 
 export interface Exit {
@@ -110,33 +114,48 @@ export function loggedErrors(data: string): string[] {
   return lines.filter(line => /"level":"(error|fatal)"/.test(line) || (line !== '' && !line.startsWith('{')))
 }
 
-function spawnServer({program, data, listen = '127.0.0.1:0', database, sshPort = 0, signal}: ServerOptions) {
+function spawnServer({program, data, listen = '127.0.0.1:0', database, sshPort = 0, inspect, signal}: ServerOptions) {
   const folder = join(data, 'server')
   mkdirSync(data, {recursive: true, mode: 0o700})
   const password = join(data, 'bench-password')
   writeFileSync(password, 'a-password-for-benches-only-7261\n', {mode: 0o600})
   const log = openSync(join(data, logName), 'a', 0o600)
   const sinceMs = performance.now()
-  const child = spawn(process.execPath, [program, 'server', 'start', '--data', data, '--listen', listen], {
-    stdio: ['ignore', log, log],
-    signal,
-    killSignal: 'SIGKILL',
-    env: {
-      PATH: process.env.PATH,
-      GPUCTL_SSH_PORT: String(sshPort),
-      HOME: data,
-      TMPDIR: process.env.TMPDIR,
-      GPUCTL_CONFIG_DIR: join(data, 'config'),
-      GPUCTL_CACHE_DIR: join(data, 'cache'),
-      GPUCTL_ADMIN_PASSWORD_FILE: password,
-      ...(database ? {GPUCTL_DATABASE_URL: database} : {}),
+  const child = spawn(
+    process.execPath,
+    [...(inspect ? ['--inspect=127.0.0.1:0'] : []), program, 'server', 'start', '--data', data, '--listen', listen],
+    {
+      stdio: ['ignore', log, log],
+      signal,
+      killSignal: 'SIGKILL',
+      env: {
+        PATH: process.env.PATH,
+        GPUCTL_SSH_PORT: String(sshPort),
+        HOME: data,
+        TMPDIR: process.env.TMPDIR,
+        GPUCTL_CONFIG_DIR: join(data, 'config'),
+        GPUCTL_CACHE_DIR: join(data, 'cache'),
+        GPUCTL_ADMIN_PASSWORD_FILE: password,
+        ...(database ? {GPUCTL_DATABASE_URL: database} : {}),
+      },
     },
-  })
+  )
   closeSync(log)
   const exited = new Promise<Exit>(resolve => child.once('exit', (code, signal) => resolve({code, signal})))
   // An abort is told here as well; the exit says all.
   child.on('error', () => {})
   return {child, exited, folder, sinceMs}
+}
+
+/** Makes a server that was started with `inspect` give back the memory that it does not use. */
+export async function collectGarbage(data: string): Promise<void> {
+  const [url] = /ws:\/\/127\.0\.0\.1:\S+/.exec(readFileSync(join(data, logName), 'utf8')) ?? []
+  if (!url) throw new Error('The server was not started for a debugger.')
+  const socket = new WebSocket(url)
+  await once(socket, 'open')
+  socket.send(JSON.stringify({id: 1, method: 'HeapProfiler.collectGarbage'}))
+  await once(socket, 'message')
+  socket.close()
 }
 
 function readJson<T>(path: string): T | undefined {

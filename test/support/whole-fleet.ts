@@ -18,7 +18,7 @@ import type {Clock} from '../../src/platform/clock.ts'
 import {ensurePrivateDirectory} from '../../src/platform/files.ts'
 import {createStreamLogger} from '../../src/platform/logger.ts'
 import {label} from '../../src/runtime/labels.ts'
-import {ServerProcess} from '../bench/server-process.ts'
+import {collectGarbage, ServerProcess} from '../bench/server-process.ts'
 import {controlPlane} from './control-plane.ts'
 import {type Dockerd, dockerMissing, freePort, sharedDocker} from './docker.ts'
 import {program} from './gpuctl.ts'
@@ -79,8 +79,9 @@ interface RunningServer {
   server: string
   token: string
   ssh?: {port: number; publicKey: string; directory: string}
-  /** Where it is a process. */
+  /** Where it is a process: its id, and a garbage collection in it. */
   pid?: number
+  collectGarbage?(): Promise<void>
   stop(): Promise<unknown>
   /** At the address where it was. */
   startAgain(): Promise<void>
@@ -101,7 +102,7 @@ async function serverHere(settings?: Partial<JumpHostSettings>): Promise<Running
 
 async function serverProcess(data: string, hasJumpHost: boolean): Promise<RunningServer> {
   const sshPort = hasJumpHost ? await freePort() : 0
-  let running = await ServerProcess.start({program, data, sshPort})
+  let running = await ServerProcess.start({program, data, sshPort, inspect: true})
   const {url: server, token, port} = running
   onTestFinished(async () => {
     await running.stop()
@@ -113,6 +114,7 @@ async function serverProcess(data: string, hasJumpHost: boolean): Promise<Runnin
       ? {port: sshPort, ...(await hostKeyOf(server, token)), directory: join(data, 'server')}
       : undefined,
     pid: running.pid,
+    collectGarbage: () => collectGarbage(data),
     stop: () => running.stop(),
     async startAgain() {
       running = await ServerProcess.start({program, data, sshPort, listen: `127.0.0.1:${port}`})
