@@ -6,7 +6,7 @@ import {prefixes} from '../../src/cli/log-prefix.ts'
 import {readPortPair} from '../../src/cli/port-forward.ts'
 
 test.each([
-  ['train:/work/a', {kind: 'instance', instance: 'train', path: '/work/a'}],
+  ['train:/data/a', {kind: 'instance', instance: 'train', path: '/data/a'}],
   ['train:a', {kind: 'instance', instance: 'train', path: '/a'}],
   ['./a:b', {kind: 'local', path: './a:b'}],
   ['/a:b', {kind: 'local', path: '/a:b'}],

@@ -34,15 +34,15 @@ const isOver = ({status}: Claim) => ['Completed', 'Failed'].includes(status.phas
 
 test('what an instance writes into a site outlives it, and the next one finds it', async context => {
   const {fleet, folder} = await fleetWithSite(context)
-  const volumes = [{site: 'data', path: '/work/files'}]
-  const writer = await fleet.submit({volumes, command: script('echo kept > /work/files/note')})
+  const volumes = [{site: 'data', path: '/mnt/files'}]
+  const writer = await fleet.submit({volumes, command: script('echo kept > /mnt/files/note')})
   const over = await fleet.untilClaim(writer.id, isOver)
   expect(over).toMatchObject({status: {phase: 'Completed', nodeName: 'gpu-1'}})
   await fleet.client.call('instances.delete', {id: writer.instanceId})
   await eventually(async () => (await fleet.containers()).length === 0)
 
   expect(readFileSync(`${folder}/note`, 'utf8')).toBe('kept\n')
-  const reader = await fleet.submit({volumes, command: script('cat /work/files/note')})
+  const reader = await fleet.submit({volumes, command: script('cat /mnt/files/note')})
   await fleet.untilClaim(reader.id, isOver)
   expect(await fleet.output(reader)).toBe('kept\n')
 })

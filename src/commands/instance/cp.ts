@@ -9,10 +9,10 @@ export default class InstanceCp extends StreamCommand {
   static override description =
     'Modes, times and links are kept; owners, too, as their numbers, where root writes. An existing folder is copied into. What comes from an instance cannot write outside the target: an archive that tries is refused.'
   static override examples = [
-    '<%= config.bin %> instance cp train.py demo:/work/',
-    '<%= config.bin %> cp -r demo:/work/results .',
+    '<%= config.bin %> instance cp train.py demo:/data/',
+    '<%= config.bin %> cp -r demo:/data/results .',
     '<%= config.bin %> cp -r one:/data two:/data --checksum',
-    'echo hello | <%= config.bin %> cp - demo:/work/note.txt',
+    'echo hello | <%= config.bin %> cp - demo:/data/note.txt',
   ]
   static override args = {
     source: Args.string({description: 'NAME:/path, a local path, or - for standard input', required: true}),
