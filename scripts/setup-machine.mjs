@@ -150,3 +150,22 @@ if (process.argv[1] === import.meta.filename) {
   const missing = installMissing()
   console.log(missing.length === 0 ? 'Everything that the tests use is here.' : `Still missing: ${missing.join(', ')}`)
 }
+
+/**
+ * Starts zfs-fuse where no ZFS answers, for as long as this process runs: there is only one on a machine, and test files
+ * that run side by side share it. Returns the function that ends it.
+ */
+export async function startZfs() {
+  const answers = () => spawnSync('zpool', ['list'], {stdio: 'ignore', timeout: 10_000}).status === 0
+  if (process.platform !== 'linux' || process.getuid?.() !== 0 || !isThere('zfs-fuse') || answers())
+    return async () => {}
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', 'zfs-fuse', '-n', '--no-kstat-mount'], {stdio: 'ignore'})
+  const ended = new Promise(resolve => child.on('exit', resolve).on('error', resolve))
+  const deadline = Date.now() + 10_000
+  while (!answers() && child.exitCode === null && Date.now() < deadline) await delay(50)
+  return async () => {
+    child.kill('SIGTERM')
+    await Promise.race([ended, delay(5_000, undefined, {ref: false})])
+    child.kill('SIGKILL')
+  }
+}

@@ -9,7 +9,7 @@ import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {installMissing, startDocker} from './setup-machine.mjs'
+import {installMissing, startDocker, startZfs} from './setup-machine.mjs'
 
 let isInterrupted = false
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'))
@@ -24,6 +24,7 @@ async function runSome(files) {
 async function runAll() {
   const missing = installMissing()
   const stopDocker = await startDocker()
+  const stopZfs = await startZfs()
   warnOfSkips(missing, stopDocker !== undefined)
   let count
   let failedChecks = 0
@@ -42,6 +43,7 @@ async function runAll() {
     console.log('\n— tests')
     count = await runTests()
   } finally {
+    await stopZfs()
     await stopDocker?.()
   }
   console.log(`${count.passed} passed, ${count.failed + failedChecks} failed, ${count.skipped} skipped`)

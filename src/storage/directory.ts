@@ -26,7 +26,7 @@ export class DirectoryDriver implements StorageDriver {
 
   async unavailable(): Promise<string | undefined> {
     try {
-      await mkdir(this.#root, {recursive: true, mode: 0o711})
+      await mkdir(this.#root, {recursive: true, mode: 0o700})
       return undefined
     } catch (error) {
       return `${this.#root} cannot be made: ${(error as Error).message}`

@@ -66,7 +66,8 @@ export class ZfsDriver implements StorageDriver {
 
   async #pool(pool: string, health: string): Promise<FoundPool> {
     const wanted = ['used', 'available', 'mountpoint', 'mounted', markProperty, 'sharenfs']
-    const values = (await this.#properties([], wanted, pool)).get(pool) ?? new Map<string, string>()
+    const read = await this.#properties([], wanted, pool).catch(unlessUnreadable)
+    const values = read?.get(pool) ?? new Map<string, string>()
     const used = Number(values.get('used')) || 0
     const free = Number(values.get('available')) || 0
     const path = values.get('mounted') === 'yes' ? (values.get('mountpoint') ?? '') : ''
@@ -75,7 +76,7 @@ export class ZfsDriver implements StorageDriver {
       devices: await this.#devices(pool),
       sizeBytes: used + free,
       freeBytes: free,
-      state: states[health] ?? 'unknown',
+      state: read ? (states[health] ?? 'unknown') : 'faulted',
       path,
       mark: own(values.get(markProperty)),
       share: shareOf(values.get('sharenfs') ?? 'off', path),
@@ -184,6 +185,11 @@ function shareOf(text: string, exportPath: string): FoundShare | null {
   const [, mode, network] = /(?:^|,)(rw|ro)=@([\d./]+)(?:,|$)/.exec(text) ?? []
   if (!mode || !network) return null
   return {network, readWrite: mode === 'rw', rootSquash: !text.includes('no_root_squash'), exportPath}
+}
+
+/** One pool that cannot be read must not hide the others. */
+function unlessUnreadable(error: unknown): undefined {
+  if (!(error instanceof StorageError && error.code === 'failed')) throw error
 }
 
 /** A pool that was destroyed between two looks is none. */
