@@ -1,6 +1,6 @@
 import {type ChildProcess, execFile, spawn} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
-import {existsSync, openSync, readFileSync} from 'node:fs'
+import {existsSync, openSync, readdirSync, readFileSync} from 'node:fs'
 import {mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {get} from 'node:http'
 import {createServer} from 'node:net'
@@ -172,6 +172,10 @@ class PrivateDockerd implements Dockerd {
 
   pause(): void {
     process.kill(this.pid, 'SIGSTOP')
+    // A busy machine takes its time: what is asked meanwhile would still be answered.
+    const untilMs = Date.now() + 2_000
+    while (!hasStopped(this.pid) && Date.now() < untilMs)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
   }
 
   resume(): void {
@@ -343,4 +347,11 @@ export function freePort(): Promise<number> {
       )
     })
   })
+}
+
+/** All its threads stand still. */
+function hasStopped(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).every(thread =>
+    / T \d/.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1').replace(/^.*\)/s, '')),
+  )
 }
