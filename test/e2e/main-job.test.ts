@@ -30,6 +30,7 @@ describe.each(['docker', 'process'] as const)('the main job on %s', runtime => {
       await ensureBusyboxImage(await sharedDocker())
     }
     const someone = await fleet(runtime, '1xRTX4090')
+    const {serverId} = await someone.json<{serverId: string}>(['status'])
 
     // The machine is online, with its simulated card.
     const nodes = await someone.json<{name: string; status: string; gpus: {simulated: boolean}[]}[]>(['nodes', 'list'])
@@ -83,7 +84,7 @@ describe.each(['docker', 'process'] as const)('the main job on %s', runtime => {
     expect(await someone.json<Record<string, unknown>>(['claim', 'get', 'second'])).toMatchObject({
       status: {exitCode: 7},
     })
-    if (runtime === 'docker') await removeContainers()
+    if (runtime === 'docker') await removeContainers(serverId)
   })
 })
 
@@ -124,9 +125,10 @@ test('`up` that cannot start says why, leaves nothing behind, and keeps the firs
   })
 })
 
-async function removeContainers(): Promise<void> {
+/** Of this server alone: others work on the same engine meanwhile. */
+async function removeContainers(serverId: string): Promise<void> {
   const docker = dockerClient(await sharedDocker())
-  for (const {Id} of await docker.listContainers({all: true, filters: {label: ['gpuctl.claim']}})) {
+  for (const {Id} of await docker.listContainers({all: true, filters: {label: [`gpuctl.server=${serverId}`]}})) {
     await docker.getContainer(Id).remove({force: true})
   }
 }

@@ -47,7 +47,7 @@ class Disk {
 
 const over = (status: string) => status === 'completed' || status === 'failed'
 
-describe.each(['sqlite', 'postgres'] as const)('tasks on %s', store => {
+describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000}, store => {
   beforeEach(context => {
     if (store === 'postgres') need(context, 'postgres')
   })
