@@ -104,6 +104,17 @@ test('a pool whose making fails leaves neither a record nor a pool', async () =>
   )
 })
 
+test('a pool is found by its name, also by one that begins as the infra family’s ids do', async () => {
+  const {services, admin, ended} = await storageWorld('directory')
+  for (const name of ['storage-a', 'b']) {
+    const {task} = await services.pools.create({name, node: 'n1', type: 'directory'}, admin)
+    await ended(task!.id)
+  }
+  expect(await services.pools.get({id: 'storage-a'}, admin)).toMatchObject({name: 'storage-a'})
+  expect(await services.pools.get({id: 'storage-storage-a'}, admin)).toMatchObject({name: 'storage-a'})
+  expect(await services.pools.get({id: 'storage-b'}, admin)).toMatchObject({name: 'b'})
+})
+
 test('who administers no node sees no pools', async () => {
   const {services, admin, ended, makeUser} = await storageWorld('directory')
   const {task} = await services.pools.create({name: 'tank', node: 'n1', type: 'directory'}, admin)

@@ -55,8 +55,11 @@ export class PoolService {
     const {pools} = this.#deps.store
     const mine = await this.#parts.keeping.mine(caller)
     const seen = async () => (await pools.list()).filter(({nodeId}) => !mine || mine.has(nodeId))
+    // A pool may itself be called `storage-…`: its own name comes first.
+    const isName = (await seen()).some(({name}) => name === reference)
+    const meant = isName ? reference : reference.replace(/^storage-/, '')
     return resolve(
-      reference.replace(/^storage-/, ''),
+      meant,
       findersAmong('pool', seen, ({name}) => name),
     )
   }
