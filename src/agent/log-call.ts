@@ -12,8 +12,9 @@ const lookEveryMs = 100
 
 /** Answers with the output of a container; followed, it ends with the workload and says how that ended. */
 export async function sendLogs(call: AgentCall, agent: Agent, signal: AbortSignal): Promise<void> {
-  const options = readOptions(call.query)
   const id = call.params.id ?? ''
+  const options = readOptions(call.query)
+  if (call.query.get('previous') === 'true') options.untilNs = beforeLastStart(await agent.driver.inspect(id))
   const wantsStamps = options.timestamps
   const chunks = agent.driver.logs(id, {...options, timestamps: options.follow || wantsStamps}, signal)
   const frames = options.follow || wantsStamps ? frameLogsWithBookmarks(chunks, wantsStamps) : frameLogs(chunks)
@@ -25,6 +26,14 @@ export async function sendLogs(call: AgentCall, agent: Agent, signal: AbortSigna
     output.write(encodeControl({exit: {code: found?.exitCode ?? null, reason}}))
   }
   output.end()
+}
+
+/** Between the last two runs: an engine notes an end before it has the last lines, and a start after the first ones. */
+function beforeLastStart(found: FoundContainer | undefined): bigint | undefined {
+  if (!found?.startedAt) return undefined
+  const startMs = Date.parse(found.startedAt)
+  const endMs = found.previousEndedAt ? Date.parse(found.previousEndedAt) : startMs
+  return BigInt(Math.floor((Math.min(endMs, startMs) + startMs) / 2)) * 1_000_000n
 }
 
 /** Throws when it runs on: then it was the engine that ended the output, and the reader must come again. */

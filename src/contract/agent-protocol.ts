@@ -4,7 +4,7 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
 /**
  * What server and agent say to each other over the link (HTTP/2, the server is the client). Routes of the agent:
  * `PUT /desired` (Desired), `GET /reports` (NDJSON of Report, open for the life of the link), `GET /containers/:id/logs`
- * (frames; query follow, tail, sinceNs, untilNs, timestamps, stdout, stderr), `GET /containers/:id/stats` (NDJSON),
+ * (frames; query follow, tail, sinceNs, untilNs, previous, timestamps, stdout, stderr), `GET /containers/:id/stats` (NDJSON),
  * `POST /containers/:id/exec` (headers x-gpuctl-exec = base64url JSON of ExecQuery; frames both ways), `GET /ping`,
  * `POST /containers/:id/dial` (query port; bytes both ways), `GET /containers/:id/path` (query path; PathStat),
  * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),

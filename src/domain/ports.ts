@@ -466,6 +466,8 @@ export interface LogQuery {
   tail?: number
   sinceNs?: bigint
   untilNs?: bigint
+  /** Only what came before the last start. */
+  previous?: boolean
   timestamps: boolean
   stdout: boolean
   stderr: boolean

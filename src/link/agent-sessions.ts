@@ -111,6 +111,7 @@ export class AgentSession {
       tail?: number
       sinceNs?: bigint
       untilNs?: bigint
+      previous?: boolean
       timestamps: boolean
       stdout: boolean
       stderr: boolean

@@ -329,6 +329,7 @@ function describe({Id, Name, Config, State, Created, NetworkSettings}: Container
     createdAt: Created,
     startedAt,
     finishedAt: state === 'exited' ? finishedAt : '',
+    ...(state === 'running' && ended ? {previousEndedAt: ended} : {}),
     ports: shownPorts(NetworkSettings?.Ports ?? {}),
   }
 }

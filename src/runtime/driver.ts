@@ -55,6 +55,8 @@ export interface FoundContainer {
   createdAt: string
   startedAt: string
   finishedAt: string
+  /** Of one that runs: when its run before this one ended; absent where the runtime does not keep it. */
+  previousEndedAt?: string
   /** Shown by the host, as `8888/tcp` → `0.0.0.0:32768`; absent where the runtime has no network of its own. */
   ports?: Record<string, string>
 }

@@ -9,6 +9,9 @@ export interface Piped {
   stderr: string
 }
 
+/** What each launched program has said so far. */
+const said = new WeakMap<ChildProcess, string>()
+
 /** Runs `gpuctl …args` as the fleet's administrator with bytes on its standard input, and takes bytes from its output. */
 export function pipe(fleet: WholeFleet, args: string[], input: string | Uint8Array = ''): Promise<Piped> {
   const {child, ended} = launch(fleet, args)
@@ -23,10 +26,14 @@ export function launch(fleet: WholeFleet, args: string[]): {child: ChildProcess;
   onTestFinished(() => void child.kill('SIGKILL'))
   const stdout: Buffer[] = []
   let stderr = ''
-  child.stdout.on('data', piece => stdout.push(piece))
-  child.stderr.setEncoding('utf8').on('data', piece => {
-    stderr += piece
-  })
+  const hear = (piece: Buffer | string) => said.set(child, `${said.get(child) ?? ''}${piece}`)
+  child.stdout.on('data', hear).on('data', piece => stdout.push(piece))
+  child.stderr
+    .setEncoding('utf8')
+    .on('data', hear)
+    .on('data', piece => {
+      stderr += piece
+    })
   const ended = new Promise<Piped>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', code => resolve({code, stdout: Buffer.concat(stdout), stderr}))
@@ -34,17 +41,16 @@ export function launch(fleet: WholeFleet, args: string[]): {child: ChildProcess;
   return {child, ended}
 }
 
-/** Resolves with a program's output as soon as it matches. */
+/** Resolves as soon as what a launched program has said since its start, on both streams, matches. */
 export function untilSaid(child: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
-  let said = ''
   return new Promise((resolve, reject) => {
-    const look = (piece: Buffer) => {
-      said += piece
-      const found = pattern.exec(said)
+    const look = () => {
+      const found = pattern.exec(said.get(child) ?? '')
       if (found) resolve(found)
     }
     child.stdout?.on('data', look)
     child.stderr?.on('data', look)
-    child.once('close', code => reject(new Error(`It ended with ${code} and said: ${said}`)))
+    child.once('close', code => reject(new Error(`It ended with ${code} and said: ${said.get(child)}`)))
+    look()
   })
 }

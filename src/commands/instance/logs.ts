@@ -52,7 +52,8 @@ export default class InstanceLogs extends StreamCommand {
       const signal = AbortSignal.any([interrupted, failed.signal])
       const codes = names.map(async (id, at) => {
         const writer = new LogWriter({...style, name: names.length > 1 ? id : undefined, prefix: beginnings[at]})
-        const query: Query = {...common, id, ...(flags.previous ? {until: await lastStart(client, id)} : {})}
+        if (flags.previous) await mustHaveRestarted(client, id)
+        const query: Query = {...common, id, previous: flags.previous || undefined}
         const code = await (flags.follow ? follow : print)(client, query, writer, signal)
         await writer.end()
         return code
@@ -82,9 +83,9 @@ async function follow(client: Client, query: Query, writer: LogWriter, signal: A
   return code
 }
 
-async function lastStart(client: Client, id: string): Promise<string> {
-  const {name, startedAt, restarts} = await client.call('instances.get', {id})
-  if (restarts > 0 && startedAt) return startedAt
+async function mustHaveRestarted(client: Client, id: string): Promise<void> {
+  const {name, restarts} = await client.call('instances.get', {id})
+  if (restarts > 0) return
   throw new Failure('not_restarted', `${name} was not restarted: there is no output of an earlier run.`, {
     exitCode: exitCode.notFound,
   })

@@ -211,7 +211,8 @@ export const instances = {
     summary: 'The output so far, as frames (application/vnd.gpuctl.frames).',
     access: 'viewer',
     transport: 'bytes',
-    input: Type.Object(logQuery),
+    /** `previous`: only what came before the last start. */
+    input: Type.Object({...logQuery, previous: Type.Optional(Type.Boolean())}),
     output: Type.Object({}),
   }),
   'instances.followLogs': operation({

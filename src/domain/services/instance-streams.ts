@@ -192,12 +192,14 @@ export class InstanceStreams {
     return containerId || memory.report(allocationId(claimId, epoch, secrets))?.containerId || ''
   }
 
-  #query({tail, since, until, timestamps = false, stdout = true, stderr = true}: LogInput, follow: boolean): LogQuery {
+  #query(input: LogInput, follow: boolean): LogQuery {
+    const {tail, since, until, previous, timestamps = false, stdout = true, stderr = true} = input
     const nowMs = this.#deps.clock.now()
     const query: LogQuery = {follow, timestamps, stdout, stderr}
     if (tail !== undefined) query.tail = tail
     if (since !== undefined) query.sinceNs = readMoment(since, nowMs, 'since')
     if (until !== undefined) query.untilNs = readMoment(until, nowMs, 'until')
+    if (previous) query.previous = true
     return query
   }
 }
