@@ -11,6 +11,7 @@ import type {Column} from './output/column.ts'
 import {encodeList, encodeObject, type Line} from './output/listing.ts'
 import {encodeValue, pickFields, write} from './output/machine.ts'
 import {safe} from './output/safe.ts'
+import {applyPreferences} from './preferences.ts'
 import {confirm} from './prompt.ts'
 import {configDirectory, loadSettings, type Settings} from './settings.ts'
 import {isOn, isTerminal} from './terminal.ts'
@@ -23,7 +24,7 @@ export abstract class BaseCommand extends Command {
   static override baseFlags = globalFlags
 
   protected mode: OutputMode = readOutputMode([], {})
-  protected settings: Settings = {contexts: {}, defaults: {}, project: {}}
+  protected settings: Settings = {contexts: {}, defaults: {}, origins: {}, project: {}}
 
   /** Path of the program that runs, for commands that start it again. */
   protected get program(): string {
@@ -33,7 +34,8 @@ export abstract class BaseCommand extends Command {
   override async init(): Promise<void> {
     this.mode = readOutputMode(this.argv, process.env)
     this.settings = await loadSettings()
-    this.mode = readOutputMode(this.argv, process.env, this.settings.defaults)
+    applyPreferences(this.settings.defaults, process.env)
+    this.mode = readOutputMode(this.argv, process.env)
   }
 
   protected override async _run<T>(): Promise<T> {

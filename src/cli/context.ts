@@ -3,7 +3,15 @@ import {exitCode} from './exit-codes.ts'
 import {Failure, usageError} from './failure.ts'
 import {type Tree, writePlainYaml} from './plain-yaml.ts'
 import {writePrivately} from './private-file.ts'
-import {type Context, configDirectory, configPath, readServerUrl, readTree, type Settings} from './settings.ts'
+import {
+  type Context,
+  configDirectory,
+  configPath,
+  readServerUrl,
+  readTree,
+  type Settings,
+  writeContext,
+} from './settings.ts'
 
 export interface Choice {
   server: string
@@ -59,17 +67,11 @@ export async function saveContext(
   change: {server: string; caCert?: string; user?: string; token?: string; use?: boolean},
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name)) {
-    throw usageError(`${name} cannot name a context.`, 'Use letters, digits, dot, dash and underscore.')
-  }
+  checkContextName(name)
   const server = readServerUrl(change.server)
   await changeConfig(env, tree => {
     const contexts = tree.contexts as Tree
-    contexts[name] = {
-      server,
-      ...(change.caCert ? {caCert: change.caCert} : {}),
-      ...(change.user ? {user: change.user} : {}),
-    }
+    contexts[name] = writeContext({...change, server})
     if (change.use || tree.current === undefined) tree.current = name
   })
   if (change.token) await new Credentials({env, directory: configDirectory(env)}).save(server, name, change.token)
@@ -87,6 +89,44 @@ export async function deleteContext(context: Context, env: NodeJS.ProcessEnv = p
     if (tree.current === context.name) delete tree.current
   })
   await new Credentials({env, directory: configDirectory(env)}).forget(context.server, context.name)
+}
+
+/** Sets a preference in the user's file, or takes it out. */
+export async function setPreference(
+  name: string,
+  value: string | undefined,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  await changeConfig(env, tree => {
+    const defaults = typeof tree.defaults === 'object' ? tree.defaults : {}
+    if (value === undefined) delete defaults[name]
+    else defaults[name] = value
+    tree.defaults = defaults
+    if (Object.keys(defaults).length === 0) delete tree.defaults
+  })
+}
+
+/** The context under another name, with its token; current if it was. */
+export async function renameContext(
+  context: Context,
+  name: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  checkContextName(name)
+  const credentials = new Credentials({env, directory: configDirectory(env)})
+  await credentials.rename(context.server, context.name, name)
+  await changeConfig(env, tree => {
+    const contexts = tree.contexts as Tree
+    tree.contexts = Object.fromEntries(
+      Object.entries(contexts).map(([key, value]) => [key === context.name ? name : key, value]),
+    )
+    if (tree.current === context.name) tree.current = name
+  })
+}
+
+function checkContextName(name: string): void {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(name)) return
+  throw usageError(`${name} cannot name a context.`, 'Use letters, digits, dot, dash and underscore.')
 }
 
 async function changeConfig(env: NodeJS.ProcessEnv, change: (tree: Tree) => void): Promise<void> {

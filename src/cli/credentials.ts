@@ -46,12 +46,7 @@ export class Credentials {
   async find(server: string, context: string | undefined): Promise<FoundToken | undefined> {
     const given = await this.fromEnvironment()
     if (given || context === undefined) return given
-    const account = accountOf(server, context)
-    const inFile = (await this.#readFile())[account]
-    if (inFile !== undefined) return {token: inFile, from: 'file'}
-    if (this.#wanted() === 'file' || this.#wanted() === 'none') return undefined
-    const inKeyring = await withKeyring(keyring => keyring.getPassword(service, account)).catch(() => undefined)
-    return inKeyring ? {token: inKeyring, from: 'keyring'} : undefined
+    return this.#kept(accountOf(server, context))
   }
 
   /** Answers where the token lies now. Throws usage error when the keyring was demanded and there is none. */
@@ -79,6 +74,22 @@ export class Credentials {
     await this.#changeFile(account, undefined)
     if (this.#wanted() === 'file' || this.#wanted() === 'none') return
     await withKeyring(keyring => keyring.deletePassword(service, account)).catch(() => undefined)
+  }
+
+  /** The token of a context that gets another name goes with it, to where it lies now. */
+  async rename(server: string, from: string, to: string): Promise<void> {
+    const kept = await this.#kept(accountOf(server, from))
+    if (!kept) return
+    await this.save(server, to, kept.token, kept.from)
+    await this.forget(server, from)
+  }
+
+  async #kept(account: string): Promise<{token: string; from: 'keyring' | 'file'} | undefined> {
+    const inFile = (await this.#readFile())[account]
+    if (inFile !== undefined) return {token: inFile, from: 'file'}
+    if (this.#wanted() === 'file' || this.#wanted() === 'none') return undefined
+    const inKeyring = await withKeyring(keyring => keyring.getPassword(service, account)).catch(() => undefined)
+    return inKeyring ? {token: inKeyring, from: 'keyring'} : undefined
   }
 
   /** Undefined: the keyring where there is one, else the file. */

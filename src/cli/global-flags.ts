@@ -65,14 +65,10 @@ export interface OutputMode {
 }
 
 /** Reads the output mode off an argv in which global flags stand before `--`. */
-export function readOutputMode(
-  argv: readonly string[],
-  env: NodeJS.ProcessEnv,
-  defaults: Record<string, string> = {},
-): OutputMode {
+export function readOutputMode(argv: readonly string[], env: NodeJS.ProcessEnv): OutputMode {
   const end = argv.indexOf('--')
   const words = end < 0 ? argv : argv.slice(0, end)
-  const given = [lastValue(words, '--output', '-o'), env.GPUCTL_OUTPUT, defaults.output].find(Boolean)
+  const given = [lastValue(words, '--output', '-o'), env.GPUCTL_OUTPUT].find(Boolean)
   const fields = lastValue(words, '--json-fields')?.split(',').filter(Boolean)
   const isJson = fields !== undefined || words.some(word => word === '--json' || word.startsWith('--json='))
   const format = isJson ? 'json' : outputFormats.find(one => one === given)

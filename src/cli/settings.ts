@@ -2,6 +2,7 @@ import {homedir} from 'node:os'
 import {join} from 'node:path'
 import {usageError} from './failure.ts'
 import {parseSettings, type Tree} from './plain-yaml.ts'
+import {preferenceNamed, preferences} from './preferences.ts'
 import {readIfThere} from './private-file.ts'
 
 /** A server that the CLI knows by a name. */
@@ -16,8 +17,9 @@ export interface Context {
 export interface Settings {
   current?: string
   contexts: Record<string, Context>
-  /** Values of global flags that need not be typed: `output`, `timeout`. */
+  /** Preferences (preferences.ts) and the file that each comes from. */
   defaults: Record<string, string>
+  origins: Record<string, string>
   /** From `./.gpuctl.yml`. */
   project: {server?: string; context?: string}
 }
@@ -39,21 +41,27 @@ export interface SettingsPlaces {
 /** All settings files, the nearer before the farther: project, user, system. */
 export async function loadSettings(places: SettingsPlaces = {}): Promise<Settings> {
   const {env = process.env, folder = process.cwd(), system = '/etc/gpuctl'} = places
-  const [project, user, wide] = await Promise.all([
-    readTree(join(folder, '.gpuctl.yml')),
-    readTree(configPath(env)),
-    readTree(join(system, 'config.yml')),
-  ])
+  const paths = [join(system, 'config.yml'), configPath(env), join(folder, '.gpuctl.yml')] as const
+  const [wide, user, project] = await Promise.all([readTree(paths[0]), readTree(paths[1]), readTree(paths[2])])
   if (project.token !== undefined) {
     throw usageError(
       '.gpuctl.yml holds a token.',
       'Take it out: that file is shared. Use GPUCTL_TOKEN, or `gpuctl login`.',
     )
   }
+  const forbidden = Object.keys(words(project.defaults)).find(name => preferences[name]?.inProject !== true)
+  if (forbidden !== undefined) {
+    const allowed = Object.keys(preferences).filter(name => preferences[name]?.inProject)
+    throw usageError(`.gpuctl.yml sets ${forbidden}.`, `That file is shared: it may only set ${allowed.join(' and ')}.`)
+  }
+  const layers = [words(wide.defaults), words(user.defaults), words(project.defaults)]
   return {
     current: text(user.current) ?? text(wide.current),
     contexts: {...contextsOf(wide), ...contextsOf(user)},
-    defaults: {...words(wide.defaults), ...words(user.defaults), ...words(project.defaults)},
+    defaults: Object.assign({}, ...layers) as Record<string, string>,
+    origins: Object.fromEntries(
+      layers.flatMap((layer, at) => Object.keys(layer).map(name => [name, paths[at] as string])),
+    ),
     project: {server: text(project.server), context: text(project.context)},
   }
 }
@@ -87,6 +95,12 @@ export async function readTree(path: string): Promise<Tree> {
   }
 }
 
+/** Usage error that names what is wrong in a settings file of the user. */
+export function checkSettings(tree: Tree): void {
+  contextsOf(tree)
+  for (const [name, value] of Object.entries(words(tree.defaults))) preferenceNamed(name).check(value)
+}
+
 function contextsOf({contexts}: Tree): Record<string, Context> {
   if (typeof contexts !== 'object') return {}
   const entries = Object.entries(contexts).flatMap(([name, one]): [string, Context][] => {
@@ -94,6 +108,11 @@ function contextsOf({contexts}: Tree): Record<string, Context> {
     return [[name, {name, server: readServerUrl(one.server), caCert: text(one.caCert), user: text(one.user)}]]
   })
   return Object.fromEntries(entries)
+}
+
+/** A context as the file holds it. */
+export function writeContext({server, caCert, user}: Omit<Context, 'name'>): Tree {
+  return {server, ...(caCert ? {caCert} : {}), ...(user ? {user} : {})}
 }
 
 function text(value: string | Tree | undefined): string | undefined {

@@ -47,3 +47,9 @@ export function distance(a: string, b: string): number {
   }
   return rows[a.length]?.[b.length] ?? 0
 }
+
+/** The word of the list that is nearest to what was typed; undefined when none is near. */
+export function suggestWord(typed: string, words: readonly string[]): string | undefined {
+  const [nearest] = words.map(word => ({word, far: distance(word, typed)})).sort((a, b) => a.far - b.far)
+  return nearest && nearest.far <= Math.max(1, Math.floor(nearest.word.length / 3)) ? nearest.word : undefined
+}

@@ -1,13 +1,16 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {usageError} from '../../cli/failure.ts'
 import {eventColumns} from '../../cli/listings.ts'
+import {StreamCommand} from '../../cli/stream-command.ts'
+import {readDuration} from '../../cli/units.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 
-export default class EventList extends BaseCommand {
-  static override summary = 'List what happened, newest last.'
+export default class EventList extends StreamCommand {
+  static override summary = 'List what happened, newest last; with -w also what happens from now on.'
   static override examples = [
     '<%= config.bin %> event list --limit 20',
     '<%= config.bin %> event list --kind claim --object train -o json',
+    '<%= config.bin %> event list -w --since 10m',
   ]
   static override flags = {
     kind: Flags.option({
@@ -16,13 +19,50 @@ export default class EventList extends BaseCommand {
     })(),
     object: Flags.string({description: 'only about this one (id or name)'}),
     after: Flags.integer({description: 'only with a greater number', min: 0}),
+    since: Flags.string({description: 'only what is not older, as 10m or 2d; or a time', helpValue: '<duration>'}),
+    watch: Flags.boolean({char: 'w', description: 'go on until Ctrl-C; with -o json each event is one line'}),
     limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
   }
 
-  async run(): Promise<Event[]> {
+  async run(): Promise<Event[] | undefined> {
     const {flags} = await this.parse(EventList)
     const {kind, object, after, limit} = flags
-    const events = await this.client(flags).call('events.list', {kind, object, after, limit})
-    return this.list(events, eventColumns, 'Nothing happened yet.')
+    const client = this.client(flags)
+    const sinceMs = flags.since === undefined ? undefined : readTime(flags.since)
+    const isWanted = ({at}: Event) => sinceMs === undefined || Date.parse(at) >= sinceMs
+    if (!flags.watch) {
+      const events = (await client.call('events.list', {kind, object, after, limit})).filter(isWanted)
+      return this.list(
+        events,
+        eventColumns,
+        sinceMs === undefined ? 'Nothing happened yet.' : 'Nothing happened since.',
+      )
+    }
+    return this.untilInterrupted(async signal => {
+      // Those of before come once more where one happens between the two calls: told apart by their numbers.
+      let last = after ?? 0
+      const print = async (event: Event) => {
+        if (event.number <= last) return
+        last = event.number
+        await this.emit(event, () =>
+          [event.at, `${event.kind}/${event.objectName}`, event.type, event.message].join('\t'),
+        )
+      }
+      const news = client.events('events.stream', {kind, object}, {signal})
+      if (sinceMs !== undefined || limit !== undefined || after !== undefined) {
+        for (const event of (await client.call('events.list', {kind, object, after, limit})).filter(isWanted))
+          await print(event)
+      }
+      for await (const {event, data} of news) if (event === 'message') await print(data)
+      return undefined
+    })
   }
+}
+
+/** How long ago, or a time as RFC 3339; milliseconds since 1970. */
+function readTime(text: string): number {
+  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - readDuration(text, '--since')
+  if (Number.isNaN(time))
+    throw usageError(`--since: ${text} is not a time.`, 'Write it as 10m, 2d or 2026-11-21T10:00:00Z.')
+  return time
 }
