@@ -1,11 +1,13 @@
 import {type Column, cellText} from './column.ts'
-import {loadPaint, type Paint} from './paint.ts'
+import {loadPaint} from './paint.ts'
 import {safe} from './safe.ts'
+import {paintWord} from './state-paint.ts'
 
 /** Beyond so many rows cli-table3 is slow (300 ms for a thousand); then the columns are written by hand. */
 const rowsForTheLibrary = 200
 const gap = 2
 const narrowest = 6
+const stateColumns = new Set(['status', 'phase', 'state'])
 
 export interface TableOptions {
   /** Cells of a line; undefined = never cut. */
@@ -30,7 +32,8 @@ export async function encodeTable<T>(
   )
   const widths = narrow(natural, width)
   const cut = cells.map(line => line.map((cell, at) => cutTo(cell, widths[at] ?? 0, stringWidth)))
-  const styled = (line: string[]) => line.map((cell, at) => paintWord(cell, columns[at]?.name ?? '', paint))
+  const styled = (line: string[]) =>
+    line.map((cell, at) => (stateColumns.has(columns[at]?.name ?? '') ? paintWord(cell, paint) : cell))
   if (rows.length <= rowsForTheLibrary)
     return drawWithLibrary(
       heads.map(head => paint.faint(head)),
@@ -108,12 +111,4 @@ export function cutTo(text: string, width: number, widthOf: (text: string) => nu
     used += cells
   }
   return `${shown}…`
-}
-
-/** Words that mean good, waiting or bad have a colour; they stay words. */
-function paintWord(cell: string, column: string, paint: Paint): string {
-  if (column !== 'status' && column !== 'phase' && column !== 'state') return cell
-  if (/^(online|running|completed|free|ok)/i.test(cell)) return paint.good(cell)
-  if (/^(failed|offline|blocked|unknown|unavailable)/i.test(cell)) return paint.bad(cell)
-  return /^(pending|scheduled|creating|joining|stale|stopping|deleting)/i.test(cell) ? paint.waiting(cell) : cell
 }
