@@ -1,6 +1,7 @@
-import {execFileSync} from 'node:child_process'
+import {execFile} from 'node:child_process'
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {promisify} from 'node:util'
 import {expect, test} from 'vitest'
 import {controlPlane, simulatedFleet} from '../support/control-plane.ts'
 import {operator, program} from '../support/gpuctl.ts'
@@ -108,11 +109,10 @@ test('top without a terminal prints lines; with -o json one picture, and with nd
     ...{totals: {nodes: 3, online: 3, gpus: 12, gpusHeld: 2, running: 1, waiting: 0}, queue: []},
     instances: [{name: 'train', owner: 'admin'}],
   })
-  const two = execFileSync('sh', ['-c', `"${process.execPath}" "${program}" top -o ndjson | head -n 2`], {
+  const two = await promisify(execFile)('sh', ['-c', `"${process.execPath}" "${program}" top -o ndjson | head -n 2`], {
     env: admin.env,
   })
-  const steps = two
-    .toString()
+  const steps = two.stdout
     .trimEnd()
     .split('\n')
     .map(line => JSON.parse(line) as {at: string; nodes: unknown[]})
