@@ -148,7 +148,8 @@ export class Reconciler {
     for (const id of this.#wanted.keys()) this.#queue.add(id)
     this.#volumes.want(desired.goingVolumes ?? [])
     const isDropped = [...before.keys()].some(id => !this.#wanted.has(id))
-    if (isDropped) this.#engine.look().catch(error => this.#engine.lost(error)) // the grace of the strays begins
+    if (desired.isLast) await this.#strays.removeNow([...this.#found.values()])
+    else if (isDropped) this.#engine.look().catch(error => this.#engine.lost(error)) // the grace of the strays begins
   }
 
   /** Everything that is known, for a server that has just connected; undefined while the engine has not shown its containers. */

@@ -16,16 +16,24 @@ export class StrayRemoval {
 
   /** Takes all strays of this moment. One that cannot be removed is tried again the next time. */
   async remove(strays: readonly FoundContainer[]): Promise<void> {
-    const {driver, clock, logger} = this.#deps
+    const {clock} = this.#deps
     const nowMs = clock.monotonic()
     const ids = new Set(strays.map(one => one.containerId))
     for (const id of this.#sinceMs.keys()) if (!ids.has(id)) this.#sinceMs.delete(id)
-    for (const {containerId, name} of strays) {
-      const sinceMs = this.#sinceMs.get(containerId) ?? nowMs
-      this.#sinceMs.set(containerId, sinceMs)
-      if (nowMs - sinceMs < graceMs) continue
-      logger.warn({container: name}, 'removing a container that nobody wants')
-      await driver.remove(containerId).catch(error => logger.warn({container: name, err: error}, 'it is still there'))
+    for (const stray of strays) {
+      const sinceMs = this.#sinceMs.get(stray.containerId) ?? nowMs
+      this.#sinceMs.set(stray.containerId, sinceMs)
+      if (nowMs - sinceMs >= graceMs) await this.#remove(stray)
     }
+  }
+
+  async removeNow(strays: readonly FoundContainer[]): Promise<void> {
+    await Promise.all(strays.map(stray => this.#remove(stray)))
+  }
+
+  async #remove({containerId, name}: FoundContainer): Promise<void> {
+    const {driver, logger} = this.#deps
+    logger.warn({container: name}, 'removing a container that nobody wants')
+    await driver.remove(containerId).catch(error => logger.warn({container: name, err: error}, 'it is still there'))
   }
 }

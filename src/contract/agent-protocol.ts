@@ -108,6 +108,8 @@ export interface Desired {
   /** Grows; an agent ignores an older one than it has stored. */
   revision: number
   instances: DesiredInstance[]
+  /** The server has given the node up: all that runs there in its name goes at once. */
+  isLast?: true
   /** Names of volumes that are to go for good, told until the agent says that they are gone. */
   goingVolumes?: string[]
 }

@@ -6,13 +6,14 @@ export interface StorageMethods extends BackupMethods {
   'devices.list': {input: object; output: BlockDevice[]}
   'pools.list': {input: object; output: FoundPool[]}
   'pool.create': {input: PoolCreation; output: FoundPool}
-  /** With a mark: only one that bears it. */
-  'pool.destroy': {input: {pool: string; type: PoolType; wipe: boolean; mark?: string}; output: null}
+  /** With a mark: only one that bears it. `device`: wiped also when the pool is gone, and its label was left there. */
+  'pool.destroy': {input: PoolName & {wipe: boolean; mark?: string; device?: string}; output: null}
   'pool.share': {input: {pool: string; type: PoolType; share: Share}; output: FoundShare}
   'pool.unshare': {input: {pool: string; type: PoolType}; output: null}
   'mounts.list': {input: object; output: FoundMount[]}
   'mount.create': {input: MountCreation; output: FoundMount}
-  'mount.remove': {input: {name: string}; output: null}
+  /** With a source: only a mount of that. */
+  'mount.remove': {input: {name: string; source?: Pick<MountCreation, 'server' | 'exportPath'>}; output: null}
   'volumes.list': {input: PoolName; output: FoundVolume[]}
   'volume.create': {input: VolumeName & {quotaBytes: number | null; mark: string; from?: string}; output: FoundVolume}
   'volume.quota': {input: VolumeName & {quotaBytes: number | null}; output: FoundVolume}
@@ -26,8 +27,10 @@ export interface StorageMethods extends BackupMethods {
   /** What manages the machines around this one as a cluster, and what it knows of their storage. */
   'cluster.look': {input: object; output: FoundCluster}
   'cluster.join': {input: ClusterJoin; output: null}
+  /** One that is known already is from now on on these machines too. */
   'storage.register': {input: StorageRegistration; output: null}
-  'storage.unregister': {input: {storage: string}; output: null}
+  /** From these machines; gone with the last one that has it. */
+  'storage.unregister': {input: Pick<StorageRegistration, 'storage' | 'nodes'>; output: null}
   'osImages.list': {input: object; output: FoundOsImage[]}
   'osImage.delete': {input: {storage: string; name: string}; output: null}
   'templates.list': {input: {id: string; name: string}; output: FoundTemplate[]}

@@ -15,6 +15,8 @@ export interface Controllers {
    */
   wake: Wake
   queue: QueueView
+  /** Ends all that runs on a node that was deleted. Resolves when the node has done so, or cannot be asked. */
+  dismissNode(nodeId: string): Promise<void>
   /** Goes on with what is unfinished. Resolves when bindings and nodes have been read; the waiting claims follow. */
   start(): Promise<void>
   /** Resolves when no controller works any more. Nothing is undone: the next start goes on. */
@@ -98,6 +100,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
   return {
     wake,
     queue: queue.view,
+    dismissNode: id => nodes.dismiss(id),
     async start() {
       const unfinished = await store.allocations.listLive()
       for (const {claimId} of unfinished) claims.wake(claimId)

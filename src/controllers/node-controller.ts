@@ -3,7 +3,7 @@ import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import {allocationId, containerName, generationOf, volumesOf, wantedState} from '../domain/allocation.ts'
 import {factsOf} from '../domain/machine.ts'
-import type {Allocation} from '../domain/records.ts'
+import type {Allocation, NodeRecord} from '../domain/records.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
 import type {ControllerDependencies, ControllerSettings} from './dependencies.ts'
 
@@ -43,6 +43,15 @@ export class NodeController {
     this.wake(nodeId)
   }
 
+  /** Of a node that was deleted, before its link goes: nothing is wanted there any more. */
+  async dismiss(nodeId: string): Promise<void> {
+    const {fleet, clock, serverId} = this.#deps
+    if (!fleet.connected(nodeId)) return
+    const revision = Math.max(clock.now(), (this.#told.get(nodeId)?.revision ?? 0) + 1)
+    this.#told.set(nodeId, {text: '', revision})
+    await fleet.agent(nodeId).setDesired({serverId, nodeId, revision, instances: [], goingVolumes: [], isLast: true})
+  }
+
   idle(): Promise<void> {
     return this.#queue.idle()
   }
@@ -52,13 +61,15 @@ export class NodeController {
   }
 
   async #reconcile(nodeId: string): Promise<undefined> {
-    const {fleet, memory, clock, serverId} = this.#deps
+    const {fleet, memory, clock, serverId, store} = this.#deps
     if (!fleet.connected(nodeId)) {
       this.#told.delete(nodeId)
       return
     }
-    const instances = await this.#desired(nodeId)
-    const goingVolumes = await this.#deps.store.volumes.going(nodeId)
+    const node = await store.nodes.find(nodeId)
+    if (!node) return // dismissed
+    const instances = await this.#desired(node)
+    const goingVolumes = await store.volumes.going(nodeId)
     const text = JSON.stringify({instances, goingVolumes})
     const told = this.#told.get(nodeId)
     if (told?.text === text) return
@@ -72,11 +83,11 @@ export class NodeController {
   }
 
   /** Live allocations; what is finished and kept for its logs; and what the node still has of work that went elsewhere. */
-  async #desired(nodeId: string): Promise<DesiredInstance[]> {
+  async #desired(node: NodeRecord): Promise<DesiredInstance[]> {
     const {store, memory, secrets, clock} = this.#deps
     const wanted = new Map<string, DesiredInstance>()
-    const node = await store.nodes.find(nodeId)
-    const hamiCore = node ? factsOf(node).hamiCore : ''
+    const {id: nodeId} = node
+    const {hamiCore} = factsOf(node)
     for (const allocation of await store.allocations.listLive(nodeId)) {
       const claim = await store.claims.find(allocation.claimId)
       const instance = claim && (await store.instances.find(claim.instanceId))

@@ -12,12 +12,14 @@ import {
   type StepRun,
   withStep,
 } from '../domain/task.ts'
-import type {Timer} from '../platform/clock.ts'
+import {sleep, type Timer} from '../platform/clock.ts'
 import {type Requeue, WorkQueue} from '../platform/work-queue.ts'
 import type {ControllerDependencies} from './dependencies.ts'
 
 /** Taking back gets so much time beyond the deadline (invariant I5). */
 const undoMs = 45_000
+/** Between two tries of what a node that is away has to take back. */
+const undoAgainMs = 1_000
 const linesKept = 1_000
 const retry = {baseMs: 500, maxMs: 15_000}
 
@@ -31,6 +33,7 @@ export class TaskController {
   readonly #queue: WorkQueue<string>
   /** Of the tasks that run at this moment. */
   readonly #running = new Map<string, AbortController>()
+  readonly #closing = new AbortController()
 
   constructor(deps: ControllerDependencies) {
     this.#deps = deps
@@ -59,7 +62,8 @@ export class TaskController {
 
   /** Leaves what runs where it is: the next start goes on. */
   async close(): Promise<void> {
-    for (const running of this.#running.values()) running.abort(problem('server_stopping', {}))
+    this.#closing.abort(problem('server_stopping', {}))
+    for (const running of this.#running.values()) running.abort(this.#closing.signal.reason)
     await this.#queue.close()
   }
 
@@ -82,7 +86,7 @@ export class TaskController {
     })
     if (task.cancelling) stop.abort(problem('task_cancelled', {}))
     try {
-      return await new TaskRun({task, deps: this.#deps, signal: stop.signal}).go()
+      return await new TaskRun({task, deps: this.#deps, signal: stop.signal, closing: this.#closing.signal}).go()
     } finally {
       timer.cancel()
       this.#running.delete(id)
@@ -94,6 +98,8 @@ interface RunParts {
   task: TaskRecord
   deps: ControllerDependencies
   signal: AbortSignal
+  /** The server stops: what is to be taken back is taken back after its next start. */
+  closing: AbortSignal
 }
 
 /** One stretch of a task's life, until it ends or has to wait. */
@@ -138,6 +144,7 @@ class TaskRun {
     const run = this.#runOf(index)
     if (!(await step.isDone(run))) {
       await this.#note(title)
+      this.#parts.signal.throwIfAborted()
       await step.do(run)
       this.#parts.signal.throwIfAborted()
       if (!(await step.isDone(run))) throw problem('step_unverified', {step: title})
@@ -154,16 +161,17 @@ class TaskRun {
 
   /** Takes back what was done, last step first; what cannot be taken back is said in the log and in the error. */
   async #fail(why: unknown): Promise<undefined> {
-    const {deps} = this.#parts
+    const {deps, closing} = this.#parts
     if (!isPassing(why) && failureOf(why).code === 'INTERNAL') deps.onError('task', this.#task.id, why)
     const failure = failureOf(why)
     await this.#note(`Failed: ${failure.message}`)
     const left: string[] = []
-    const until = AbortSignal.timeout(undoMs)
+    const untilMs = deps.clock.monotonic() + undoMs
     for (let index = this.#steps.length - 1; index >= 0; index--) {
       const state = this.#task.steps[index]?.state
       if (state !== 'done' && state !== 'running') continue
-      const isUndone = await this.#undo(index, until)
+      const isUndone = await this.#undo(index, untilMs)
+      if (!isUndone && closing.aborted) return undefined
       if (!isUndone) left.push(this.#task.steps[index]?.title ?? '')
       await this.#save(withStep(this.#task, index, state === 'running' ? 'failed' : isUndone ? 'undone' : 'done'))
     }
@@ -173,16 +181,24 @@ class TaskRun {
     return undefined
   }
 
-  async #undo(index: number, until: AbortSignal): Promise<boolean> {
+  /** Also of a node that comes back meanwhile. */
+  async #undo(index: number, untilMs: number): Promise<boolean> {
+    const {deps, closing} = this.#parts
     const undo = this.#steps[index]?.undo
     if (!undo) return true
-    try {
-      await undo.call(this.#steps[index], this.#runOf(index, until))
-      await this.#note(`Taken back: ${this.#task.steps[index]?.title}`)
-      return true
-    } catch (error) {
-      await this.#note(`Not taken back: ${this.#task.steps[index]?.title}: ${failureOf(error).message}`)
-      return false
+    for (;;) {
+      const leftMs = untilMs - deps.clock.monotonic()
+      try {
+        await undo.call(this.#steps[index], this.#runOf(index, AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)))))
+        await this.#note(`Taken back: ${this.#task.steps[index]?.title}`)
+        return true
+      } catch (error) {
+        if (isPassing(error) && leftMs > 0) await sleep(deps.clock, undoAgainMs, closing).catch(() => {})
+        if (closing.aborted) return false
+        if (isPassing(error) && leftMs > 0) continue
+        await this.#note(`Not taken back: ${this.#task.steps[index]?.title}: ${failureOf(error).message}`)
+        return false
+      }
     }
   }
 

@@ -162,7 +162,7 @@ export function without(offer: Offer, gpus: readonly OfferedGpu[], needs: Needs)
 /** Why the node could not hold it even if it were empty and well, or ''. */
 export function impossible(needs: Needs, offer: Offer): string {
   if (needs.node !== undefined && needs.node !== offer.name && needs.node !== offer.nodeId) {
-    return `is not the node ${needs.node}`
+    return 'is not the node that it asks for'
   }
   for (const [key, value] of Object.entries(needs.nodeLabels ?? {})) {
     if (offer.labels[key] !== value) return `label ${key}=${value} missing`

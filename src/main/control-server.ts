@@ -129,12 +129,20 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     machine: watchMachine(),
   })
   const agentless = new AgentlessNodes({store, sessions, vault, serverId, directory, version, logger})
+  const syncAgentless = () => {
+    void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
+  }
+  const dismiss = async (nodeId: string) => {
+    await controllers
+      .dismissNode(nodeId)
+      .catch(error => logger.warn({node: nodeId, err: error}, 'a node that was removed could not be told'))
+    sessions.drop(nodeId, 'the node was removed')
+    syncAgentless()
+  }
   services.events.subscribe(({kind, type, objectId}) => {
     if (kind !== 'node') return
-    if (['Added', 'Changed', 'Deleted', 'Blocked', 'Approved'].includes(type)) {
-      void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
-    }
-    if (type === 'Deleted') sessions.drop(objectId, 'the node was removed')
+    if (type === 'Deleted') void dismiss(objectId)
+    if (['Added', 'Changed', 'Blocked', 'Approved'].includes(type)) syncAgentless()
     if (type === 'Blocked') sessions.drop(objectId, 'the node is blocked')
     // Two have its key, and one of them holds the link.
     if (type === 'security.key_redeemed_twice') sessions.drop(objectId, 'the node is suspended')

@@ -11,7 +11,7 @@ import {randomSecret} from '../platform/ids.ts'
 import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
-import {openStorage} from '../storage/registry.ts'
+import {openStorage, type StorageParts} from '../storage/registry.ts'
 import type {LocalApiAddress} from './local-api.ts'
 import {CannotStart} from './settings.ts'
 
@@ -31,6 +31,8 @@ export interface AgentOptions {
   localApi?: LocalApiAddress
   /** Of its work; for tests. */
   clock?: Clock
+  /** Programs and places of its storage, in place of the machine's own; for tests. */
+  storage?: Partial<StorageParts>
 }
 
 /** The agent's folder is this process's alone; what the machine is, and its cards. */
@@ -56,6 +58,7 @@ export async function openAgent({
   version,
   clock = systemClock,
   runtime: name,
+  storage,
 }: AgentOptions & {serverId: string; nodeId: string; gpus: GpuCollector | undefined}): Promise<Agent> {
   const stateDirectory = join(directory, 'instances')
   const driver = await detectRuntime({name, serverId, nodeId, stateDirectory, clock})
@@ -63,7 +66,7 @@ export async function openAgent({
     ...{nodeId, gpus, clock, logger, version, driver},
     host: new HostSampler(),
     stateStore: stateFile(join(directory, 'state.json')),
-    storage: openStorage({directory: join(directory, 'storage'), templateImages: driver.templates}),
+    storage: openStorage({directory: join(directory, 'storage'), templateImages: driver.templates, ...storage}),
   })
 }
 

@@ -6,10 +6,12 @@ import type {
   TemplateCreation,
 } from '../contract/storage-protocol.ts'
 import {joinCluster} from './cluster-join.ts'
+import {ClusterStorages} from './cluster-storages.ts'
 import {StorageError} from './driver.ts'
 import {fileName, machineName, machineNumber, markText, storageName} from './grammar.ts'
+import type {StorageLocks} from './locks.ts'
 import type {OsImages} from './os-images.ts'
-import {type Proxmox, proxmoxPlans} from './proxmox.ts'
+import {copyMs, type Proxmox, proxmoxPlans} from './proxmox.ts'
 
 /** Makes a container image of a packed root folder: what a template is where there are no virtual machines. */
 export interface TemplateImages {
@@ -23,6 +25,7 @@ export interface TemplateImages {
 interface ClusterParts {
   proxmox: Proxmox
   osImages: OsImages
+  locks: StorageLocks
   /** Absent where the machine runs no containers of images. */
   templateImages?: TemplateImages | undefined
 }
@@ -37,20 +40,15 @@ type Methods = {[M in ClusterMethod]: (input: StorageInput<M>, signal?: AbortSig
 export function clusterMethods(parts: ClusterParts): Methods {
   const {proxmox, osImages} = parts
   const templates = new Templates(parts)
+  const storages = new ClusterStorages(parts)
   return {
     'cluster.look': () => proxmox.look(),
     'cluster.join': async (input, signal) => {
       await joinCluster(input, {}, signal)
       return null
     },
-    'storage.register': async (input, signal) => {
-      await proxmox.run(proxmoxPlans.register(input), signal)
-      return null
-    },
-    'storage.unregister': async (input, signal) => {
-      await proxmox.run(proxmoxPlans.unregister(input), signal)
-      return null
-    },
+    'storage.register': (input, signal) => storages.register(input, signal),
+    'storage.unregister': (input, signal) => storages.unregister(input, signal),
     'osImages.list': () => osImages.list(),
     'osImage.delete': async ({storage, name}) => {
       const isProxmox = await proxmox.isPresent()
@@ -90,8 +88,12 @@ class Templates {
     return found && {id, name, mark: found.mark, isReady: true}
   }
 
+  create(input: TemplateCreation, signal?: AbortSignal): Promise<FoundTemplate> {
+    return this.#change(input.id, lock => this.#create(input, {signal, lock}))
+  }
+
   /** What this task has left half done is taken away first; what is another's is `exists`. */
-  async create(input: TemplateCreation, signal?: AbortSignal): Promise<FoundTemplate> {
+  async #create(input: TemplateCreation, options: {signal?: AbortSignal; lock: string}): Promise<FoundTemplate> {
     const {proxmox, osImages, templateImages} = this.#parts
     const {id, mark} = input
     const file = await osImages.path(fileName(input.image))
@@ -101,9 +103,9 @@ class Templates {
     }
     if (found?.isReady) return found
     if (await proxmox.isPresent()) {
-      if (found) await proxmox.run(proxmoxPlans.dropTemplate({id}), signal)
-      await proxmox.run(proxmoxPlans.template(input, await osImages.folder()), signal)
-    } else if (templateImages) await this.#import(templateImages, file, input, signal)
+      if (found) await proxmox.run(proxmoxPlans.dropTemplate({id}), options)
+      await proxmox.run(proxmoxPlans.template(input, await osImages.folder()), options)
+    } else if (templateImages) await this.#import(templateImages, file, input, options.signal)
     else throw new StorageError('unsupported', 'This node has neither Proxmox VE nor container images.')
     const made = await this.find(input)
     if (made?.mark !== mark) throw new StorageError('failed', `Template ${id} was made, and is not there.`)
@@ -118,12 +120,19 @@ class Templates {
     }
   }
 
-  async delete({id, name, mark}: {id: string; name: string; mark: string}): Promise<void> {
+  delete({id, name, mark}: {id: string; name: string; mark: string}): Promise<void> {
     const {proxmox, templateImages} = this.#parts
-    const found = await this.find({id, name})
-    if (found?.mark !== markText(mark)) return
-    if (await proxmox.isPresent()) await proxmox.run(proxmoxPlans.dropTemplate({id}))
-    else await templateImages?.remove(imageOf({id, name}))
+    return this.#change(id, async lock => {
+      const found = await this.find({id, name})
+      if (found?.mark !== markText(mark)) return
+      if (await proxmox.isPresent()) await proxmox.run(proxmoxPlans.dropTemplate({id}), {lock})
+      else await templateImages?.remove(imageOf({id, name}))
+    })
+  }
+
+  /** The copy of a disk that an agent before this one began is waited for. */
+  async #change<T>(id: string, work: (lock: string) => Promise<T>): Promise<T> {
+    return this.#parts.locks.hold(`template-${machineNumber(id)}`, work, copyMs)
   }
 }
 

@@ -73,6 +73,8 @@ export interface StoragePlans {
   /** Brings a pool that is there, and not in the file tree, to its place. */
   openPool?(input: {pool: string; devices: readonly string[]}): StorageCommand[]
   /** `devices` are those of the found pool; `wipe` takes its label from them too. */
+  /** What a device carries after the pool was destroyed and before its label was wiped, as `listDevices` says it. */
+  remnant?(pool: string): string
   destroyPool(input: {pool: string; devices: readonly string[]; wipe: boolean}): StorageCommand[]
   createVolume(input: VolumeName & {quotaBytes: number | null; mark: string}): StorageCommand[]
   setQuota(input: VolumeName & {quotaBytes: number | null}): StorageCommand[]

@@ -1,8 +1,10 @@
+import {realpath} from 'node:fs/promises'
 import type {
   FoundPool,
   FoundShare,
   FoundVolume,
   PlannedMethod,
+  PoolName,
   PoolType,
   StorageInput,
   StorageMethod,
@@ -12,7 +14,7 @@ import {BackupHost} from './backup/backup-host.ts'
 import {clusterMethods, type TemplateImages} from './cluster.ts'
 import {listDevices, usableDevice} from './devices.ts'
 import {type Run, type StorageCommand, type StorageDriver, StorageError} from './driver.ts'
-import {poolName, volumeName} from './grammar.ts'
+import {devicePath, poolName, volumeName} from './grammar.ts'
 import type {StorageLocks} from './locks.ts'
 import type {NfsMounts} from './nfs-mount.ts'
 import {listShares, sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-share.ts'
@@ -92,9 +94,10 @@ export class StorageHost {
         await run(plans.createPool(input))
         return this.#opened(await this.#pool(input.type, input.pool), run)
       }),
-      'pool.destroy': ofPool(async ({pool, type, wipe, mark}: StorageInput<'pool.destroy'>, run) => {
+      'pool.destroy': ofPool(async ({pool, type, wipe, mark, device}: StorageInput<'pool.destroy'>, run) => {
         const {plans, pools} = this.#bound(type)
         const found = (await pools()).find(one => one.pool === pool)
+        if (!found && wipe && device) await this.#wipeRemnant({pool, type}, device, run)
         if (!found || (mark !== undefined && found.mark !== mark)) return null
         const {share, devices} = withShare(found, await listShares(runner))
         if (share) await run(this.#unshare(found, share))
@@ -116,8 +119,8 @@ export class StorageHost {
       }),
       'mounts.list': () => mounts.list(),
       'mount.create': ofMount((input: StorageInput<'mount.create'>, run) => mounts.create(input, run)),
-      'mount.remove': ofMount(async ({name}: StorageInput<'mount.remove'>, run) => {
-        await mounts.remove(name, run)
+      'mount.remove': ofMount(async ({name, source}: StorageInput<'mount.remove'>, run) => {
+        await mounts.remove(name, run, source)
         return null
       }),
       'volumes.list': ({pool, type}) => this.#driver(type).volumes(pool),
@@ -186,6 +189,15 @@ export class StorageHost {
       volumes: (pool: string) => driver.volumes(pool),
       snapshots: (name: StorageInput<'snapshots.list'>) => driver.snapshots(name),
     }
+  }
+
+  /** A destroying that was cut off may have left the label of the pool, and of nothing else. */
+  async #wipeRemnant({pool, type}: PoolName, path: string, run: Run): Promise<void> {
+    const remnant = this.#driver(type).plans.remnant?.(poolName(pool))
+    const real = await realpath(devicePath(path)).catch(() => '')
+    const device = (await listDevices(this.#parts.runner)).find(one => one.path === real)
+    if (!device || device.busy || remnant === undefined || device.carries.join() !== remnant) return
+    await run([{file: 'wipefs', args: ['-a', device.path]}])
   }
 
   /** One whose making was cut off may be there, and not yet in its place. */

@@ -19,10 +19,10 @@ export class StorageLocks {
     this.#runner = runner
   }
 
-  /** `key` is a file name. `work` gets the file to lock while its programs run. */
-  async hold<T>(key: string, work: (lock: string) => Promise<T>): Promise<T> {
+  /** `key` is a file name. `work` gets the file to lock while its programs run; `longestMs` of what runs there, if long. */
+  async hold<T>(key: string, work: (lock: string) => Promise<T>, longestMs?: number): Promise<T> {
     const before = this.#lines.get(key) ?? Promise.resolve()
-    const mine = before.catch(() => {}).then(async () => work(await this.#takenOver(key)))
+    const mine = before.catch(() => {}).then(async () => work(await this.#takenOver(key, longestMs)))
     this.#lines.set(key, mine)
     try {
       return await mine
@@ -31,11 +31,11 @@ export class StorageLocks {
     }
   }
 
-  async #takenOver(key: string): Promise<string> {
+  async #takenOver(key: string, longestMs: number | undefined): Promise<string> {
     const lock = join(this.#folder, key)
     if (this.#known.has(key)) return lock
     await mkdir(this.#folder, {recursive: true, mode: 0o700})
-    await this.#runner.run({file: 'true', args: []}, {lock})
+    await this.#runner.run({file: 'true', args: [], ...(longestMs ? {longestMs} : {})}, {lock})
     this.#known.add(key)
     return lock
   }

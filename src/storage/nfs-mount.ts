@@ -16,6 +16,8 @@ const refusals: readonly (readonly [RegExp, string])[] = [
   [/permission denied|not permitted/i, 'its server takes root for nobody; share it without root squash'],
 ]
 
+type Source = Pick<MountCreation, 'server' | 'exportPath'>
+
 interface NfsMountParts {
   runner: StorageRunner
   /** Folder of the mount points. */
@@ -67,7 +69,10 @@ export class NfsMounts {
     }
   }
 
-  async remove(name: string, run: Run): Promise<void> {
+  /** With a source: nothing of another one. */
+  async remove(name: string, run: Run, source?: Source): Promise<void> {
+    const there = source && (await mountAt(this.#path(name)))
+    if (there && there.source !== sourceOf(source)) return
     await run(this.removalPlan(name))
     await this.#changeLines(lines => lines.filter(line => !isOf(line, name)))
     await rmdir(this.#path(name)).catch(() => {})
@@ -130,7 +135,7 @@ export class NfsMounts {
   }
 }
 
-function sourceOf({server, exportPath: path}: Pick<MountCreation, 'server' | 'exportPath'>): string {
+function sourceOf({server, exportPath: path}: Source): string {
   return `${serverAddress(server)}:${exportPath(path)}`
 }
 

@@ -28,7 +28,7 @@ const bridge = 'vmbr0'
 const templateStorage = 'local-lvm'
 const templateMemoryMiB = '1024'
 /** Copying a disk image takes as long as it takes, within reason. */
-const copyMs = 14 * 60_000
+export const copyMs = 14 * 60_000
 const gone = /does not exist|no such|unable to find configuration/i
 
 /** What is typed on a Proxmox VE host. Pure; the options are those of the manual pages of qm, pvesm and pvecm. */
@@ -43,6 +43,11 @@ export const proxmoxPlans = {
     const rest = ['--content', contentList(content), '--nodes', nodeList(nodes)]
     return [{file: 'pvesm', args: ['add', type, storageName(storage), ...source[type](), ...rest]}]
   },
+
+  /** On which machines a known storage is. */
+  place: ({storage, nodes}: Pick<StorageRegistration, 'storage' | 'nodes'>): StorageCommand[] => [
+    {file: 'pvesm', args: ['set', storageName(storage), '--nodes', nodeList(nodes)]},
+  ],
 
   /** Of an export it unmounts, too. */
   unregister: ({storage}: {storage: string}): StorageCommand[] => [
@@ -119,8 +124,8 @@ export class Proxmox {
     }
   }
 
-  async run(commands: readonly StorageCommand[], signal?: AbortSignal): Promise<void> {
-    for (const command of commands) await this.#runner.run(command, {signal})
+  async run(commands: readonly StorageCommand[], options: {signal?: AbortSignal; lock?: string} = {}): Promise<void> {
+    for (const command of commands) await this.#runner.run(command, options)
   }
 
   /** The machine of that number, template or not. */

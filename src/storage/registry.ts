@@ -13,7 +13,7 @@ import {Proxmox} from './proxmox.ts'
 import {storageRunner} from './run.ts'
 import {ZfsDriver} from './zfs.ts'
 
-interface StorageParts {
+export interface StorageParts {
   /** Where pools that are folders stand. */
   directory: string
   /** Where file systems that are pools are mounted. */

@@ -5,8 +5,6 @@ import {type StorageCommand, StorageError, type StorageErrorCode} from './driver
 
 /** Storage programs answer in seconds; a `zpool create` over many slow disks is given minutes. */
 const timeoutMs = 5 * 60_000
-/** As long as the longest program may run. */
-const lockSeconds = '300'
 const patience = {tries: 3, pauseMs: 1_000}
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
@@ -44,10 +42,11 @@ interface RunOptions {
 export function storageRunner(exec: Exec, env: Record<string, string> = environment): StorageRunner {
   async function once(command: StorageCommand, {signal, lock}: RunOptions = {}): Promise<ExecResult> {
     const {file, args, fine, longestMs} = command
-    const locked = lock === undefined ? [] : ['flock', '-o', '-w', lockSeconds, lock]
+    const mostMs = longestMs ?? timeoutMs
+    const locked = lock === undefined ? [] : ['flock', '-o', '-w', String(mostMs / 1000), lock]
     try {
       const words = ['-i', ...asWords(env), ...locked, file, ...args]
-      const result = await exec('/usr/bin/env', words, {timeoutMs: longestMs ?? timeoutMs, signal})
+      const result = await exec('/usr/bin/env', words, {timeoutMs: mostMs, signal})
       if (result.code === 0 || fine?.test(result.stderr + result.stdout)) return result
       if ([69, 126, 127].includes(result.code)) throw new StorageError('unavailable', `${file} is not installed.`)
       throw refusal(file, args, result)

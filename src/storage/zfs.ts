@@ -127,6 +127,7 @@ const zfsPlans: StoragePlans = {
     return [...wipe, {file: 'zpool', args: make('-o', `comment=${note}`), otherwise}]
   },
   openPool: ({pool}) => [{file: 'zfs', args: ['mount', poolName(pool)], fine: /already mounted/i}],
+  remnant: pool => `zfs_member "${pool}"`,
   destroyPool: ({pool, devices, wipe}) => [
     {file: 'zpool', args: ['destroy', '-f', poolName(pool)], fine: gone, patient: true},
     ...(wipe ? devices.map((device): StorageCommand => ({file: 'wipefs', args: ['-a', devicePath(device)]})) : []),

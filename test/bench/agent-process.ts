@@ -2,8 +2,10 @@ import {type ChildProcess, spawn} from 'node:child_process'
 import {mkdirSync} from 'node:fs'
 
 interface AgentOptions {
-  /** bin/run.js */
+  /** bin/run.js, or the lab agent where there is a lab. */
   program: string
+  /** Folder of the lab agent's own programs. */
+  lab?: string | undefined
   data: string
   server: string
   joinTokenFile: string
@@ -18,12 +20,13 @@ export class AgentProcess {
   #text = ''
 
   private constructor(options: AgentOptions) {
-    const {program, data, server, joinTokenFile} = options
+    const {program, data, server, joinTokenFile, lab} = options
     this.#options = options
     this.data = data
     mkdirSync(data, {recursive: true, mode: 0o700})
     const flags = ['--server', server, '--join-token-file', joinTokenFile, '--runtime', 'process', '--fake-gpus', '1']
-    this.#child = spawn(process.execPath, [program, 'agent', 'start', ...flags, '--local-api', 'none'], {
+    const words = lab ? [server, joinTokenFile, lab] : ['agent', 'start', ...flags, '--local-api', 'none']
+    this.#child = spawn(process.execPath, [program, ...words], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {PATH: process.env.PATH, HOME: data, TMPDIR: process.env.TMPDIR, GPUCTL_DATA_DIR: data},
     })

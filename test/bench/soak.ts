@@ -13,6 +13,11 @@ import {killLoop} from './kill-loop.ts'
 import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
 import {taskKillLoop} from './task-kill-loop.ts'
+import {labPrograms} from './task-trials/lab-programs.ts'
+import {mountTrial} from './task-trials/mounts.ts'
+import {poolTrial} from './task-trials/pools.ts'
+import {siteTrial} from './task-trials/sites.ts'
+import {templateTrial} from './task-trials/templates.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
 const amounts = {
@@ -188,24 +193,19 @@ async function tasks(): Promise<string[]> {
   }
   await zfs()
   const since = performance.now()
-  const {fired, hits, ended, faults} = await taskKillLoop({
-    program,
+  const lab = {agent: join(process.env.GPUCTL_BENCH_FOLDER ?? '', 'lab-agent.js'), folder: join(folder, 'lab')}
+  await labPrograms(lab.folder)
+  const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
+  const {fired, plan, faults} = await taskKillLoop({
+    ...{program, lab, signal, killsPerStep: kills},
     data: await mkdtemp(join(folder, 'tasks-')),
-    kills,
-    types: ['zfs', 'btrfs', 'directory'],
-    signal,
+    trials: [...pools, siteTrial(), mountTrial(), templateTrial()],
     onProgress: text => process.stderr.write(`  … ${text}\n`),
   })
   const seconds = round((performance.now() - since) / 1000)
   console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${seconds} s`)
-  for (const counts of [hits, ended]) {
-    console.log(
-      `  ${Object.entries(counts)
-        .map(([what, times]) => `${what} ${times}`)
-        .join(', ')}`,
-    )
-  }
-  if (fired < kills) faults.push(`only ${fired} of ${kills} hit a task that was under way`)
+  for (const line of plan.lines()) console.log(`  ${line}`)
+  faults.push(...plan.unhit().map(what => `${what} was never hit`))
   return summed('kill -9 in the middle of tasks', faults)
 }
 

@@ -2,20 +2,25 @@ import {execFileSync} from 'node:child_process'
 import {truncate, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {setTimeout as pause} from 'node:timers/promises'
-import type {PoolType} from '../../src/contract/storage-protocol.ts'
 import {runs} from '../support/zfs-daemon.ts'
 import {AgentProcess} from './agent-process.ts'
 import {Api} from './api.ts'
 import {createJoinToken} from './fleet.ts'
 import {ServerProcess} from './server-process.ts'
+import {TaskKillPlan, type Victim} from './task-kill-plan.ts'
+import type {EndedTask, TaskLab, TaskTrial} from './task-trials/trial.ts'
 
 export interface TaskKillOptions {
   program: string
+  /** The lab agent with the folder of its programs, in place of the program's own agent. */
+  lab?: {agent: string; folder: string}
   /** An empty folder. */
   data: string
-  kills: number
-  /** Kinds of pools that are made and destroyed in turn; programs of each must be here. */
-  types: readonly PoolType[]
+  trials: readonly TaskTrial[]
+  /** Wanted of each step of each kind of task. */
+  killsPerStep: number
+  /** Ends the loop earlier. */
+  mostKills?: number
   signal?: AbortSignal
   onProgress?: (text: string) => void
 }
@@ -23,25 +28,15 @@ export interface TaskKillOptions {
 export interface TaskKillResult {
   /** Kills that hit a task which had begun and had not ended. */
   fired: number
-  /** Of those, by `task type: victim`. */
-  hits: Record<string, number>
-  /** How the tasks that were hit ended. */
-  ended: Record<string, number>
+  plan: TaskKillPlan
   faults: string[]
 }
 
-interface Task {
-  id: string
-  status: string
-  error: {message: string} | null
-}
-
-const victims = ['agent', 'server', 'both', 'cancel'] as const
-type Victim = (typeof victims)[number]
+const mostFaults = 5
 
 /**
- * F18, M24: pools are made and destroyed, and at a random moment of each task the agent, the server or both are killed,
- * or the task is cancelled. What is there at its end is whole or nothing, by the words of the storage itself.
+ * F18, M24: in each step of each task the agent, the server or both are killed, or the task is cancelled. A kill must not
+ * fail the task; a cancel leaves what was there before. What is there at the end is looked at by each trial itself.
  */
 export async function taskKillLoop(options: TaskKillOptions): Promise<TaskKillResult> {
   const loop = await TaskKillLoop.open(options)
@@ -52,119 +47,150 @@ export async function taskKillLoop(options: TaskKillOptions): Promise<TaskKillRe
   }
 }
 
-class TaskKillLoop {
+class TaskKillLoop implements TaskLab {
   readonly #options: TaskKillOptions
-  readonly #device: string
-  readonly #result: TaskKillResult = {fired: 0, hits: {}, ended: {}, faults: []}
-  readonly #names: string[] = []
+  readonly #plan: TaskKillPlan
+  readonly #faults: string[] = []
+  readonly #devices: string[] = []
   #server: ServerProcess
   #agent: AgentProcess
   #api: Api
-  /** How long a task takes that nobody disturbs, by its type. */
-  readonly #lengths = new Map<string, number>()
+  #trial = ''
+  #fired = 0
+  node = ''
 
-  private constructor(options: TaskKillOptions, parts: {device: string; server: ServerProcess; agent: AgentProcess}) {
+  private constructor(options: TaskKillOptions, parts: {server: ServerProcess; agent: AgentProcess}) {
     this.#options = options
-    this.#device = parts.device
+    this.#plan = new TaskKillPlan(options.killsPerStep)
     this.#server = parts.server
     this.#agent = parts.agent
     this.#api = new Api(parts.server)
+    options.signal?.addEventListener('abort', () => {
+      void this.#agent.kill9().catch(() => {})
+      this.#tidy()
+    })
   }
 
   static async open(options: TaskKillOptions): Promise<TaskKillLoop> {
-    const {program, data, signal} = options
+    const {program, data, signal, lab} = options
     const server = await ServerProcess.start({program, data: join(data, 'server'), signal})
-    const file = join(data, 'disk')
-    await writeFile(file, '')
-    await truncate(file, 256 * 2 ** 20)
-    const device = execFileSync('losetup', ['-f', '--show', file], {encoding: 'utf8'}).trim()
     const joinTokenFile = join(data, 'join-token')
     await writeFile(joinTokenFile, await createJoinToken(server, 1), {mode: 0o600})
-    const agent = AgentProcess.start({program, data: join(data, 'agent'), server: server.url, joinTokenFile})
-    return new TaskKillLoop(options, {device, server, agent})
+    const at = {data: join(data, 'agent'), server: server.url, joinTokenFile}
+    const agent = AgentProcess.start({program: lab?.agent ?? program, lab: lab?.folder, ...at})
+    return new TaskKillLoop(options, {server, agent})
   }
 
   async run(): Promise<TaskKillResult> {
-    const {kills, types, onProgress = () => {}} = this.#options
+    const {trials, onProgress = () => {}, mostKills = Number.POSITIVE_INFINITY} = this.#options
     await this.#untilNodeAnswers()
-    for (const type of types) await this.#round(type, undefined)
-    for (let round = 0; this.#result.fired < kills && round < kills * 4 && this.#result.faults.length === 0; round++) {
-      const type = types[round % types.length] as PoolType
-      await this.#round(type, victims[Math.floor(round / types.length) % victims.length])
-      if (round % 5 === 4) onProgress(`${this.#result.fired} of ${kills} kills`)
+    this.node = (await this.ok<{name: string}[]>('GET', '/nodes'))[0]?.name ?? ''
+    for (const trial of trials) await trial.prepare?.(this)
+    for (let round = 0; this.#fired < mostKills; round++) {
+      const left = trials.filter(({name}) => !this.#plan.isDone(name))
+      if (left.length === 0) break
+      for (const trial of left) {
+        this.#trial = trial.name
+        await trial.round(this).catch(error => this.#fault(`${trial.name}: ${(error as Error).message}`))
+        if (this.#faults.length >= mostFaults) return this.#result()
+        if (this.#fired >= mostKills) break
+      }
+      onProgress(`round ${round + 1}, ${this.#fired} kills`)
     }
-    return this.#result
+    return this.#result()
   }
 
   async close(): Promise<void> {
     this.#api.close()
     await this.#agent.stop()
     await this.#server.stop()
-    for (const name of this.#names) {
-      runs('zpool', 'destroy', '-f', name)
-      runs('umount', '-l', `/srv/gpuctl/${name}`)
-    }
-    runs('losetup', '-d', this.#device)
+    this.#tidy()
   }
 
-  /** Makes a pool and destroys it, each disturbed once. */
-  async #round(type: PoolType, victim: Victim | undefined): Promise<void> {
-    const name = `k${Date.now().toString(36)}`
-    this.#names.push(name)
-    const nodes = await this.#api.ok<{name: string}[]>('GET', '/nodes')
-    const device = type === 'directory' ? {} : {device: this.#device}
-    const body = {name, node: nodes[0]?.name, type, ...device, force: true}
-    const made = await this.#disturbed(`pool.create ${type}`, victim, 'POST', '/storage/pools', body)
-    const isMade = await this.#look(name, type, made)
-    if (!isMade) return
-    const gone = await this.#disturbed(
-      `pool.delete ${type}`,
-      victim,
-      'DELETE',
-      `/storage/pools/${name}?confirm=${name}`,
-    )
-    if (await this.#look(name, type, gone)) {
-      // It failed, and left the pool whole: nobody disturbs the second try.
-      await this.#disturbed(`pool.delete ${type}`, undefined, 'DELETE', `/storage/pools/${name}?confirm=${name}`)
-      if (await this.#look(name, type, gone)) this.#fault(`${name} could not be destroyed.`)
-    }
+  /** At once, since an interrupted process has no time to wait. */
+  #tidy(): void {
+    for (const trial of this.#options.trials) trial.tidy?.(this)
+    for (const device of this.#devices) runs('losetup', '-d', device)
   }
 
-  async #disturbed(
-    what: string,
-    victim: Victim | undefined,
-    method: string,
-    path: string,
-    body?: object,
-  ): Promise<Task> {
-    const since = performance.now()
-    const {task} = await this.#api.ok<{task: Task}>(method, path, {body, timeoutMs: 30_000})
-    if (victim) {
-      await pause(Math.random() * (this.#lengths.get(what) ?? 300))
-      if (await this.#strike(victim, task.id)) {
-        this.#result.fired++
-        count(this.#result.hits, `${what}: ${victim}`)
-        const ended = await this.#untilEnded(task.id)
-        count(this.#result.ended, `${what}: ${ended.status}`)
-        return ended
+  get agentData(): string {
+    return this.#agent.data
+  }
+
+  get folder(): string | undefined {
+    return this.#options.lab?.folder
+  }
+
+  async device(): Promise<string> {
+    const file = join(this.#options.data, `disk-${this.#devices.length}`)
+    await writeFile(file, '')
+    await truncate(file, 256 * 2 ** 20)
+    const device = execFileSync('losetup', ['-f', '--show', file], {encoding: 'utf8'}).trim()
+    this.#devices.push(device)
+    return device
+  }
+
+  newName(): string {
+    return `k${process.hrtime.bigint().toString(36)}`
+  }
+
+  ok<T>(method: string, path: string, body?: object): Promise<T> {
+    return this.#api.ok<T>(method, path, {body, timeoutMs: 60_000})
+  }
+
+  check(holds: boolean, what: string): void {
+    if (!holds) this.#fault(`not so: ${what}`)
+  }
+
+  async done(method: string, path: string, body?: object): Promise<EndedTask> {
+    const ended = await this.#untilEnded(await this.#begun(method, path, body))
+    if (ended.status === 'completed') return ended
+    throw new Error(`${ended.type} failed though nobody disturbed it: ${ended.error?.message}`)
+  }
+
+  /** The first one of its kind is left alone: it tells its steps, and how long each of them takes. */
+  async disturbed(method: string, path: string, body?: object): Promise<EndedTask> {
+    const task = await this.#begun(method, path, body)
+    const what = this.#plan.of(this.#trial, task)
+    const aim = what.aim()
+    const sinceMs = performance.now()
+    for (;;) {
+      const {status, steps, type} = await this.#task(task.id)
+      if (isOver(status)) break
+      const at = steps.findIndex(({state}) => state === 'running')
+      what.seen(at, performance.now() - sinceMs)
+      if (!aim || at < aim.step) {
+        await pause(5)
+        continue
       }
+      if (at > aim.step) break
+      await pause(Math.random() * what.lengthMs(at))
+      const hit = await this.#strike(aim.victim, task.id)
+      if (hit === undefined) break
+      this.#fired++
+      what.hit(hit, aim.victim)
+      return this.#judged(await this.#untilEnded(task), `${type}, step ${steps[hit]?.name}`, aim.victim)
     }
-    const ended = await this.#untilEnded(task.id)
-    if (!victim) this.#lengths.set(what, performance.now() - since)
+    if (aim) what.missed(aim.step)
+    return this.#untilEnded(task)
+  }
+
+  async #judged(ended: EndedTask, what: string, victim: Victim): Promise<EndedTask> {
+    await this.#untilNodeAnswers()
+    const {status, error} = ended
+    const isRight = status === 'completed' || (victim === 'cancel' && error?.code === 'CANCELLED')
+    if (!isRight) this.#fault(`${what}: it failed after ${victim}: ${error?.message}\n${await this.#logOf(ended)}`)
     return ended
   }
 
-  /** Whether the task was under way when it was hit: the store of a dead server is read after its next start. */
-  async #strike(victim: Victim, id: string): Promise<boolean> {
-    const {status} = await this.#task(id)
-    if (isOver(status)) return false
-    if (victim === 'cancel') {
-      const {status: then} = await this.#api.ok<Task>('POST', `/tasks/${id}/cancel`)
-      return !isOver(then)
-    }
+  /** The step that was hit; undefined when the task was over. The store of a dead server is read after its next start. */
+  async #strike(victim: Victim, id: string): Promise<number | undefined> {
+    const before = await this.#task(id)
+    if (isOver(before.status)) return undefined
+    if (victim === 'cancel') await this.ok('POST', `/tasks/${id}/cancel`)
     const {program, data, signal} = this.#options
-    if (victim !== 'server') await this.#agent.kill9()
-    if (victim !== 'agent') {
+    if (victim === 'agent' || victim === 'both') await this.#agent.kill9()
+    if (victim === 'server' || victim === 'both') {
       const listen = `127.0.0.1:${this.#server.port}`
       const {signal: by} = await this.#server.kill9()
       if (by !== 'SIGKILL') throw new Error('The server ended by itself.')
@@ -173,65 +199,53 @@ class TaskKillLoop {
       this.#api = new Api(this.#server)
     }
     const found = await this.#task(id)
-    if (victim !== 'server') this.#agent = this.#agent.again()
-    return !isOver(found.status)
+    if (victim === 'agent' || victim === 'both') this.#agent = this.#agent.again()
+    if (isOver(found.status) && victim !== 'cancel') return undefined
+    return before.steps.findIndex(({state}) => state === 'running')
   }
 
-  /** What the storage itself says. Whether the pool is there; everything else than whole or nothing is a fault. */
-  async #look(name: string, type: PoolType, task: Task): Promise<boolean> {
-    const where = `${name} (${type}), task ${task.status} ${task.error?.message ?? ''}`
-    await this.#untilNodeAnswers()
-    const listed = await this.#api.ok<{name: string; status: string}[]>('GET', '/storage/pools')
-    const known = listed.find(pool => pool.name === name)
-    const isThere = isOnDisk(name, type, this.#agent.data, this.#device)
-    if (known && known.status !== 'online') this.#fault(`the server shows it as ${known.status}: ${where}`)
-    if (Boolean(known) !== isThere) this.#fault(`known ${Boolean(known)}, on the disk ${isThere}: ${where}`)
-    if (!isThere && type !== 'directory' && runs('blkid', '-p', this.#device))
-      this.#fault(`remains on the disk: ${where}`)
-    return isThere
+  async #begun(method: string, path: string, body?: object): Promise<EndedTask> {
+    const answer = await this.ok<{task?: EndedTask} & EndedTask>(method, path, body)
+    return answer.task ?? answer
   }
 
-  async #untilEnded(id: string): Promise<Task> {
-    for (let look = 0; look < 600; look++) {
+  async #untilEnded({id}: {id: string}): Promise<EndedTask> {
+    for (let look = 0; look < 1_200; look++) {
       const task = await this.#task(id)
       if (isOver(task.status)) return task
-      await pause(100)
+      await pause(50)
     }
-    throw new Error(`Task ${id} has not ended for a minute.\n${this.#agent.log()}`)
+    const {type, steps} = await this.#task(id)
+    throw new Error(`${type} ${id} has not ended for a minute: ${JSON.stringify(steps)}\n${this.#agent.log()}`)
   }
 
-  #task(id: string): Promise<Task> {
-    return this.#api.ok<Task>('GET', `/tasks/${id}`)
+  #task(id: string): Promise<EndedTask> {
+    return this.ok<EndedTask>('GET', `/tasks/${id}`)
+  }
+
+  async #logOf({id}: EndedTask): Promise<string> {
+    const lines = await this.ok<{at: string; text: string}[]>('GET', `/tasks/${id}/logs`)
+    return lines.map(({at, text}) => `  ${at} ${text}`).join('\n')
   }
 
   async #untilNodeAnswers(): Promise<void> {
-    for (let look = 0; look < 600; look++) {
-      const nodes = await this.#api.ok<{connected: boolean}[]>('GET', '/nodes')
+    for (let look = 0; look < 1_200; look++) {
+      const nodes = await this.ok<{connected: boolean}[]>('GET', '/nodes')
       if (nodes[0]?.connected) return
-      await pause(100)
+      await pause(50)
     }
     throw new Error(`The node has not come back for a minute.\n${this.#agent.log()}`)
   }
 
   #fault(text: string): void {
-    this.#result.faults.push(text)
+    this.#faults.push(text)
+  }
+
+  #result(): TaskKillResult {
+    return {fired: this.#fired, plan: this.#plan, faults: this.#faults}
   }
 }
 
 function isOver(status: string): boolean {
   return status === 'completed' || status === 'failed'
-}
-
-function isOnDisk(name: string, type: PoolType, data: string, device: string): boolean {
-  if (type === 'zfs') return runs('zpool', 'list', name)
-  if (type === 'directory') return runs('find', join(data, 'agent', 'storage', 'pools', name), '-maxdepth', '0')
-  try {
-    return execFileSync('blkid', ['-p', '-o', 'export', device], {encoding: 'utf8'}).includes(`:${name}:`)
-  } catch {
-    return false
-  }
-}
-
-function count(counts: Record<string, number>, key: string): void {
-  counts[key] = (counts[key] ?? 0) + 1
 }

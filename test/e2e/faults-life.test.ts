@@ -38,6 +38,19 @@ test('F16: what is stopped, started or removed behind our back is told within 2 
   expect(await fleet.faults()).toEqual([])
 })
 
+test('what runs on a node that is deleted ends there at once', async context => {
+  await needEngine(context)
+  const fleet = await wholeFleet()
+  const claim = await fleet.running({gpus: {count: 1}})
+  const {name} = await fleet.node()
+
+  await expect(fleet.client.call('nodes.delete', {id: name})).rejects.toMatchObject({code: 'node_busy'})
+  await fleet.client.call('nodes.delete', {id: name, confirm: name})
+
+  await eventually(async () => (await fleet.containers(claim)).length === 0, {withinMs: 20_000, what: 'its end'})
+  expect((await fleet.claim(claim.id)).status).toMatchObject({phase: 'Failed', reason: 'NodeDeleted'})
+})
+
 describe('how a workload ends', () => {
   test('out of memory is said so', async context => {
     await needEngine(context)

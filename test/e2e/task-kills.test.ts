@@ -1,5 +1,6 @@
 import {expect, test} from 'vitest'
 import {taskKillLoop} from '../bench/task-kill-loop.ts'
+import {poolTrial} from '../bench/task-trials/pools.ts'
 import {program} from '../support/gpuctl.ts'
 import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
@@ -12,7 +13,7 @@ test('F18 M24: agent and server killed in the middle of making and destroying po
   await zfs()
   const data = await temporaryDirectory('gpuctl-task-kill-')
 
-  const result = await taskKillLoop({program, data, kills: 3, types: ['zfs']})
+  const result = await taskKillLoop({program, data, trials: [poolTrial('zfs')], killsPerStep: 2, mostKills: 3})
 
   expect(result.faults).toEqual([])
   expect(result.fired).toBeGreaterThanOrEqual(3)

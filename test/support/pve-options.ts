@@ -7,6 +7,7 @@ export const pveOptions: Record<string, readonly string[]> = {
   'qm destroy': [],
   'pvesm add': ['--content', '--export', '--nodes', '--pool', '--server', '--vgname'],
   'pvesm remove': [],
+  'pvesm set': ['--nodes'],
   'pvesm free': [],
   'pvecm add': ['--use_ssh'],
 }

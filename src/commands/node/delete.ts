@@ -19,7 +19,9 @@ export default class NodeDelete extends BaseCommand {
     const done = await this.client(flags).call('nodes.delete', {id: args.node, confirm: flags.confirm})
     this.say(`${args.node} is forgotten; its key is revoked.`, {id: args.node, name: args.node})
     if (flags.confirm !== undefined)
-      this.notice('Its claims have failed, but what ran on the machine runs on: end it there by hand.')
+      this.notice(
+        'Its claims have failed. What ran there is ended; on a machine that did not answer it runs on: end it by hand.',
+      )
     return done
   }
 }

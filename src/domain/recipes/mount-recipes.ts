@@ -43,7 +43,9 @@ export const createMounts: Recipe<MountWork> = {
         async do({agent, input: {name, server, exportPath, readOnly}, signal}) {
           await agent(nodeId).storage('mount.create', {name, server, exportPath, readOnly}, signal)
         },
-        undo: async ({agent, input}) => void (await agent(nodeId).storage('mount.remove', {name: input.name})),
+        async undo({agent, input: {name, server, exportPath}}) {
+          await agent(nodeId).storage('mount.remove', {name, source: {server, exportPath}})
+        },
       }),
     ),
     ...registrationsOf(work).map(one => registerStep<MountWork>(one)),

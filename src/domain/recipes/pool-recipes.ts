@@ -1,4 +1,4 @@
-import type {PoolType} from '../../contract/storage-protocol.ts'
+import type {PoolType, StorageInput} from '../../contract/storage-protocol.ts'
 import type {Recipe, StepRun} from '../task.ts'
 import {type Registration, registerStep, unregisterStep} from './registration.ts'
 
@@ -14,10 +14,11 @@ export interface PoolWork {
   storageName: string
   content: readonly ('images' | 'rootdir')[]
   clusterNode: string
+  /** '' where it needs none. */
+  device: string
 }
 
 export interface PoolCreationWork extends PoolWork {
-  device: string
   force: boolean
   comment: string
 }
@@ -31,13 +32,17 @@ export function registrationOf({nodeId, node, pool, type, storageName, content, 
 }
 
 /** The pool's own lock, and that of its device: one operation on each at a time (wire.md 2.4). */
-function locksOf({nodeId, pool, device}: PoolWork & {device?: string}): string[] {
+function locksOf({nodeId, pool, device}: PoolWork): string[] {
   return [`pool:${nodeId}:${pool}`, ...(device ? [`device:${nodeId}:${device}`] : [])]
 }
 
 async function foundPool({agent, input}: StepRun<PoolWork>) {
   const pools = await agent(input.nodeId).storage('pools.list', {})
   return pools.find(({pool, type}) => pool === input.pool && type === input.type)
+}
+
+function destructionOf({pool, type, device}: PoolWork): StorageInput<'pool.destroy'> {
+  return {pool, type, wipe: true, ...(device ? {device} : {})}
 }
 
 export const createPool: Recipe<PoolCreationWork> = {
@@ -51,6 +56,7 @@ export const createPool: Recipe<PoolCreationWork> = {
       title: ({pool, type, device, node}) => `Making ${type} pool ${pool}${device ? ` on ${device}` : ''} of ${node}`,
       async isDone(run) {
         const found = await foundPool(run)
+        if (found?.mark === run.taskId) run.notes.isOurs = true
         return found?.mark === run.taskId && found.path !== ''
       },
       async do({agent, input, taskId, signal, notes}) {
@@ -61,8 +67,10 @@ export const createPool: Recipe<PoolCreationWork> = {
         await agent(nodeId).storage('pool.create', creation, signal)
       },
       /** Asked of the node without a look before: what was cut off may still be at work there, and is waited for. */
-      async undo({agent, input: {nodeId, pool, type}, taskId}) {
-        await agent(nodeId).storage('pool.destroy', {pool, type, wipe: true, mark: taskId})
+      async undo({agent, input, taskId, notes}) {
+        // Without force a label that the device bears is somebody's data, until a pool of ours was seen there.
+        const device = input.force || notes.isOurs ? input.device : ''
+        await agent(input.nodeId).storage('pool.destroy', {...destructionOf({...input, device}), mark: taskId})
       },
     },
     registerStep(registrationOf(input)),
@@ -91,9 +99,11 @@ export const destroyPool: Recipe<PoolWork> = {
     {
       name: 'destroy',
       title: ({pool, node}) => `Destroying pool ${pool} of ${node}`,
-      isDone: async run => (await foundPool(run)) === undefined,
-      async do({agent, input: {nodeId, pool, type}, signal}) {
-        await agent(nodeId).storage('pool.destroy', {pool, type, wipe: true}, signal)
+      // The pool is gone before its label is: only the node knows when all is done.
+      isDone: async run => run.notes.isDestroyed === true && (await foundPool(run)) === undefined,
+      async do({agent, input, signal, notes}) {
+        await agent(input.nodeId).storage('pool.destroy', destructionOf(input), signal)
+        notes.isDestroyed = true
       },
     },
   ],

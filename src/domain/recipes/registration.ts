@@ -24,7 +24,7 @@ export function registerStep<I>({nodeId, node, wanted}: Registration): Step<I> {
       if (!wanted) return true
       const found = await look(run, nodeId)
       if (found.manager === null) return true
-      const isKnown = knows(found, wanted)
+      const isKnown = placesOf(found, wanted).every(Boolean)
       if (isKnown) run.notes.registered = true
       return isKnown
     },
@@ -40,26 +40,29 @@ export function unregisterStep<I>({nodeId, node, wanted}: Registration): Step<I>
   return {
     name: `unregister-${node}`,
     title: () => `Taking ${wanted?.storage ?? 'the storage'} from the cluster manager of ${node}`,
-    isDone: async run => !wanted || !knows(await look(run, nodeId), wanted),
+    isDone: async run => !wanted || !placesOf(await look(run, nodeId), wanted).some(Boolean),
     do: run => unregister(run, {nodeId, wanted}),
     async undo(run) {
-      if (!wanted || knows(await look(run, nodeId), wanted)) return
-      await run.agent(nodeId).storage('storage.register', wanted)
+      if (wanted && (await look(run, nodeId)).manager !== null)
+        await run.agent(nodeId).storage('storage.register', wanted)
     },
   }
 }
 
 async function unregister<I>(run: StepRun<I>, {nodeId, wanted}: Omit<Registration, 'node'>): Promise<void> {
-  if (!wanted || !knows(await look(run, nodeId), wanted)) return
-  await run.agent(nodeId).storage('storage.unregister', {storage: wanted.storage})
+  if (!wanted || !placesOf(await look(run, nodeId), wanted).some(Boolean)) return
+  const {storage, nodes} = wanted
+  await run.agent(nodeId).storage('storage.unregister', {storage, nodes})
 }
 
 function look<I>({agent}: StepRun<I>, nodeId: string): Promise<FoundCluster> {
   return agent(nodeId).storage('cluster.look', {})
 }
 
-/** The very storage: one of that name with another source is somebody else's. */
-function knows({storages}: FoundCluster, {storage, type, pool, server, exportPath}: StorageRegistration): boolean {
+/** For each of the nodes whether the very storage is there: one of that name with another source is somebody else's. */
+function placesOf({storages}: FoundCluster, wanted: StorageRegistration): boolean[] {
+  const {storage, type, pool, server, exportPath} = wanted
   const source = type === 'nfs' ? `${server}:${exportPath}` : pool
-  return storages.some(one => one.storage === storage && one.type === type && one.source === source)
+  const known = storages.find(one => one.storage === storage && one.type === type && one.source === source)
+  return wanted.nodes.map(node => known !== undefined && (known.nodes.length === 0 || known.nodes.includes(node)))
 }

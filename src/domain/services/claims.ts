@@ -27,19 +27,21 @@ interface Origin {
   catalogueSpec?: CatalogueEntry
 }
 
+interface ClaimParts {
+  findNode: (reference: string, caller: Caller) => Promise<{id: string}>
+  /** Of an active one. */
+  nameOfNode: (id: string) => string | undefined
+  bindSites: BindSites
+}
+
 export class ClaimService {
   readonly #deps: ServiceDependencies
-  readonly #nodeName: (reference: string, caller: Caller) => Promise<string>
-  readonly #bindSites: BindSites
+  readonly #parts: ClaimParts
   #reasons = {revision: -1, texts: new Map<string, string>()}
 
-  constructor(
-    deps: ServiceDependencies,
-    parts: {nodeName: (reference: string, caller: Caller) => Promise<string>; bindSites: BindSites},
-  ) {
+  constructor(deps: ServiceDependencies, parts: ClaimParts) {
     this.#deps = deps
-    this.#nodeName = parts.nodeName
-    this.#bindSites = parts.bindSites
+    this.#parts = parts
   }
 
   methods(): Services['claims'] {
@@ -101,11 +103,11 @@ export class ClaimService {
     return done
   }
 
-  /** With names of nodes and ids of sites in place of how the caller named them. Sites bind the claim to their node. */
+  /** With ids of nodes and sites in place of how the caller named them. Sites bind the claim to their node. */
   async #resolved(asked: ClaimSpec, caller: Caller): Promise<ClaimSpec> {
-    const node = asked.node === undefined ? undefined : await this.#nodeName(asked.node, caller)
+    const node = asked.node === undefined ? undefined : (await this.#parts.findNode(asked.node, caller)).id
     const spec = node === undefined ? asked : {...asked, node}
-    return spec.volumes && spec.volumes.length > 0 ? this.#bindSites(spec, spec.volumes, caller) : spec
+    return spec.volumes && spec.volumes.length > 0 ? this.#parts.bindSites(spec, spec.volumes, caller) : spec
   }
 
   /**
@@ -191,12 +193,14 @@ export class ClaimService {
     return found.map(claim => this.#shown(claim))
   }
 
-  /** With what is derived: the place in the queue, and why it waits. */
-  #shown(claim: Claim): Claim {
-    if (claim.status.phase !== 'Pending') return claim
+  /** With what is derived: its node’s name of today, the place in the queue, and why it waits. */
+  #shown({spec: kept, ...claim}: Claim): Claim {
+    const node = kept.node === undefined ? undefined : (this.#parts.nameOfNode(kept.node) ?? kept.node)
+    const spec = node === undefined ? kept : {...kept, node}
+    if (claim.status.phase !== 'Pending') return {...claim, spec}
     const position = this.#deps.queue.position(claim.id)
-    const reason = claim.status.reason || this.#waitingReason(claim.spec)
-    return {...claim, status: {...claim.status, position, reason}}
+    const reason = claim.status.reason || this.#waitingReason(kept)
+    return {...claim, spec, status: {...claim.status, position, reason}}
   }
 
   /** Asking every node is remembered for claims of the same shape until an offer changes. */

@@ -1,4 +1,3 @@
-import type {Caller} from '../caller.ts'
 import {LoginGuard} from '../login-guard.ts'
 import {AccountService} from './accounts.ts'
 import {AuthService} from './auth.ts'
@@ -38,10 +37,13 @@ const pruneEveryMs = 10 * 60_000
 export function createServices(deps: ServiceDependencies): Services {
   const {store, clock} = deps
   const nodes = new NodeService(deps)
-  const nodeName = async (reference: string, caller: Caller) => (await nodes.find(reference, caller)).name || reference
   const sessions = new SessionService(deps).methods()
   const finder = new SiteFinder(deps, nodes.keeping)
-  const claims = new ClaimService(deps, {nodeName, bindSites: siteBinder(deps, finder)})
+  const claims = new ClaimService(deps, {
+    findNode: (reference, caller) => nodes.find(reference, caller),
+    nameOfNode: id => nodes.nameOf(id),
+    bindSites: siteBinder(deps, finder),
+  })
   const nodeMethods = nodes.methods()
   const runtimes = new RuntimeService(deps, nodeMethods)
   const tasks = new TaskService(deps)

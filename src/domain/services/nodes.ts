@@ -267,6 +267,11 @@ export class NodeService {
     wake('queue', `node:${nodeId}`)
   }
 
+  /** Of an active one. */
+  nameOf(id: string): string | undefined {
+    return this.#active.get(id)?.name
+  }
+
   async #linkClosed(nodeId: string, reason: string): Promise<void> {
     const {memory, wake, journal} = this.#deps
     memory.linkClosed(nodeId)

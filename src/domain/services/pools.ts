@@ -90,7 +90,7 @@ export class PoolService {
     const known = [await this.#deps.store.pools.list(), await this.#ask(node.id, 'pools.list', {})]
     const names = known.flatMap(pools => pools.map(one => ('name' in one ? one.name : one.pool)))
     if (names.includes(name)) throw problem('name_taken', {kind: 'pool', name})
-    const draft = {id: '', name, nodeId: node.id, type, storageName: input.storageName ?? name}
+    const draft = {id: '', name, nodeId: node.id, type, device, storageName: input.storageName ?? name}
     const content = input.content ?? (['images', 'rootdir'] as const)
     const registration = registrationOf(workOf({...draft, content: [...content]}, node)).wanted
     const commands = await this.#plan(node.id, 'pool.create', {...wanted, mark: 'task'})
@@ -110,7 +110,7 @@ export class PoolService {
         content: [...content],
         ...{registered: null, state: 'creating'},
       })
-      const work = {...workOf(pool, node), device, force, comment}
+      const work = {...workOf(pool, node), force, comment}
       const task = await this.#parts.tasks.submit(
         {tx, record},
         {recipe: createPool, input: work, node: node.name, caller},
@@ -211,10 +211,10 @@ export class PoolService {
 }
 
 function workOf(
-  pool: Pick<PoolRecord, 'id' | 'name' | 'type' | 'storageName' | 'content'>,
+  pool: Pick<PoolRecord, 'id' | 'name' | 'type' | 'device' | 'storageName' | 'content'>,
   node: {id: string; name: string; hostname: string},
 ): PoolWork {
-  const {name, type, storageName, content} = pool
+  const {name, type, device, storageName, content} = pool
   const registered = {storageName, content, clusterNode: clusterName(node)}
-  return {poolId: pool.id, nodeId: node.id, node: node.name, pool: name, type, ...registered}
+  return {poolId: pool.id, nodeId: node.id, node: node.name, pool: name, type, device, ...registered}
 }

@@ -24,7 +24,7 @@ export function siteBinder({store}: Pick<ServiceDependencies, 'store'>, finder: 
     if (spec.node !== undefined && spec.node !== node.name && spec.node !== node.id) {
       throw refused(`lie on node ${node.name}`, `Leave out the node, or say --node ${node.name}.`)
     }
-    return {...spec, node: node.name, volumes: volumes.map((volume, at) => ({...volume, site: sites[at]!.id}))}
+    return {...spec, node: node.id, volumes: volumes.map((volume, at) => ({...volume, site: sites[at]!.id}))}
   }
 }
 

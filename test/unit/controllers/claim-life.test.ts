@@ -20,6 +20,27 @@ describe('the life of a claim', () => {
     })
   })
 
+  test('a claim that waits for a node follows it under a new name', async () => {
+    const {services, caller, admin, settle} = await world({nodes: [gpuNode('one', 1), gpuNode('two', 1)]})
+    const first = await services.claims.submit({image: 'cuda', node: 'one', ...gpus(1)}, caller)
+    const second = await services.claims.submit({image: 'cuda', node: 'one', ...gpus(1)}, caller)
+    await settle()
+
+    const {id} = await services.nodes.get({id: 'one'}, admin)
+    await services.nodes.update({id, name: 'uno'}, admin)
+    expect(await services.claims.get({id: second.id}, caller)).toMatchObject({
+      spec: {node: 'uno'},
+      status: {phase: 'Pending', reason: expect.not.stringContaining(id)},
+    })
+    await services.claims.cancel({id: first.id}, caller)
+    await settle()
+
+    expect((await services.claims.get({id: second.id}, caller)).status).toMatchObject({
+      phase: 'Running',
+      nodeName: 'uno',
+    })
+  })
+
   test('a claim that must wait says why, and runs when the first is cancelled', async () => {
     const {services, caller, settle, agent} = await world({nodes: [gpuNode('one', 1)]})
     const first = await services.claims.submit({image: 'cuda', name: 'first', ...gpus(1)}, caller)

@@ -37,7 +37,7 @@ describe('placement', () => {
     ['8 GiB of memory free, 16 GiB asked', {image: 'a', memoryMiB: 16_384}, offer('n', 1, {memoryFreeMiB: 8_192})],
     ['2 CPUs free, 4 asked', {image: 'a', cpus: 4}, offer('n', 1, {cpusFree: 2})],
     ['label zone=a missing', {image: 'a', nodeLabels: {zone: 'a'}}, offer('n', 1, {labels: {zone: 'b'}})],
-    ['is not the node m', {image: 'a', node: 'm'}, offer('n', 1)],
+    ['is not the node that it asks for', {image: 'a', node: 'm'}, offer('n', 1)],
     ['has no GPU', {image: 'a', gpus: {count: 1}}, offer('n', 0)],
     ['has only 2 GPUs, 3 asked', {image: 'a', gpus: {count: 3}}, offer('n', 2)],
   ])('a node that does not do says: %s', (reason, needs, node) => {

@@ -57,6 +57,9 @@ describe('the commands', () => {
     expect(lines(proxmoxPlans.register(mount))).toEqual([
       'pvesm add nfs remote-poka --server 192.168.3.50 --export /poka --content images,rootdir --nodes test02,test03',
     ])
+    expect(lines(proxmoxPlans.place({storage: 'poka', nodes: ['test01', 'test03']}))).toEqual([
+      'pvesm set poka --nodes test01,test03',
+    ])
     expect(lines(proxmoxPlans.unregister(mount))).toEqual(['pvesm remove remote-poka'])
   })
 
@@ -68,6 +71,7 @@ describe('the commands', () => {
       ...proxmoxPlans.join({master: '192.168.3.5'}),
       ...[pool, {...pool, type: 'lvm' as const}, mount].flatMap(one => proxmoxPlans.register(one)),
       ...proxmoxPlans.unregister(mount),
+      ...proxmoxPlans.place(mount),
     ]
     for (const {file, args} of all) {
       const known = pveOptions[`${file} ${args[0]}`]
@@ -95,20 +99,25 @@ const fields: Record<string, {plan: (text: never) => {file: string; args: readon
   'node of a storage': {right: 'test01', plan: one => proxmoxPlans.register({...pool, nodes: [one]})},
   'server of an export': {right: '192.0.2.1', plan: server => proxmoxPlans.register({...mount, server})},
   'path of an export': {right: '/poka', plan: exportPath => proxmoxPlans.register({...mount, exportPath})},
+  'storage of some nodes': {right: 'poka', plan: storage => proxmoxPlans.place({storage, nodes: ['test01']})},
+  'nodes of a storage': {right: 'test01', plan: node => proxmoxPlans.place({storage: 'poka', nodes: [node]})},
   'storage that goes': {right: 'poka', plan: storage => proxmoxPlans.unregister({storage})},
 }
 
+const hostile = hostileTexts(500)
+
 describe.each(Object.entries(fields))('T15: %s', (_, {plan, right}) => {
   test('none of 500 hostile texts changes the form of a command', () => {
-    const shape = plan(right as never).map(({args}) => args.length)
+    const harmless = plan(right as never)
+    const shape = harmless.map(({args}) => args.length)
     let refused = 0
-    for (const text of hostileTexts(500)) {
+    for (const text of hostile) {
       try {
         const commands = plan(text as never)
         // What is taken stands in one word, at the place of the right one, and is no option.
         expect(commands.map(({args}) => args.length)).toEqual(shape)
         const changed = commands.flatMap(({args}, index) =>
-          args.filter((word, at) => word !== plan(right as never)[index]?.args[at]),
+          args.filter((word, at) => word !== harmless[index]?.args[at]),
         )
         for (const word of changed) expect(word).toMatch(/^[A-Za-z0-9/][\w.:/, -]*$/)
       } catch (error) {
@@ -131,7 +140,7 @@ const hostileCalls: [StorageMethod, (text: string) => object][] = [
   ['osImage.delete', storage => ({storage, name: 'a.img'})],
   ['storage.register', storage => ({...pool, storage})],
   ['storage.register', exportPath => ({...mount, exportPath})],
-  ['storage.unregister', storage => ({storage})],
+  ['storage.unregister', storage => ({storage, nodes: ['test01']})],
   ['cluster.join', address => ({address, master: '192.0.2.1'})],
   ['cluster.join', master => ({address: '192.0.2.1', master})],
 ]
@@ -177,6 +186,31 @@ test('a machine is known by its programs, its cluster by its files', async () =>
       {storage: 'remote-poka', type: 'nfs', source: '192.168.3.50:/poka', nodes: ['test02', 'test03']},
     ],
   })
+})
+
+test('W2.3-6: machines come to a storage and go from it one by one; with the last one it goes', async () => {
+  const machine = await proxmoxMachine()
+  await machine.cluster(['test01', 'test02', 'test03'])
+  const on = (...nodes: string[]) => machine.storage.call('storage.register', {...mount, nodes})
+  const off = (...nodes: string[]) => machine.storage.call('storage.unregister', {storage: mount.storage, nodes})
+
+  for (const change of [on('test01'), on('test02', 'test03'), on('test03'), off('test02'), off('test01', 'test03')]) {
+    await change
+  }
+
+  expect((await machine.calls()).map(words => words.slice(1).join(' '))).toEqual([
+    'add nfs remote-poka --server 192.168.3.50 --export /poka --content images,rootdir --nodes test01',
+    'set remote-poka --nodes test01,test02,test03',
+    'set remote-poka --nodes test01,test03',
+    'remove remote-poka',
+  ])
+})
+
+test('machines of other clusters keep no storage alive in this one', async () => {
+  const machine = await proxmoxMachine()
+  await machine.storage.call('storage.register', mount)
+  await machine.storage.call('storage.unregister', {storage: mount.storage, nodes: ['test02']})
+  expect((await machine.calls()).at(-1)).toEqual(['pvesm', 'remove', 'remote-poka'])
 })
 
 test('R7 W2.5-6: without its programs a machine has no cluster manager', async () => {

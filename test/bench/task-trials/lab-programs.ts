@@ -1,0 +1,18 @@
+import {writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {proxmoxPrograms} from '../../support/proxmox-programs.ts'
+
+const pauseSeconds = 0.2
+
+/** An export is mounted as a file system in memory of that name; all else goes to the machine's own `mount`. */
+const mount = `#!/bin/sh
+[ "$2" = nfs4 ] || exec /usr/bin/mount "$@"
+sleep ${pauseSeconds}
+exec /usr/bin/mount -t tmpfs -o size=1m "$5" "$6"
+`
+
+/** What a lab agent takes for Proxmox VE and for mounts of other machines: slow enough to be killed amid its work. */
+export async function labPrograms(folder: string): Promise<void> {
+  await proxmoxPrograms(folder, pauseSeconds)
+  await writeFile(join(folder, 'bin', 'mount'), mount, {mode: 0o755})
+}

@@ -1,0 +1,38 @@
+export interface EndedTask {
+  id: string
+  type: string
+  status: string
+  steps: {name: string; state: string}[]
+  error: {code: string; message: string} | null
+}
+
+/** What a trial works with: a server and one node, both of which are killed and come back. */
+export interface TaskLab {
+  /** Name of the node. */
+  readonly node: string
+  /** Folder of the agent's data. */
+  readonly agentData: string
+  /** Folder with what the programs of the lab keep; see workers/lab-agent.ts. Absent: the agent has the machine's own alone. */
+  readonly folder: string | undefined
+  /** A loop device over a new file, which goes with the lab. */
+  device(): Promise<string>
+  /** A name that nothing else has. */
+  newName(): string
+  /** A call that is no task. */
+  ok<T>(method: string, path: string, body?: object): Promise<T>
+  /** A task that is disturbed once, to its end. */
+  disturbed(method: string, path: string, body?: object): Promise<EndedTask>
+  /** A task that nobody disturbs, to its end; it has to be a good one. */
+  done(method: string, path: string, body?: object): Promise<EndedTask>
+  /** Notes a broken promise unless it holds. */
+  check(holds: boolean, what: string): void
+}
+
+/** A round of tasks, each disturbed once, and what must hold after each of them: whole or nothing. */
+export interface TaskTrial {
+  name: string
+  prepare?(lab: TaskLab): Promise<void>
+  round(lab: TaskLab): Promise<void>
+  /** Takes away what is left, also after a fault or an interruption. */
+  tidy?(lab: TaskLab): void
+}
