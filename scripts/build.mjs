@@ -1,65 +1,25 @@
 /**
- * Builds src/ into dist/: one ES module per entry point at the same path (dist/commands/node/list.js) and shared
- * chunks in dist/chunks. Libraries are bundled in, because opening hundreds of files of node_modules is slow.
+ * Builds src/ into dist/: `bundle/cli.cjs` with every command and the libraries that it uses, `bundle/main.cjs` with the
+ * server and the agent, and the small programs of `runtime/`. Each module in a bundle is run at its first use. The bundles
+ * are function expressions that bin/load.js calls, with a hash of the content in front (docs/decisions/0020-start-up.md).
  *
- * Everything in dist lies two folders deep or as an entry point, so code finds the package by `import.meta.url` only in
- * src/cli and src/main. `--clean` removes at once what is no longer built; without it a chunk stays for an hour after
- * its last build, since a server that is running may still import it.
+ * Everything in dist lies two folders deep, so code finds the package by `import.meta.url` only in src/cli and src/main.
  */
+import {createHash} from 'node:crypto'
 import {existsSync} from 'node:fs'
-import {mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
+import {filesBeside, halvesApart, lateDockerode, lateOclif, lightOclif} from './build/plugins.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
-const staleAfterMs = 60 * 60 * 1000
 
-/** Where a program or a file that is loaded by name begins. Folders may be absent. */
-const entryFolders = ['commands', 'cli/hooks', 'main']
-const entryFiles = ['cli/entry.ts', 'runtime/process-supervisor.ts', 'runtime/port-relay.ts']
-
-/** Not bundled: native code, or packages that read files of their own at run time (swagger-ui: its pages, svg-captcha: its font). */
+/** Not bundled: native code, and what is never asked for. Only the first four are dependencies of the package. */
 const external = [
-  'ssh2',
-  'cpu-features',
-  '*.node',
-  '@photostructure/sqlite',
-  '@node-rs/argon2',
-  'keytar',
-  'keytar/*',
-  '@napi-rs/keyring',
-  'pg-native',
-  'typescript',
-  'ts-node',
-  'tsx',
-  '@fastify/swagger-ui',
-  'svg-captcha',
-  'dockerode/lib/session.js',
-  'docker-modem/lib/ssh.js',
-  'bufferutil',
-  'utf-8-validate',
-  'jq-web',
-  'esbuild',
+  ...['@node-rs/argon2', '@photostructure/sqlite', 'keytar', 'keytar/*', 'ssh2', './libraries.cjs', './main.cjs'],
+  ...['*.node', '@grpc/*', 'bufferutil', 'cpu-features', 'pg-native', 'ts-node', 'tsx', 'typescript', 'utf-8-validate'],
 ]
-
-/** CommonJS libraries inside an ES module still ask for these three. */
-const banner = `import {createRequire as createRequire$} from 'node:module'
-import {fileURLToPath as fileURLToPath$} from 'node:url'
-const require = createRequire$(import.meta.url)
-const __filename = fileURLToPath$(import.meta.url)
-const __dirname = fileURLToPath$(new URL('.', import.meta.url))
-`
-
-/** The Docker client loads gRPC and ssh2 for two things that are rarely asked of it: these are loaded at the first call. */
-const rarelyUsedPartsOfDockerode = {
-  name: 'rarely-used-parts-of-dockerode',
-  setup({onLoad}) {
-    onLoad({filter: /\/(dockerode\/lib\/session|docker-modem\/lib\/ssh)\.js$/}, ({path}) => ({
-      contents: `module.exports = (...args) => require('${path.split('/').slice(-3).join('/')}')(...args)`,
-    }))
-  },
-}
 
 const esbuild = await import('esbuild').catch(() => undefined)
 if (esbuild) await main(esbuild)
@@ -67,76 +27,132 @@ else skipWithoutEsbuild()
 
 async function main({build}) {
   const {version} = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  const entryPoints = await findEntries()
-  if (!existsSync(join(root, 'src/cli/entry.ts')))
-    console.error('build: src/cli/entry.ts is missing; bin/run.js will not run.')
-  if (entryPoints.length === 0) return
-
-  const {outputFiles} = await build({
+  const options = {
     absWorkingDir: root,
-    entryPoints,
-    outbase: 'src',
-    outdir: dist,
-    chunkNames: 'chunks/[name]-[hash]',
     bundle: true,
-    splitting: true,
-    format: 'esm',
+    format: 'cjs',
     platform: 'node',
     target: 'node20',
     external,
-    plugins: [rarelyUsedPartsOfDockerode],
-    banner: {js: banner},
-    define: {GPUCTL_VERSION: JSON.stringify(version)},
-    // Errors and commands are told apart by their class names, also where two classes of one chunk share a name.
+    define: {GPUCTL_VERSION: JSON.stringify(version), 'import.meta.url': 'bundleUrl$'},
+    // A bundle is compiled by itself, without Node's loader of modules, which alone could import.
+    supported: {'dynamic-import': false},
+    // Errors and commands are told apart by their class names, also where two classes of one bundle share a name.
     keepNames: true,
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
     logLevel: 'warning',
     write: false,
+  }
+  const bundle = {
+    ...options,
+    banner: {
+      js: `(function (exports, require, module, __filename, __dirname) {const bundleUrl$ = require('node:url').pathToFileURL(__filename).href;`,
+    },
+    footer: {js: '})'},
+  }
+  const libraries = new Set()
+  const apart = halvesApart(libraries, name => external.includes(name))
+  const cli = await build({
+    ...bundle,
+    ...(await entry('cli', commandsEntry)),
+    plugins: [lateOclif, lightOclif, apart],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 200,
   })
-  for (const {path, contents} of outputFiles) await writeWhenChanged(path, contents)
-  await removeStale(new Set(outputFiles.map(({path}) => path)), process.argv.includes('--clean'))
+  const built = await Promise.all([
+    cli,
+    build({...bundle, ...(await entry('libraries', () => librariesEntry(libraries))), plugins: [lateOclif]}),
+    build({...bundle, ...(await entry('main', mainEntry)), plugins: [lateDockerode, filesBeside(root, dist)]}),
+    build({...options, ...(await entry('front', frontEntry)), minifyWhitespace: true}),
+    build({
+      ...options,
+      entryPoints: ['src/runtime/process-supervisor.ts', 'src/runtime/port-relay.ts'],
+      outbase: 'src',
+      outdir: 'dist',
+      outExtension: {'.js': '.cjs'},
+      define: {},
+    }),
+  ])
+  const files = built.flatMap(({outputFiles}) => outputFiles)
+  for (const {path, contents} of files) await writeWhenChanged(path, isBundle(path) ? signed(contents) : contents)
+  await removeStale(new Set(files.map(({path}) => path)))
+}
+
+async function entry(name, write) {
+  const contents = await write()
+  return {
+    stdin: {contents, resolveDir: root, sourcefile: `${name}-entry.ts`, loader: 'ts'},
+    outfile: `dist/bundle/${name}.cjs`,
+  }
+}
+
+async function commandsEntry() {
+  const lines = (await modulesIn('commands')).map(
+    name => `${JSON.stringify(name.replaceAll('/', ':'))}: () => require('./src/commands/${name}.ts').default,`,
+  )
+  return `export {run} from './src/cli/entry.ts'\nexport const commands = {\n${lines.join('\n')}\n}\n`
+}
+
+function librariesEntry(names) {
+  const lines = [...names].sort().map(name => `${JSON.stringify(name)}: () => import(${JSON.stringify(name)}),`)
+  return `export const modules = {\n${lines.join('\n')}\n}\n`
+}
+
+async function frontEntry() {
+  const ids = (await modulesIn('commands')).map(name => name.replaceAll('/', ':'))
+  return `import {useOf as find} from './src/cli/front.ts'\nexport const useOf = argv => find(argv, ${JSON.stringify(ids)})\n`
+}
+
+async function mainEntry() {
+  const lines = (await modulesIn('main')).map(
+    name => `${JSON.stringify(name)}: () => require('./src/main/${name}.ts'),`,
+  )
+  return `export const modules = {\n${lines.join('\n')}\n}\n`
+}
+
+async function modulesIn(folder) {
+  const names = await readdir(join(root, 'src', folder), {recursive: true})
+  return names
+    .filter(name => /(?<!\.d)\.ts$/.test(name))
+    .map(name => name.slice(0, -'.ts'.length))
+    .sort()
+}
+
+function isBundle(path) {
+  return /\/bundle\/(cli|libraries|main)\.cjs$/.test(path)
+}
+
+/** By its first line bin/load.js tells whether compiled code that it has kept belongs to this text. One byte a character. */
+function signed(contents) {
+  const hash = createHash('sha256').update(contents).digest('hex').slice(0, 16)
+  return Buffer.concat([Buffer.from(`/*${hash}*/`), contents])
 }
 
 /** `npm ci --omit=dev` runs this as well: right where dist/ came with the package, hopeless in a fresh clone. */
 function skipWithoutEsbuild() {
-  const isBuilt = existsSync(join(dist, 'cli/entry.js'))
+  const isBuilt = existsSync(join(dist, 'bundle/cli.cjs'))
   console.error(
     `build: esbuild is not installed; ${isBuilt ? 'dist/ stays as it is.' : 'install with the devDependencies.'}`,
   )
   process.exitCode = isBuilt ? 0 : 1
 }
 
-async function findEntries() {
-  const found = entryFiles.filter(file => existsSync(join(root, 'src', file))).map(file => `src/${file}`)
-  for (const folder of entryFolders) {
-    const at = join(root, 'src', folder)
-    if (!existsSync(at)) continue
-    const names = (await readdir(at, {recursive: true})).filter(name => name.endsWith('.ts') && !name.endsWith('.d.ts'))
-    found.push(...names.sort().map(name => `src/${folder}/${name}`))
-  }
-  return found
-}
-
 /** By a rename, so that a program that starts meanwhile reads the old file or the new one. */
 async function writeWhenChanged(path, contents) {
-  const now = new Date()
   const before = await readFile(path).catch(() => undefined)
-  if (before?.equals(contents)) return utimes(path, now, now)
+  if (before?.equals(contents)) return
   await mkdir(dirname(path), {recursive: true})
   const temporary = `${path}.${process.pid}.tmp`
   await writeFile(temporary, contents)
   await rename(temporary, path)
 }
 
-async function removeStale(current, atOnce) {
-  for (const name of await readdir(dist, {recursive: true})) {
-    const path = join(dist, name)
-    if (current.has(path)) continue
-    const found = await stat(path).catch(() => undefined)
-    if (!found?.isFile()) continue
-    const isChunk = name.startsWith('chunks/')
-    if (atOnce || !isChunk || Date.now() - found.mtimeMs > staleAfterMs) await rm(path, {force: true})
+async function removeStale(current) {
+  for (const file of await readdir(dist, {recursive: true, withFileTypes: true})) {
+    const path = join(file.parentPath ?? file.path, file.name)
+    if (file.isFile() && !current.has(path) && !path.startsWith(join(dist, 'assets'))) await rm(path, {force: true})
   }
 }

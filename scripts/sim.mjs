@@ -5,6 +5,9 @@
  */
 import {readFile} from 'node:fs/promises'
 import {parseArgs} from 'node:util'
+import loader from '../bin/load.js'
+
+const {load} = loader
 
 const usage = 'npm run sim -- --nodes N --gpus N|8xH100 --server URL --token-file FILE [--beat 5s] [--name PREFIX]'
 const beginMs = performance.now()
@@ -38,9 +41,7 @@ function readOptions() {
 }
 
 async function main({tokenFile, ...options}) {
-  const {simulate} = await import('../dist/main/simulator.js').catch(error => {
-    throw error.code === 'ERR_MODULE_NOT_FOUND' ? new Error('Build first: npm run build') : error
-  })
+  const {simulate} = loadSimulator()
   const joinToken = (await readFile(tokenFile, 'utf8')).trim()
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
@@ -78,6 +79,14 @@ async function main({tokenFile, ...options}) {
       `${options.nodes} nodes, ${latest.joined} joined, ${latest.refused} refused, in ${seconds} s; ` +
         `${Math.round(rss / 2 ** 20)} MiB, ${cpuSeconds.toFixed(1)} s of CPU.`,
     )
+  }
+}
+
+function loadSimulator() {
+  try {
+    return load('main', 'sim').modules.simulator()
+  } catch (error) {
+    throw error.code === 'ENOENT' ? new Error('Build first: npm run build') : error
   }
 }
 

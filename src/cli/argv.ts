@@ -31,6 +31,11 @@ export function normalise(argv: readonly string[], commands: CommandShapes): str
   return [id, ...splitJsonFields(passThrough.has(id) ? withDashes(given, shape) : given)]
 }
 
+export function asksForHelp(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return (end < 0 ? words : words.slice(0, end)).some(word => word === '--help' || word === '-h')
+}
+
 function helpFor(argv: readonly string[], commands: CommandShapes): string[] {
   const words = argv.filter(word => !word.startsWith('-'))
   const {id} = findCommand(words, commands)

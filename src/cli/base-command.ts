@@ -16,6 +16,13 @@ import {confirm} from './prompt.ts'
 import {configDirectory, loadSettings, type Settings} from './settings.ts'
 import {isOn, isTerminal} from './terminal.ts'
 
+/** A command's class, not the abstract one. */
+export type ConcreteCommand = Omit<typeof BaseCommand, 'prototype'> &
+  (new (
+    argv: string[],
+    config: Config,
+  ) => BaseCommand)
+
 /**
  * What every command is. `run()` parses, makes its call, prints for people and returns the same for machines: the return
  * value is the `-o json` output. Failures are printed and turned into exit codes here.
@@ -38,7 +45,7 @@ export abstract class BaseCommand extends Command {
     this.mode = readOutputMode(this.argv, process.env)
   }
 
-  protected override async _run<T>(): Promise<T> {
+  override async _run<T>(): Promise<T> {
     try {
       await this.init()
       const result = await this.run()

@@ -1,30 +1,55 @@
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
-import {Config, run as runOclif} from '@oclif/core'
-import {normalise} from './argv.ts'
+import type {Config} from '@oclif/core'
+import {asksForHelp, normalise} from './argv.ts'
+import type {BaseCommand} from './base-command.ts'
 import {describeError, errorAsJson, errorAsText} from './error-report.ts'
 import {isMachine, readOutputMode} from './global-flags.ts'
+import {lightConfig} from './light-config.ts'
 import type {CommandShapes, FlagShape} from './words.ts'
 
+/** A command's class, not the abstract one. */
+type CommandClass = Omit<typeof BaseCommand, 'prototype'> & (new (argv: string[], config: Config) => BaseCommand)
+/** Every command by its id (`node:join-token:create`), loaded when it is asked for. */
+export type CommandTable = Readonly<Record<string, () => CommandClass>>
+
 /** Runs one command line (without node and script), sets process.exitCode, and leaves nothing open. */
-export async function run(argv: string[]): Promise<void> {
+export async function run(argv: string[], commands: CommandTable, version: string): Promise<void> {
   quietWhenNobodyReads(process.stdout)
   quietWhenNobodyReads(process.stderr)
   try {
-    const config = await Config.load({root: packageRoot()})
-    await runOclif(normalise(argv, shapesOf(config)), config)
+    const words = normalise(argv, shapesOf(commands))
+    const [id = '', ...rest] = words
+    const load = Object.hasOwn(commands, id) && !asksForHelp(rest) ? commands[id] : undefined
+    if (!load) return await help(words)
+    const Command = load()
+    Command.id = id
+    await new Command(rest, lightConfig(packageRoot(), version))._run()
   } catch (error) {
     fail(error, argv)
   }
 }
 
-/** From src/cli and from dist/cli alike two folders up. */
+/** oclif's own program, which loads the manifest and knows the whole tree. */
+async function help(words: string[]): Promise<void> {
+  const {Config, run: runOclif} = await import('@oclif/core')
+  await runOclif(words, await Config.load({root: packageRoot()}))
+}
+
+/** From src/cli and from dist/bundle alike two folders up. */
 function packageRoot(): string {
   return join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 }
 
-function shapesOf(config: Config): CommandShapes {
-  return new Map(config.commands.map(({id, flags}) => [id, flags as Record<string, FlagShape>]))
+function shapesOf(commands: CommandTable): CommandShapes {
+  return {
+    has: id => Object.hasOwn(commands, id),
+    keys: () => Object.keys(commands).values(),
+    get(id) {
+      const command = Object.hasOwn(commands, id) ? commands[id]?.() : undefined
+      return command && ({...command.baseFlags, ...command.flags} as Record<string, FlagShape>)
+    },
+  }
 }
 
 /** What goes wrong outside a command: unknown words, a damaged installation. Help ends with oclif's own exit. */

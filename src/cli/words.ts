@@ -3,7 +3,7 @@ export interface FlagShape {
   char?: string
 }
 /** Command id (`node:join-token:create`) → its flags, the global ones among them. */
-export type CommandShapes = ReadonlyMap<string, Readonly<Record<string, FlagShape>>>
+export type CommandShapes = Pick<ReadonlyMap<string, Readonly<Record<string, FlagShape>>>, 'get' | 'has' | 'keys'>
 
 /** Other names of a topic → its own. A closed list: nothing is guessed. */
 export const topicWords: Record<string, string> = names({

@@ -93,5 +93,5 @@ function greeted(socket: Socket, port: number): Promise<void> {
 
 /** The same place for a source file and for a built chunk: both lie two folders deep. */
 function builtRelay(): string {
-  return fileURLToPath(new URL('../../dist/runtime/port-relay.js', import.meta.url))
+  return fileURLToPath(new URL('../../dist/runtime/port-relay.cjs', import.meta.url))
 }

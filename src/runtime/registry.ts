@@ -69,5 +69,5 @@ function dockerAddress({DOCKER_HOST: host}: Readonly<Record<string, string | und
 
 /** The same place for a source file and for a built chunk: both lie two folders deep. */
 function builtSupervisor(): string {
-  return fileURLToPath(new URL('../../dist/runtime/process-supervisor.js', import.meta.url))
+  return fileURLToPath(new URL('../../dist/runtime/process-supervisor.cjs', import.meta.url))
 }

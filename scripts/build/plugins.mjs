@@ -1,0 +1,102 @@
+import {cp, readFile} from 'node:fs/promises'
+import {dirname, join} from 'node:path'
+
+/** oclif's files ask for one another when they are loaded; here each is loaded at its first use. */
+export const lateOclif = {
+  name: 'late-oclif',
+  setup({onLoad}) {
+    const load = /^(?:const|var) (\w+) = ((?:__import(?:Default|Star)\()?require\("[^"]+"\)\)?);$/gm
+    const handOn = /^exports\.(\w+) = (__import(?:Default|Star)\(require\("[^"]+"\)\));$/gm
+    onLoad({filter: /@oclif\/core\/lib\/.*\.js$/}, async ({path}) => {
+      const text = await readFile(path, 'utf8')
+      const use = (code, [, name, call]) =>
+        code.replace(new RegExp(`(?<![\\w.'"$])${name}\\b(?!['":])`, 'g'), () => `(${call})`)
+      const contents = [...text.matchAll(load)]
+        .reduce(use, text.replace(load, ''))
+        .replace(handOn, 'Object.defineProperty(exports, "$1", {enumerable: true, get: () => $2});')
+        // It compares versions with a library; bin/run.js says which Node it needs.
+        .replace(/^checkNodeVersion\(\);$/m, '')
+      return {contents, loader: 'js'}
+    })
+  },
+}
+
+/** The Docker client loads gRPC and ssh2 for two things that are rarely asked of it: these are loaded at the first call. */
+export const lateDockerode = {
+  name: 'late-dockerode',
+  setup({onLoad}) {
+    onLoad({filter: /\/(dockerode\/lib\/session|docker-modem\/lib\/ssh)\.js$/}, async ({path}) => ({
+      contents: `let made
+module.exports = (...args) => (made ??= make())(...args)
+function make() {
+  const module = {exports: {}}
+  ${await readFile(path, 'utf8')}
+  return module.exports
+}`,
+    }))
+  },
+}
+
+/**
+ * Of oclif the commands need three files. Its help, and with it the rest of oclif, is loaded with the other libraries.
+ */
+export const lightOclif = {
+  name: 'light-oclif',
+  setup({onResolve, onLoad}) {
+    onResolve({filter: /^@oclif\/core$/}, ({resolveDir}) => ({
+      path: '@oclif/core',
+      namespace: 'light',
+      pluginData: resolveDir,
+    }))
+    onLoad({filter: /.*/, namespace: 'light'}, ({pluginData}) => ({
+      contents: ['Args', 'Command', 'Flags'].map(handOn).join('\n'),
+      resolveDir: pluginData,
+    }))
+    const handOn = name => {
+      const file = `"@oclif/core/${name.toLowerCase()}"`
+      return name === 'Command' ? `export {Command} from ${file}` : `import * as ${name} from ${file}\nexport {${name}}`
+    }
+  },
+}
+
+/** What the commands load by `await import()` – libraries, and the half with the server and the agent – is in bundles apart. */
+export const halvesApart = (libraries, isExternal) => ({
+  name: 'halves-apart',
+  setup({onLoad}) {
+    const main = /await import\('(?:\.\.\/)+main\/([\w-]+)\.ts'\)/g
+    const library = /await import\('((?:@[\w-]+\/)?[a-z][\w-]*)'\)/g
+    onLoad({filter: /\/src\/(cli|client|commands)\/.*\.ts$/}, async ({path}) => {
+      const text = await readFile(path, 'utf8')
+      const contents = text
+        .replace(main, (_, name) => `require('./main.cjs').modules['${name}']()`)
+        .replace(library, (all, name) => {
+          if (isExternal(name)) return all
+          libraries.add(name)
+          return `await require('./libraries.cjs').modules['${name}']()`
+        })
+      return {contents, loader: 'ts'}
+    })
+  },
+})
+
+const packagesWithFiles = {'@fastify/swagger-ui': 'static', 'svg-captcha': 'fonts'}
+
+/** Packages that read files of their own find copies of them in dist/assets. */
+export const filesBeside = (root, dist) => ({
+  name: 'files-beside',
+  setup({onLoad, onEnd}) {
+    const names = Object.keys(packagesWithFiles)
+    onLoad({filter: new RegExp(`node_modules/(${names.join('|')})/.*\\.js$`)}, async ({path}) => {
+      const place = dirname(path).split('/node_modules/').at(-1)
+      const text = await readFile(path, 'utf8')
+      const here = `require("node:path").join(__dirname, "../assets", ${JSON.stringify(place)})`
+      return {contents: text.replaceAll('__dirname', () => here)}
+    })
+    onEnd(async () => {
+      for (const [name, folder] of Object.entries(packagesWithFiles)) {
+        const to = join(dist, 'assets', name, folder)
+        await cp(join(root, 'node_modules', name, folder), to, {recursive: true, preserveTimestamps: true})
+      }
+    })
+  },
+})
