@@ -1,7 +1,7 @@
 /**
  * Builds src/ into dist/: `bundle/cli.cjs` with every command and the libraries that it uses, `bundle/main.cjs` with the
  * server and the agent, and the small programs of `runtime/`. Each module in a bundle is run at its first use. The bundles
- * are function expressions that bin/load.js calls, with a hash of the content in front (docs/decisions/0020-start-up.md).
+ * are function expressions that bin/load.js calls, with a hash of the content in front (docs/decisions/0014-one-bundle-and-kept-code.md).
  *
  * Everything in dist lies two folders deep, so code finds the package by `import.meta.url` only in src/cli and src/main.
  */
@@ -48,7 +48,7 @@ async function main({build}) {
   const bundle = {
     ...options,
     banner: {
-      js: `(function (exports, require, module, __filename, __dirname) {const bundleUrl$ = require('node:url').pathToFileURL(__filename).href;`,
+      js: `(function (exports, require, module, __filename, __dirname) {const bundleUrl$ = 'file://' + encodeURI(__filename).replace(/[?#]/g, encodeURIComponent);`,
     },
     footer: {js: '})'},
   }

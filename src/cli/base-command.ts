@@ -1,4 +1,3 @@
-import {readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Command} from '@oclif/core'
 import {Client} from '../client/client.ts'
@@ -112,6 +111,7 @@ export abstract class BaseCommand extends Command {
   /** PEM of the authority that the chosen server must have. */
   protected async readCa(path: string | undefined): Promise<string | undefined> {
     if (path === undefined) return undefined
+    const {readFile} = await import('node:fs/promises')
     return readFile(path, 'utf8').catch((error: Error) => {
       throw usageError(`The certificate ${path} cannot be read: ${error.message}`, 'Give another --ca-cert.')
     })

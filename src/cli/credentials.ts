@@ -1,4 +1,4 @@
-import {stat} from 'node:fs/promises'
+import {statSync} from 'node:fs'
 import {join} from 'node:path'
 import {usageError} from './failure.ts'
 import {readIfThere, writePrivately} from './private-file.ts'
@@ -107,7 +107,7 @@ export class Credentials {
   async #readFile(): Promise<Record<string, string>> {
     const content = await readIfThere(this.#path)
     if (content === undefined) return {}
-    const {mode} = await stat(this.#path)
+    const {mode} = statSync(this.#path)
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
       throw usageError(`${this.#path} can be read by others.`, `Run \`chmod 600 ${this.#path}\`, and log in again.`)
     }

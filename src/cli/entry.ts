@@ -1,3 +1,4 @@
+import {fstatSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import type {Config} from '@oclif/core'
@@ -16,7 +17,7 @@ export type CommandTable = Readonly<Record<string, () => CommandClass>>
 /** Runs one command line (without node and script), sets process.exitCode, and leaves nothing open. */
 export async function run(argv: string[], commands: CommandTable, version: string): Promise<void> {
   quietWhenNobodyReads(process.stdout)
-  quietWhenNobodyReads(process.stderr)
+  if (isPiped(2)) quietWhenNobodyReads(process.stderr)
   try {
     const words = normalise(argv, shapesOf(commands))
     const [id = '', ...rest] = words
@@ -63,6 +64,16 @@ function fail(error: unknown, argv: string[]): void {
   process.exitCode = report.exitCode
   if (isMachine(readOutputMode(argv, process.env).format)) process.stdout.write(`${errorAsJson(report)}\n`)
   else process.stderr.write(`${errorAsText(report)}\n`)
+}
+
+/** Making a stream of stderr takes 2 ms, and only what is piped can lose its reader. */
+function isPiped(descriptor: number): boolean {
+  try {
+    const found = fstatSync(descriptor)
+    return found.isFIFO() || found.isSocket()
+  } catch {
+    return false
+  }
 }
 
 /** `gpuctl … | head` is no failure: the rest is simply not wanted (EPIPE, rc 0). */

@@ -1,11 +1,10 @@
-import {randomBytes} from 'node:crypto'
-import {chmod, mkdir, open, readFile, rename, rm} from 'node:fs/promises'
+import {readFileSync} from 'node:fs'
 import {dirname} from 'node:path'
 
-/** The text, or undefined when there is no such file. */
+/** The text, or undefined when there is no such file. At once: every start reads some, and these files are small. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (error) {
     const {code} = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
@@ -15,6 +14,8 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 
 /** Writes a file that only its owner reads (0600 in a 0700 folder), whole or not at all. */
 export async function writePrivately(path: string, text: string): Promise<void> {
+  const {randomBytes} = await import('node:crypto')
+  const {chmod, mkdir, open, rename, rm} = await import('node:fs/promises')
   const folder = dirname(path)
   await mkdir(folder, {recursive: true, mode: 0o700})
   const temporary = `${path}.${randomBytes(6).toString('hex')}`

@@ -1,4 +1,3 @@
-import {randomUUID} from 'node:crypto'
 import type {IncomingMessage} from 'node:http'
 import type {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
@@ -54,7 +53,7 @@ export class Client {
   /** Throws ApiError when the server refuses, UnreachableError when it does not answer. */
   async call<N extends OperationName>(name: N, input: InputOf<N>, options: CallOptions = {}): Promise<OutputOf<N>> {
     const {method, path, body} = requestParts(name, input as Record<string, unknown>)
-    const key = options.idempotencyKey ?? (repeatable.has(name) ? randomUUID() : undefined)
+    const key = options.idempotencyKey ?? (repeatable.has(name) ? await newKey() : undefined)
     const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, async () => {
       const headers: Record<string, string> = key === undefined ? {} : {'idempotency-key': key}
       const answer = await this.open({method, path, body, headers, signal: options.signal})
@@ -153,4 +152,10 @@ function budgetFor(error: unknown): number {
   if (error instanceof ApiError) return error.status === 503 || error.status === 429 ? retry.budgetMs : 0
   if (!(error instanceof UnreachableError) || error.code === 'tls_failed') return 0
   return error.nothingSent ? retry.budgetWhenNobodyListensMs : retry.budgetMs
+}
+
+/** `node:crypto` takes 6 ms to load, and most commands only read. */
+async function newKey(): Promise<string> {
+  const {randomUUID} = await import('node:crypto')
+  return randomUUID()
 }
