@@ -125,10 +125,14 @@ function isBundle(path) {
   return /\/bundle\/(cli|libraries|main)\.cjs$/.test(path)
 }
 
-/** By its first line bin/load.js tells whether compiled code that it has kept belongs to this text. One byte a character. */
+/**
+ * By its first line bin/load.js tells whether compiled code that it has kept belongs to this text. It reads one byte as one
+ * character, and esbuild leaves regular expressions as they are.
+ */
 function signed(contents) {
-  const hash = createHash('sha256').update(contents).digest('hex').slice(0, 16)
-  return Buffer.concat([Buffer.from(`/*${hash}*/`), contents])
+  const text = Buffer.from(contents).toString('utf8')
+  const ascii = text.replace(/[^\0-\x7f]/g, letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return Buffer.from(`/*${createHash('sha256').update(ascii).digest('hex').slice(0, 16)}*/${ascii}`)
 }
 
 /** `npm ci --omit=dev` runs this as well: right where dist/ came with the package, hopeless in a fresh clone. */

@@ -16,6 +16,7 @@ const tools = {
   ip: 'iproute2',
   '/bin/busybox': 'busybox-static',
   openssl: 'openssl',
+  'systemd-analyze': 'systemd',
   unshare: 'util-linux',
   strace: 'strace',
   ssh: 'openssh-client',

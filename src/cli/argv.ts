@@ -38,6 +38,7 @@ export function asksForHelp(words: readonly string[]): boolean {
 
 function helpFor(argv: readonly string[], commands: CommandShapes): string[] {
   const words = argv.filter(word => !word.startsWith('-'))
+  if (argv.includes('--man')) return ['help', '--man']
   const {id} = findCommand(words, commands)
   if (id) return [id, '--help']
   if (words.length === 0) return ['--help']

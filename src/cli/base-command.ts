@@ -15,13 +15,6 @@ import {confirm} from './prompt.ts'
 import {configDirectory, loadSettings, type Settings} from './settings.ts'
 import {isOn, isTerminal} from './terminal.ts'
 
-/** A command's class, not the abstract one. */
-export type ConcreteCommand = Omit<typeof BaseCommand, 'prototype'> &
-  (new (
-    argv: string[],
-    config: Config,
-  ) => BaseCommand)
-
 /**
  * What every command is. `run()` parses, makes its call, prints for people and returns the same for machines: the return
  * value is the `-o json` output. Failures are printed and turned into exit codes here.

@@ -23,9 +23,16 @@ const unitPath = (name: Service['name']) => `/etc/systemd/system/${name}.service
 const accountPath = '/etc/sysusers.d/gpuctl.conf'
 
 /** Writes the unit, makes the account, starts the service. Again it changes what differs, and nothing else. */
-export async function installService({service, root, start = true, exec: run = exec}: InstallOptions): Promise<Installed> {
-  refuseHome(service.command)
-  if (root === undefined) await requireSystemd()
+export async function installService({
+  service,
+  root,
+  start = true,
+  exec: run = exec,
+}: InstallOptions): Promise<Installed> {
+  if (root === undefined) {
+    refuseHome(service.command)
+    await requireSystemd()
+  }
   const unit = join(root ?? '/', unitPath(service.name))
   const isServer = service.name === 'gpuctl-server'
   const changes = [await put(unit, unitText(service))]
@@ -115,7 +122,8 @@ async function runAll(calls: string[][], run: Exec): Promise<string[]> {
   for (const [program = '', ...args] of calls) {
     const line = [program, ...args].join(' ')
     const {code, stderr} = await run(program, args, {timeoutMs: 60_000}).catch(error => {
-      if (error instanceof ExecError) throw new CannotStart(`\`${line}\` failed: ${error.message}`, 'Is systemd whole here?')
+      if (error instanceof ExecError)
+        throw new CannotStart(`\`${line}\` failed: ${error.message}`, 'Is systemd whole here?')
       throw error
     })
     if (code !== 0)

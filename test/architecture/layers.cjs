@@ -21,7 +21,8 @@ const layers = {
   agent: ['link', 'runtime', 'storage', 'metrics', 'client', 'contract', 'platform'],
 }
 /** The composition roots join everything; only these commands reach them, and only by `await import()`. */
-const starters = '^src/commands/(up|down|server/(start|stop|status|logs|install|uninstall)|agent/(start|stop|status|install|uninstall))\\.ts$'
+const starters =
+  '^src/commands/(up|down|server/(start|stop|status|logs|install|uninstall)|agent/(start|stop|status|install|uninstall))\\.ts$'
 
 /** What the domain would need for input and output. */
 const inputAndOutput =

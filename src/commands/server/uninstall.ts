@@ -21,7 +21,8 @@ export default class ServerUninstall extends BaseCommand {
   async run(): Promise<{removed: string[]}> {
     const {flags} = await this.parse(ServerUninstall)
     const {requireName, uninstallService} = await import('../../main/service-install.ts')
-    if (flags.purge) requireName(flags.confirm, hostname(), '--purge removes /var/lib/gpuctl: users, claims, keys, all.')
+    if (flags.purge)
+      requireName(flags.confirm, hostname(), '--purge removes /var/lib/gpuctl: users, claims, keys, all.')
     const removed = await uninstallService({name: 'gpuctl-server', root: flags.root, purge: flags.purge})
     this.log(removed.length > 0 ? `Removed: ${removed.join(', ')}.` : 'The server is not installed as a service here.')
     if (!flags.purge && removed.length > 0) this.notice('Its data stays in /var/lib/gpuctl.')
