@@ -19,6 +19,7 @@ export async function run(argv: string[], commands: CommandTable, version: strin
   quietWhenNobodyReads(process.stdout)
   if (isPiped(2)) quietWhenNobodyReads(process.stderr)
   try {
+    if (argv[0] === 'help' && argv.length === 2 && (await printTopic(argv[1] as string))) return
     const words = normalise(argv, shapesOf(commands))
     const [id = '', ...rest] = words
     const load = Object.hasOwn(commands, id) && !asksForHelp(rest) ? commands[id] : undefined
@@ -35,6 +36,14 @@ export async function run(argv: string[], commands: CommandTable, version: strin
 async function help(words: string[]): Promise<void> {
   const {Config, run: runOclif} = await import('@oclif/core')
   await runOclif(words, await Config.load({root: packageRoot()}))
+}
+
+/** `gpuctl help exit-codes` and the like; false where the word is none of those. */
+async function printTopic(word: string): Promise<boolean> {
+  const {helpTopics} = await import('./help-topics.ts')
+  const text = Object.hasOwn(helpTopics, word) ? helpTopics[word] : undefined
+  if (text !== undefined) process.stdout.write(text)
+  return text !== undefined
 }
 
 /** From src/cli and from dist/bundle alike two folders up. */
