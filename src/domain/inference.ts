@@ -1,3 +1,4 @@
+import type {Readable} from 'node:stream'
 import type {Caller} from './caller.ts'
 import {problem} from './errors.ts'
 
@@ -27,13 +28,13 @@ export interface InferenceRequest {
   signal: AbortSignal
 }
 
-/** The runtime's answer as it begins. Whoever gets it reads the body to its end or aborts the request. */
+/** The runtime's answer as it begins. Whoever gets it reads the body to its end, destroys it, or aborts the request. */
 export interface InferenceAnswer {
   /** 200–299, or what the runtime refused with. */
   status: number
   /** Lower case; only those that say what the body is. */
   headers: Record<string, string>
-  body: AsyncIterable<Uint8Array>
+  body: Readable
   /** How long it stood in the queue, ms; undefined when it did not. */
   queuedMs: number | undefined
 }

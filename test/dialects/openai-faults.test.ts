@@ -148,6 +148,25 @@ test('T33: when the caller goes away, the runtime’s work ends, and its turn is
   expect((await client.chat.completions.create(chat)).choices).toHaveLength(1)
 })
 
+test('T33: a caller who goes away from an answer that he does not read frees its turn', async () => {
+  const plane = await controlPlane()
+  const size = 64 * 1024 * 1024
+  const generous = await runtimeThat((_, response) => {
+    response.writeHead(200, {'content-type': 'application/json', 'content-length': size})
+    response.end(Buffer.alloc(size, ' '))
+  })
+  await registerRuntime(plane, generous)
+  const {key} = await keyFor(plane)
+  const inFlight = async () =>
+    /^gpuctl_inference_in_flight (\d+)$/m.exec((await plane.call('GET', '/metrics')).text)?.[1]
+
+  const socket = ask(plane, key)
+  await new Promise(resolve => socket.once('readable', resolve))
+  expect(await inFlight()).toBe('1')
+  socket.destroy()
+  await eventually(async () => (await inFlight()) === '0', {withinMs: 10_000, what: 'the end of the call'})
+})
+
 test('a caller who reads slowly makes the runtime wait, not the server’s memory grow', async () => {
   const plane = await controlPlane()
   const piece = Buffer.alloc(64 * 1024, 'x')
@@ -165,13 +184,7 @@ test('a caller who reads slowly makes the runtime wait, not the server’s memor
   })
   await registerRuntime(plane, generous)
   const {key} = await keyFor(plane)
-  const {port} = new URL(plane.url)
-  const socket = connect(Number(port), '127.0.0.1')
-  onTestFinished(() => void socket.destroy())
-  const body = JSON.stringify(chat)
-  socket.write(
-    `POST ${chatPath} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  )
+  const socket = ask(plane, key)
   await new Promise(resolve => socket.once('readable', resolve))
   let before = -1
   await eventually(
@@ -184,6 +197,16 @@ test('a caller who reads slowly makes the runtime wait, not the server’s memor
   )
   expect(sent).toBeLessThan(64 * 1024 * 1024)
 })
+
+/** A call whose answer the test reads by itself. */
+function ask(plane: ControlPlane, key: string): Socket {
+  const socket = connect(Number(new URL(plane.url).port), '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  const body = JSON.stringify(chat)
+  const head = `POST ${chatPath} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}`
+  socket.write(`${head}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  return socket
+}
 
 async function tcpServer(onConnection: (socket: Socket) => void): Promise<number> {
   const server = createServer(socket => {

@@ -80,6 +80,41 @@ test('T33: what two readers of HTTP could read differently is refused, and reach
   expect(runtime.seen.some(({headers}) => 'x-smuggled' in headers)).toBe(false)
 })
 
+test('T33: calls that come in one go get whole answers, each in its place', async () => {
+  const {plane, key, runtime} = await inferenceWorld([{pieces: 40, pieceMs: 2}])
+  const streamed = JSON.stringify({...chat, stream: true})
+  const head = [`POST ${chatPath} HTTP/1.1`, 'Host: localhost', `Authorization: Bearer ${key}`]
+  const call = (text: string, ...more: string[]) =>
+    `${[...head, 'Content-Type: application/json', `Content-Length: ${text.length}`, ...more].join('\r\n')}\r\n\r\n${text}`
+
+  const answer = await exchange(plane.url, call(streamed) + call(streamed) + call(body, 'Connection: close'))
+  const [, ...bodies] = answer.split(/^HTTP\/1\.1 200 OK\r\n[\s\S]*?\r\n\r\n/m)
+  expect(bodies).toHaveLength(3)
+  const [first = '', second = '', whole = ''] = bodies.map(unchunked)
+  for (const text of [first, second]) {
+    expect(text.match(/"delta"/g)).toHaveLength(40)
+    expect(text).toMatch(/data: \[DONE\]\n\n$/)
+  }
+  expect(JSON.parse(whole)).toMatchObject({object: 'chat.completion'})
+  expect(runtime.asked()).toHaveLength(3)
+})
+
+/** Throws where it is no chunked body (RFC 9112, 7.1), or where something follows it. */
+function unchunked(text: string): string {
+  let [whole, at] = ['', 0]
+  for (;;) {
+    const [line = '', size = ''] = /^([0-9a-f]+)\r\n/.exec(text.slice(at)) ?? []
+    const from = at + line.length
+    const end = from + Number.parseInt(size, 16)
+    if (!line || text.slice(end, end + 2) !== '\r\n') throw new Error(`No chunk: ${text.slice(at, at + 80)}`)
+    at = end + 2
+    if (end === from) break
+    whole += text.slice(from, end)
+  }
+  if (at !== text.length) throw new Error(`After the end: ${text.slice(at, at + 80)}`)
+  return whole
+}
+
 test('T33: no prompt, answer or key stands in the log, whatever happens to the call', async () => {
   const {plane, key, client, runtime} = await inferenceWorld()
   const canary = 'canary-4711'

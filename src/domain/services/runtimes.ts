@@ -9,6 +9,7 @@ import {
   type RuntimeBeat,
   type RuntimeLoad,
   type RuntimeRecord,
+  type RuntimeState,
   runtimeStatus,
   runtimeTimers,
 } from '../runtimes.ts'
@@ -29,6 +30,7 @@ export class RuntimeService {
   readonly #known = new Map<string, RuntimeRecord>()
   readonly #byToken = new Map<string, string>()
   readonly #machines = new Map<string, Machine>()
+  readonly #models = new WeakMap<RuntimeRecord, {state: RuntimeState | undefined; models: readonly string[]}>()
   /** To be read again before the next answer. */
   readonly #changedMachines = new Set<string>()
   #loaded: Promise<void> | undefined
@@ -172,21 +174,33 @@ export class RuntimeService {
     return {done: true}
   }
 
+  /** Asked at every call of a model. */
   async #targets(): Promise<RuntimeTarget[]> {
     await this.#load()
-    return [...this.#known.values()].flatMap(record => {
-      const described = this.#describe(record)
-      if (described.status !== 'online') return []
-      const {id, name, address, apiPort, load, requests, loaded, excludedModels} = described
-      return {
-        ...{id, name, address, apiPort, loaded, load},
-        url: `http://${address.includes(':') ? `[${address}]` : address}:${apiPort}`,
-        models: modelsOf(record, this.#memory.state(id)).filter(model => !excludedModels.includes(model)),
-        activeRequests: Math.max(requests.active, load?.activeRequests ?? 0),
-        ownRequests: requests.active,
-        isFresh: described.isLoadFresh,
-      }
-    })
+    const targets: RuntimeTarget[] = []
+    for (const record of this.#known.values()) {
+      if (this.#status(record) !== 'online') continue
+      const {id, address, port} = record
+      const load = this.#memory.state(id)?.load ?? null
+      targets.push({
+        ...{id, address, load},
+        apiPort: port + 1,
+        models: this.#openModels(record),
+        isFresh: this.#isFresh(load),
+      })
+    }
+    return targets
+  }
+
+  /** Without what is excluded. Records and states are replaced and never changed, so that the list can be kept. */
+  #openModels(record: RuntimeRecord): readonly string[] {
+    const state = this.#memory.state(record.id)
+    const kept = this.#models.get(record)
+    if (kept && kept.state === state) return kept.models
+    const excluded = new Set(state?.excludedModels)
+    const models = modelsOf(record, state).filter(model => !excluded.has(model))
+    this.#models.set(record, {state, models})
+    return models
   }
 
   /** Of the approved ones, wherever they are now: a model of one that is away is known, and not ready. */

@@ -14,7 +14,7 @@ import type {NodeSample} from '../node-history.ts'
 import type {Archive, ByteStream, ExecStream, MachineReading, SshKeyRecord} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
 import type {RequestOutcome} from '../runtime-memory.ts'
-import type {LoadedModels, RuntimeBeat, RuntimeLoad} from '../runtimes.ts'
+import type {RuntimeBeat, RuntimeLoad} from '../runtimes.ts'
 import type {OpenSession, SessionStart, SshDoor} from '../session.ts'
 import type {ShellWish} from '../shell.ts'
 import type {KeptNode} from './node-keeping.ts'
@@ -109,21 +109,14 @@ export interface RuntimeRegistrationInput {
 /** A runtime that may be asked now. */
 export interface RuntimeTarget {
   id: string
-  name: string
+  /** Of its API. Check the address again at every dial. */
   address: string
   apiPort: number
-  /** `http://ADDRESS:PORT` of its API. Check the address again at every dial. */
-  url: string
   /** What it can be asked for, without what is excluded. */
-  models: string[]
-  loaded: LoadedModels
+  models: readonly string[]
   load: RuntimeLoad | null
   /** The load is recent enough to be trusted. */
   isFresh: boolean
-  /** The greater of what it told and what the proxy counts. */
-  activeRequests: number
-  /** What the proxy counts: 0 = idle as far as this server knows. */
-  ownRequests: number
 }
 
 export interface InstancePage {

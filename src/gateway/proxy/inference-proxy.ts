@@ -1,4 +1,3 @@
-import type {Readable} from 'node:stream'
 import {isProblem, problem} from '../../domain/errors.ts'
 import {
   type Inference,
@@ -105,7 +104,7 @@ export class InferenceProxy implements Inference {
     return this.#upstream.close()
   }
 
-  async #answer(name: ModelName, request: InferenceRequest): Promise<InferenceAnswer & {body: Readable}> {
+  async #answer(name: ModelName, request: InferenceRequest): Promise<InferenceAnswer> {
     const since = this.#clock.now()
     const tried = new Set<string>()
     let queuedMs: number | undefined

@@ -1,4 +1,5 @@
 import {Agent, request} from 'node:http'
+import {setTimeout as pause} from 'node:timers/promises'
 import {type Spread, spreadOf} from '../figures.ts'
 import {serveJobs} from '../worker-process.ts'
 
@@ -6,14 +7,17 @@ export interface TokenReadersJob {
   port: number
   key: string
   model: string
-  /** At once; each begins anew when it is over. */
-  streams: number
+  /** When each reader begins, from the start. */
+  beginsMs: readonly number[]
+  /** From the beginning of one answer of a reader to that of the next one; 0: as soon as it is over. */
+  everyMs: number
   forMs: number
 }
 
 export interface TokenReadersResult {
   /** From the sending to the first byte of the body. */
   firstByteMs: Spread
+  /** Of all readers together while they read. */
   tokensPerSecond: number
   answers: number
   /** Answers that were refused or cut, by what happened. */
@@ -22,22 +26,23 @@ export interface TokenReadersResult {
 
 /** Readers of streamed answers: they count tokens and note when the first byte came. */
 serveJobs<TokenReadersJob, TokenReadersResult>(async job => {
-  const agent = new Agent({keepAlive: true, maxSockets: job.streams})
+  const {beginsMs, everyMs, forMs} = job
+  const agent = new Agent({keepAlive: true, maxSockets: beginsMs.length})
   const first: number[] = []
   const failed: Record<string, number> = {}
   let tokens = 0
-  let answers = 0
+  let readingMs = 0
   const startedAt = performance.now()
-  const endAt = startedAt + job.forMs
-  const reader = async (index: number) => {
-    // Spread over one second, as callers are who know nothing of each other.
-    await new Promise(resolve => setTimeout(resolve, (index * 1_000) / job.streams))
-    while (performance.now() < endAt) {
+  const endAt = startedAt + forMs
+  const reader = async (beginMs: number) => {
+    // At set moments, as callers are who know nothing of each other: one late answer gathers no crowd.
+    for (let at = startedAt + beginMs; at < endAt; at = next(at, everyMs)) {
+      await pause(Math.max(0, at - performance.now()))
       await ask(job, agent).then(
         answer => {
           first.push(answer.firstByteMs)
           tokens += answer.tokens
-          answers += 1
+          readingMs += answer.wholeMs
         },
         error => {
           failed[String(error)] = (failed[String(error)] ?? 0) + 1
@@ -45,13 +50,25 @@ serveJobs<TokenReadersJob, TokenReadersResult>(async job => {
       )
     }
   }
-  await Promise.all(Array.from({length: job.streams}, (_, index) => reader(index)))
+  await Promise.all(beginsMs.map(reader))
   agent.destroy()
-  const seconds = (performance.now() - startedAt) / 1000
-  return {firstByteMs: spreadOf(first), tokensPerSecond: tokens / seconds, answers, failed}
+  const tokensPerSecond = (beginsMs.length * tokens) / (readingMs / 1000)
+  return {firstByteMs: spreadOf(first), tokensPerSecond, answers: first.length, failed}
 })
 
-function ask({port, key, model}: TokenReadersJob, agent: Agent): Promise<{firstByteMs: number; tokens: number}> {
+/** The reader's next moment that is not over. */
+function next(at: number, everyMs: number): number {
+  const now = performance.now()
+  return everyMs === 0 ? now : at + everyMs * Math.max(1, Math.ceil((now - at) / everyMs))
+}
+
+interface Answer {
+  firstByteMs: number
+  wholeMs: number
+  tokens: number
+}
+
+function ask({port, key, model}: TokenReadersJob, agent: Agent): Promise<Answer> {
   const body = JSON.stringify({model, stream: true, messages: [{role: 'user', content: 'Say something.'}]})
   const headers = {
     authorization: `Bearer ${key}`,
@@ -73,7 +90,7 @@ function ask({port, key, model}: TokenReadersJob, agent: Agent): Promise<{firstB
       answer.once('end', () => {
         if (answer.statusCode !== 200) reject(new Error(`HTTP ${answer.statusCode}`))
         else if (!answer.complete) reject(new Error('cut'))
-        else resolve({firstByteMs, tokens})
+        else resolve({firstByteMs, tokens, wholeMs: performance.now() - sentAt})
       })
     })
     call.end(body)

@@ -1,4 +1,5 @@
 import {connect} from 'node:net'
+import {Readable} from 'node:stream'
 import {afterEach, expect, test} from 'vitest'
 import type {InferenceRequest} from '../../../src/domain/inference.ts'
 import {gate} from '../../support/inference-world.ts'
@@ -16,9 +17,7 @@ async function start() {
   const call = async (request: InferenceRequest) => {
     seen.push(request)
     await held.opened
-    const body = (async function* () {
-      yield Buffer.from('{}')
-    })()
+    const body = Readable.from([Buffer.from('{}')])
     return {status: 200, headers: {'content-type': 'application/json'}, body, queuedMs: undefined}
   }
   world = await startWorld({settings: {maxInferenceBytes: 1_000_000}, inference: {call}})
