@@ -11,6 +11,9 @@ const bundle = join(__dirname, '..', 'dist', 'bundle', 'cli.cjs')
 
 if (argv.length === 1 && ['--version', '-V'].includes(argv[0])) {
   writeSync(1, `gpuctl/${version} ${process.platform}-${process.arch} node-${process.version}\n`)
+} else if (argv[0] === '__complete') {
+  const complete = join(__dirname, '..', 'dist', 'cli', 'complete.cjs')
+  if (existsSync(complete)) require(complete).main(argv.slice(1), __filename)
 } else if (existsSync(bundle)) {
   const use = require('../dist/bundle/front.cjs').useOf(argv)
   const {run, commands} = require('./load.js').load('cli', use)

@@ -9,7 +9,8 @@ import {fileURLToPath} from 'node:url'
 import {Plugin} from '@oclif/core'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], {stdio: ['ignore', 2, 2]})
+const build = () => execFileSync(process.execPath, [join(root, 'scripts/build.mjs')], {stdio: ['ignore', 2, 2]})
+build()
 
 const plugin = new Plugin({
   errorOnManifestCreate: true,
@@ -21,7 +22,11 @@ const plugin = new Plugin({
 await plugin.load()
 const text = `${JSON.stringify(sorted(plugin.manifest), undefined, 2)}\n`
 if (process.argv.includes('--stdout')) process.stdout.write(text)
-else await writeFile(join(root, 'oclif.manifest.json'), text)
+else {
+  await writeFile(join(root, 'oclif.manifest.json'), text)
+  // The completion is made of it.
+  build()
+}
 
 /** Commands, flags and properties by name, so that the file changes only where a command changed. Arguments keep theirs. */
 function sorted(value, key) {

@@ -26,6 +26,8 @@ const tools = {
   sshpass: 'sshpass',
   rsync: 'rsync',
   tmux: 'tmux',
+  zsh: 'zsh',
+  fish: 'fish',
   chromium: 'chromium',
   ps: 'procps',
   curl: 'curl',

@@ -80,7 +80,8 @@ function leadsFurther(id: string, next: string | undefined, commands: CommandSha
   return next !== undefined && findCommand([...id.split(':'), next], commands).used > id.split(':').length
 }
 
-function findCommand(words: readonly string[], commands: CommandShapes): {id?: string; used: number} {
+/** The command that leading words name, and how many of them do. */
+export function findCommand(words: readonly string[], commands: CommandShapes): {id?: string; used: number} {
   const expanded = expandShortcut(words, commands)
   const added = expanded.length - words.length
   for (let length = Math.min(expanded.length, 3); length > 0; length--) {

@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import {Command} from '@oclif/core'
 import {Client} from '../client/client.ts'
+import type {Target} from '../client/transport.ts'
 import {type Choice, chooseServer} from './context.ts'
 import {Credentials, type FoundToken} from './credentials.ts'
 import {describeError, errorAsJson, errorAsText} from './error-report.ts'
@@ -10,9 +11,10 @@ import type {Column} from './output/column.ts'
 import {encodeList, encodeObject, type Line} from './output/listing.ts'
 import {encodeValue, pickFields, write} from './output/machine.ts'
 import {safe} from './output/safe.ts'
+import {configDirectory} from './places.ts'
 import {applyPreferences} from './preferences.ts'
 import {confirm} from './prompt.ts'
-import {configDirectory, loadSettings, type Settings} from './settings.ts'
+import {loadSettings, type Settings} from './settings.ts'
 import {isOn, isTerminal} from './terminal.ts'
 
 /**
@@ -71,9 +73,13 @@ export abstract class BaseCommand extends Command {
       target: async () => {
         const choice = this.choose(flags)
         const found = await this.findToken(choice)
-        return {server: choice.server, token: found?.token, ca: await this.readCa(choice.caCert)}
+        return this.targetOf(choice, found?.token)
       },
     })
+  }
+
+  protected async targetOf({server, caCert, pin}: Choice, token?: string): Promise<Target> {
+    return {server, token, ca: await this.readCa(caCert), pin}
   }
 
   protected choose(flags: GlobalFlags): Choice {

@@ -1,21 +1,17 @@
+import type {Pin} from '../client/tls.ts'
 import {Credentials} from './credentials.ts'
 import {exitCode} from './exit-codes.ts'
 import {Failure, usageError} from './failure.ts'
+import {configDirectory} from './places.ts'
 import {type Tree, writePlainYaml} from './plain-yaml.ts'
 import {writePrivately} from './private-file.ts'
-import {
-  type Context,
-  configDirectory,
-  configPath,
-  readServerUrl,
-  readTree,
-  type Settings,
-  writeContext,
-} from './settings.ts'
+import {type Context, configPath, readServerUrl, readTree, type Settings, writeContext} from './settings.ts'
 
 export interface Choice {
   server: string
   caCert?: string
+  /** Kept since the login; not where another authority is named for this call. */
+  pin?: Pin
   /** Undefined when the address was given by itself. */
   context?: Context
   /** What decided. */
@@ -48,11 +44,12 @@ export function chooseServer(
   if (kind === 'server') {
     const server = readServerUrl(value)
     const context = Object.values(contexts).find(one => one.server === server)
-    return {server, caCert: caCert ?? context?.caCert, context, origin}
+    return {server, caCert: caCert ?? context?.caCert, pin: caCert ? undefined : context?.pin, context, origin}
   }
   const context = contexts[value]
   if (!context) throw unknownContext(value, settings)
-  return {server: context.server, caCert: caCert ?? context.caCert, context, origin}
+  const pin = caCert ? undefined : context.pin
+  return {server: context.server, caCert: caCert ?? context.caCert, pin, context, origin}
 }
 
 export function unknownContext(name: string, {contexts}: Settings): Failure {
@@ -64,7 +61,7 @@ export function unknownContext(name: string, {contexts}: Settings): Failure {
 /** Makes or changes a context of the user, and where given keeps its token. */
 export async function saveContext(
   name: string,
-  change: {server: string; caCert?: string; user?: string; token?: string; use?: boolean},
+  change: {server: string; caCert?: string; user?: string; pin?: Pin; token?: string; use?: boolean},
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   checkContextName(name)

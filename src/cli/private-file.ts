@@ -1,5 +1,5 @@
 import {readFileSync} from 'node:fs'
-import {dirname} from 'node:path'
+import {dirname, join} from 'node:path'
 
 /** The text, or undefined when there is no such file. At once: every start reads some, and these files are small. */
 export async function readIfThere(path: string): Promise<string | undefined> {
@@ -32,5 +32,15 @@ export async function writePrivately(path: string, text: string): Promise<void> 
   } catch (error) {
     await rm(temporary, {force: true})
     throw error
+  }
+}
+
+/** Removes the files beside this one that nobody wrote for so long. */
+export async function removeOld(path: string, olderMs: number): Promise<void> {
+  const {readdir, rm, stat} = await import('node:fs/promises')
+  const folder = dirname(path)
+  for (const name of await readdir(folder)) {
+    const found = await stat(join(folder, name)).catch(() => undefined)
+    if (found?.isFile() && Date.now() - found.mtimeMs > olderMs) await rm(join(folder, name), {force: true})
   }
 }

@@ -1,6 +1,7 @@
-import {homedir} from 'node:os'
 import {join} from 'node:path'
+import type {Pin} from '../client/tls.ts'
 import {usageError} from './failure.ts'
+import {configDirectory} from './places.ts'
 import {parseSettings, type Tree} from './plain-yaml.ts'
 import {preferenceNamed, preferences} from './preferences.ts'
 import {readIfThere} from './private-file.ts'
@@ -12,6 +13,8 @@ export interface Context {
   /** Path of the PEM file of the only authority trusted for it. */
   caCert?: string
   user?: string
+  /** Of an https server whose certificate no known authority vouches for. */
+  pin?: Pin
 }
 
 export interface Settings {
@@ -22,10 +25,6 @@ export interface Settings {
   origins: Record<string, string>
   /** From `./.gpuctl.yml`. */
   project: {server?: string; context?: string}
-}
-
-export function configDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return env.GPUCTL_CONFIG_DIR || join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'gpuctl')
 }
 
 export function configPath(env: NodeJS.ProcessEnv): string {
@@ -105,14 +104,20 @@ function contextsOf({contexts}: Tree): Record<string, Context> {
   if (typeof contexts !== 'object') return {}
   const entries = Object.entries(contexts).flatMap(([name, one]): [string, Context][] => {
     if (typeof one !== 'object' || typeof one.server !== 'string') return []
-    return [[name, {name, server: readServerUrl(one.server), caCert: text(one.caCert), user: text(one.user)}]]
+    const {caCert, user} = one
+    return [[name, {name, server: readServerUrl(one.server), caCert: text(caCert), user: text(user), pin: pinOf(one)}]]
   })
   return Object.fromEntries(entries)
 }
 
 /** A context as the file holds it. */
-export function writeContext({server, caCert, user}: Omit<Context, 'name'>): Tree {
-  return {server, ...(caCert ? {caCert} : {}), ...(user ? {user} : {})}
+export function writeContext({server, caCert, user, pin}: Omit<Context, 'name'>): Tree {
+  return {server, ...(caCert ? {caCert} : {}), ...(user ? {user} : {}), ...pin}
+}
+
+function pinOf({fingerprint, certificate}: Tree): Pin | undefined {
+  const [pinned, pem] = [text(fingerprint), text(certificate)]
+  return pinned && pem ? {fingerprint: pinned, certificate: pem} : undefined
 }
 
 function text(value: string | Tree | undefined): string | undefined {

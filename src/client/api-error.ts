@@ -32,14 +32,18 @@ export interface ApiFailure {
 
 /** The server did not answer: refused, unknown host, cut, silent for too long, or its certificate is not trusted. */
 export class UnreachableError extends Error {
-  readonly code: 'server_unreachable' | 'server_silent' | 'tls_failed'
+  readonly code: 'server_unreachable' | 'server_silent' | 'tls_failed' | 'certificate_changed'
   readonly hint: string
   /** Nothing of the request can have reached the server. */
   readonly nothingSent: boolean
 
-  constructor(server: string, cause: NodeJS.ErrnoException) {
-    const code = failureOf(cause)
-    super(`${server} ${words[code]}${code === 'server_silent' ? '' : `: ${reasonOf(cause)}`}.`, {cause})
+  /** `other`: the fingerprints of the certificate that the server had at the login, and of the one that it shows now. */
+  constructor(server: string, cause: NodeJS.ErrnoException, other?: {pinned: string; shown: string}) {
+    const code = other ? 'certificate_changed' : failureOf(cause)
+    const why = other
+      ? `\n  at the login  SHA256:${other.pinned}\n  now           SHA256:${other.shown}\n`
+      : `: ${reasonOf(cause)}`
+    super(`${server} ${words[code]}${code === 'server_silent' ? '' : why}.`.replace(/\n\.$/, ''), {cause})
     this.name = 'UnreachableError'
     this.code = code
     this.hint = hints[code]
@@ -51,12 +55,16 @@ const words = {
   server_unreachable: 'cannot be reached',
   server_silent: 'did not answer in time',
   tls_failed: 'shows a certificate that is not trusted',
+  certificate_changed: 'shows another certificate than at the login: somebody may stand between, or it was renewed.',
 }
 const hints = {
   server_unreachable:
     'Check the address (`gpuctl context list`) and that the server runs (`gpuctl server status`, `gpuctl up`).',
   server_silent: 'Try again, or look at the server with `gpuctl server status`.',
-  tls_failed: 'Give its certificate authority with --ca-cert FILE, or GPUCTL_CA_CERT.',
+  tls_failed:
+    'Give its certificate authority with --ca-cert FILE or GPUCTL_CA_CERT; or log in, which shows and keeps its fingerprint.',
+  certificate_changed:
+    'Nothing was sent. Run `gpuctl server status` on the server itself; if it shows the second one, trust it with `gpuctl login SERVER --fingerprint SHA256:…`.',
 }
 const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 

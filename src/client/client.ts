@@ -150,7 +150,8 @@ export class Client {
 /** Where nobody listens at all a person should hear so at once; a cut or a busy server is worth a longer wait. */
 function budgetFor(error: unknown): number {
   if (error instanceof ApiError) return error.status === 503 || error.status === 429 ? retry.budgetMs : 0
-  if (!(error instanceof UnreachableError) || error.code === 'tls_failed') return 0
+  if (!(error instanceof UnreachableError) || error.code === 'tls_failed' || error.code === 'certificate_changed')
+    return 0
   return error.nothingSent ? retry.budgetWhenNobodyListensMs : retry.budgetMs
 }
 

@@ -24,7 +24,7 @@ export async function openTerminal(options: {path: string; target: Target; userA
   const url = new URL(path, target.server.replace(/^http/, 'ws'))
   const socket = new WebSocket(url, {
     headers: {'user-agent': userAgent, ...(target.token ? {authorization: `Bearer ${target.token}`} : {})},
-    ca: target.ca,
+    ...(url.protocol === 'wss:' ? (await import('./tls.ts')).tlsOptions(target) : {}),
     perMessageDeflate: false,
     maxPayload: maxFrameBytes + 1024,
     handshakeTimeout: handshakeMs,

@@ -1,6 +1,7 @@
 import {type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions} from 'node:http'
 import type {Readable} from 'node:stream'
 import {UnreachableError} from './api-error.ts'
+import type {Pin} from './tls.ts'
 
 /** Where calls go, and as whom. */
 export interface Target {
@@ -9,6 +10,8 @@ export interface Target {
   token?: string
   /** PEM of the only authority that is trusted for this server. */
   ca?: string
+  /** Certificate that this server, and no other, has; comes before `ca`. */
+  pin?: Pin
 }
 
 export interface Message {
@@ -35,11 +38,23 @@ const maxAnswerBytes = 256 * 1024 * 1024
 export async function send(target: Target, message: Message): Promise<IncomingMessage> {
   const url = new URL(message.path, target.server)
   // TLS costs 17 ms to load; a local server does not need it.
-  const open = url.protocol === 'https:' ? (await import('node:https')).request : plainRequest
+  const isTls = url.protocol === 'https:'
+  const open = isTls ? (await import('node:https')).request : plainRequest
+  const tls = isTls ? await import('./tls.ts') : undefined
   return new Promise((resolve, reject) => {
+    let shown = (): string | undefined => undefined
     const fail = (error: NodeJS.ErrnoException) =>
-      reject(message.signal?.aborted ? message.signal.reason : new UnreachableError(target.server, error))
-    const call = open(url, optionsOf(target, message))
+      reject(
+        message.signal?.aborted
+          ? message.signal.reason
+          : new UnreachableError(target.server, error, pinned(target, shown())),
+      )
+    const call = open(url, {...optionsOf(target, message), ...tls?.tlsOptions(target)})
+    if (tls) {
+      call.once('socket', socket => {
+        shown = tls.watchCertificate(socket)
+      })
+    }
     call.on('error', fail)
     call.on('timeout', () => call.destroy(silence()))
     call.once('response', answer => {
@@ -56,7 +71,7 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
   })
 }
 
-function optionsOf({token, ca}: Target, {method, headers, body, upload, timeoutMs}: Message): RequestOptions {
+function optionsOf({token}: Target, {method, headers, body, upload, timeoutMs}: Message): RequestOptions {
   return {
     method,
     agent: false,
@@ -69,8 +84,11 @@ function optionsOf({token, ca}: Target, {method, headers, body, upload, timeoutM
         ? {}
         : {'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body))}),
     },
-    ...(ca === undefined ? {} : {ca}),
   }
+}
+
+function pinned({pin}: Target, shown: string | undefined): {pinned: string; shown: string} | undefined {
+  return pin && shown !== undefined && shown !== pin.fingerprint ? {pinned: pin.fingerprint, shown} : undefined
 }
 
 function abortWith(call: ClientRequest, signal: AbortSignal | undefined): void {

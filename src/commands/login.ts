@@ -5,6 +5,7 @@ import {usageError} from '../cli/failure.ts'
 import {ask, readStdin} from '../cli/prompt.ts'
 import {inClear, readSecret, secretFlags} from '../cli/secret-input.ts'
 import {readServerUrl} from '../cli/settings.ts'
+import {pinFor} from '../cli/trust.ts'
 import {Client} from '../client/client.ts'
 
 interface LoginOutput {
@@ -22,11 +23,12 @@ interface LoginOutput {
 export default class Login extends BaseCommand {
   static override summary = 'Log in to a server and remember it as a context.'
   static override description =
-    'Asks for user name and password. In a script: -u with --password-stdin or --password-file, or --token-stdin with an API token; or no login at all, with GPUCTL_SERVER and GPUCTL_TOKEN.'
+    'A server whose certificate no known authority vouches for is known by the fingerprint of its certificate from then on: a person is asked, a script gives --fingerprint. Asks for user name and password. In a script: -u with --password-stdin or --password-file, or --token-stdin with an API token; or no login at all, with GPUCTL_SERVER and GPUCTL_TOKEN.'
   static override examples = [
     '<%= config.bin %> login https://gpu.example.org',
     'pass show gpuctl | <%= config.bin %> login https://gpu.example.org -u ada --password-stdin',
     '<%= config.bin %> login https://gpu.example.org --token-stdin --context ci < token',
+    '<%= config.bin %> login https://10.0.0.5:8888 --fingerprint "$SHA256" -u ada --password-file pw',
   ]
   static override args = {server: Args.string({description: 'address of the server', ignoreStdin: true})}
   static override flags = {
@@ -36,6 +38,10 @@ export default class Login extends BaseCommand {
       description: 'read an API token from standard input',
       exclusive: ['password-stdin', 'password-file', 'username'],
     }),
+    fingerprint: Flags.string({
+      description: 'SHA-256 of the certificate that the server must show, as `server status` prints it there',
+      helpValue: '<sha256>',
+    }),
     storage: Flags.option({description: 'where the token is kept', options: ['keyring', 'file', 'none'] as const})(),
   }
 
@@ -43,7 +49,9 @@ export default class Login extends BaseCommand {
     const {args, flags} = await this.parse(Login)
     const {context: named, ...others} = flags
     const known = named !== undefined && this.settings.contexts[named] !== undefined
-    const choice = this.choose({...others, server: args.server ?? flags.server, context: known ? named : undefined})
+    const chosen = this.choose({...others, server: args.server ?? flags.server, context: known ? named : undefined})
+    const pin = await pinFor(chosen, {fingerprint: flags.fingerprint, mayAsk: this.mode.mayAsk})
+    const choice = {...chosen, pin}
     const warning = inClear(choice.server)
     if (warning) this.notice(warning)
     const client = (token?: string) => this.#clientFor(choice, token)
@@ -51,7 +59,7 @@ export default class Login extends BaseCommand {
     if (!/^[\x21-\x7e]+$/.test(token)) throw usageError('Standard input holds no token.')
     const {username, role, expiresAt} = await client(token).call('auth.whoami', {})
     const context = named ?? choice.context?.name ?? nameFor(choice.server)
-    await saveContext(context, {server: choice.server, caCert: choice.caCert, user: username, use: true})
+    await saveContext(context, {server: choice.server, caCert: choice.caCert, user: username, pin, use: true})
     const storage = await this.credentials().save(choice.server, context, token, flags.storage)
     this.say(`Logged in to ${choice.server} as ${username} (${role}); context ${context} is now current.`)
     if (storage === 'none') this.log(token)
@@ -69,9 +77,8 @@ export default class Login extends BaseCommand {
     return (await client.call('auth.login', {username, password})).token
   }
 
-  #clientFor({server, caCert}: Choice, token: string | undefined): Client {
-    const target = async () => ({server, token, ca: await this.readCa(caCert)})
-    return new Client({userAgent: this.config.userAgent, target})
+  #clientFor(choice: Choice, token: string | undefined): Client {
+    return new Client({userAgent: this.config.userAgent, target: () => this.targetOf(choice, token)})
   }
 }
 

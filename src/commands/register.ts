@@ -22,7 +22,8 @@ export default class Register extends BaseCommand {
 
   async run(): Promise<User> {
     const {args, flags} = await this.parse(Register)
-    const {server, caCert} = this.choose({...flags, server: args.server ?? flags.server})
+    const choice = this.choose({...flags, server: args.server ?? flags.server})
+    const {server} = choice
     const warning = inClear(server)
     if (warning) this.notice(warning)
     const {mayAsk} = this.mode
@@ -30,7 +31,7 @@ export default class Register extends BaseCommand {
     const password = await readNewSecret(flags, 'Password', mayAsk)
     const file = flags['invitation-file']
     const invitation = file === undefined ? undefined : (await readSecretFile(file)).trim()
-    const target = async () => ({server, token: undefined, ca: await this.readCa(caCert)})
+    const target = () => this.targetOf(choice)
     const client = new Client({userAgent: this.config.userAgent, target})
     const user = await client.call('auth.register', {username, password, invitation})
     this.say(`${user.username} has an account at ${server}, with no GPU yet.`, user)

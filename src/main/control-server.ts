@@ -36,6 +36,7 @@ import {prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
 import {followRequestsPerRuntime, inferenceWhenUsed} from './inference.ts'
 import {watchMachine} from './machine-watch.ts'
+import {fingerprintOf, ownCertificate} from './own-certificate.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
 import {CannotStart, hamiCoreFolders} from './settings.ts'
@@ -45,7 +46,8 @@ export interface ControlServerOptions {
   directory: string
   addresses: readonly ListenAddress[]
   exposed: boolean
-  tls?: Tls
+  /** Where not given as PEM texts: of our own, made at the first start. */
+  tls?: Tls | 'self-signed'
   /** The SSH jump host, beside the first address; absent: none. Port 0 = a free one. */
   ssh?: {port: number; settings?: Partial<JumpHostSettings>}
   /** `postgres://…`; absent: a SQLite file in the directory. */
@@ -64,6 +66,8 @@ export interface ControlServerOptions {
 export interface RunningServer {
   urls: string[]
   serverId: string
+  /** SHA-256 of the certificate; undefined without TLS. */
+  fingerprint: string | undefined
   ssh: SshDoor | undefined
   /** Of the administrator that this start made with a random password. */
   firstPassword?: string
@@ -173,12 +177,14 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   rollback.add('app', () => app.close())
   jumpHost = await openJumpHost(options, services)
   rollback.add('jump host', async () => jumpHost?.close())
-  const bound = await listen(app, options.addresses, options.tls)
+  const tls = options.tls === 'self-signed' ? await ownCertificate(directory, options.addresses) : options.tls
+  const bound = await listen(app, options.addresses, tls)
   guard.addOwnPorts([...bound.map(({port}) => port), ...(jumpHost ? [jumpHost.door.port] : [])])
   const urls = bound.map(
-    ({host, port}) => `${options.tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    ({host, port}) => `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   )
-  await writeRunFile(directory, {version, startedAt, urls, ssh: jumpHost?.door})
+  const fingerprint = tls && fingerprintOf(tls)
+  await writeRunFile(directory, {version, startedAt, urls, ssh: jumpHost?.door, fingerprint})
   logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
   void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
   const pings = pingEngines({services, clock, logger})
@@ -186,6 +192,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   return {
     urls,
     serverId,
+    fingerprint,
     ssh: jumpHost?.door,
     firstPassword: password,
     async stop(graceMs) {

@@ -27,6 +27,7 @@ export interface ServerStart {
   database?: string
   tlsCert?: string
   tlsKey?: string
+  selfSigned?: boolean
   sshPort?: number
 }
 
@@ -94,6 +95,7 @@ export async function startServer(options: ServerStart): Promise<{run: RunFile; 
   if (options.data) args.push('--data', options.data)
   if (options.tlsCert) args.push('--tls-cert', options.tlsCert)
   if (options.tlsKey) args.push('--tls-key', options.tlsKey)
+  if (options.selfSigned) args.push('--tls')
   if (options.sshPort !== undefined) args.push('--ssh-port', String(options.sshPort))
   const run = await startInBackground({
     program: options.program,

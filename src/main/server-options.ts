@@ -8,13 +8,15 @@ export interface ServerFlags {
   database?: string
   tlsCert?: string
   tlsKey?: string
+  /** With a certificate of our own, made at the first start. */
+  selfSigned?: boolean
   sshPort?: number
 }
 
 export interface ServerOptions {
   /** The first is the main one. */
   addresses: {host: string; port: number}[]
-  tls: {cert: string; key: string} | undefined
+  tls: {cert: string; key: string} | 'self-signed' | undefined
   /** Somebody on another machine can reach it. */
   exposed: boolean
 }
@@ -28,10 +30,13 @@ export async function readServerFlags(flags: ServerFlags): Promise<ServerOptions
     ...(flags.alsoListen ?? []).map(text => readAddress(text, '--also-listen')),
   ]
   if (Boolean(flags.tlsCert) !== Boolean(flags.tlsKey)) throw new FlagError('--tls-cert and --tls-key belong together.')
+  if (flags.selfSigned && flags.tlsCert) throw new FlagError('--tls is without --tls-cert: it makes its own.')
   const tls =
     flags.tlsCert && flags.tlsKey
       ? {cert: await readPem(flags.tlsCert, '--tls-cert'), key: await readPem(flags.tlsKey, '--tls-key')}
-      : undefined
+      : flags.selfSigned
+        ? ('self-signed' as const)
+        : undefined
   return {addresses, tls, exposed: addresses.some(({host}) => !isLoopback(host))}
 }
 

@@ -24,7 +24,7 @@ export class Screen {
   }
 
   type(text: string): void {
-    this.#tmux(['send-keys', '-l', text])
+    this.#tmux(['send-keys', '-l', '--', text])
   }
 
   /** As tmux names keys: `C-c`, `Enter`, `Up`. */
@@ -42,9 +42,9 @@ export class Screen {
   }
 
   /** Resolves when it is to be seen. */
-  shows(pattern: RegExp): Promise<unknown> {
+  shows(pattern: RegExp, withinMs = 15_000): Promise<unknown> {
     return eventually(() => pattern.test(this.text), {
-      withinMs: 15_000,
+      withinMs,
       everyMs: 50,
       what: `${pattern} on the screen`,
     }).catch(error => {

@@ -19,6 +19,10 @@ const probes = {
       : 'needs the OpenSSH client, sshpass and rsync',
   dropbear: () => (existsSync('/usr/sbin/dropbear') ? undefined : 'needs dropbear (Debian: dropbear-bin)'),
   strace: () => (works('strace', '-V') ? undefined : 'needs strace'),
+  shells: () =>
+    works('zsh', '--version') && works('fish', '--version') && works('tmux', '-V')
+      ? undefined
+      : 'needs zsh, fish and tmux',
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
   btrfs: () => (existsSync('/usr/sbin/mkfs.btrfs') ? undefined : 'needs mkfs.btrfs (Debian: btrfs-progs)'),

@@ -1,6 +1,6 @@
 import {BaseCommand} from '../base-command.ts'
 import type {GlobalFlags} from '../global-flags.ts'
-import {configDirectory} from '../settings.ts'
+import {configDirectory} from '../places.ts'
 import {configFor} from './config-file.ts'
 import {findWay, type SshWay} from './jump-host.ts'
 import {proxyCommand} from './proxy-command.ts'

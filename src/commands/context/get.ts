@@ -7,6 +7,8 @@ interface ContextOutput {
   server: string
   user: string | null
   caCert: string | null
+  /** SHA-256 of the certificate that the server must show; null = an authority vouches for it. */
+  fingerprint: string | null
   current: boolean
   /** Where the token lies; null = nobody is logged in there. */
   tokenFrom: string | null
@@ -27,6 +29,7 @@ export default class ContextGet extends BaseCommand {
       server: context.server,
       user: context.user ?? null,
       caCert: context.caCert ?? null,
+      fingerprint: context.pin?.fingerprint ?? null,
       current: context.name === this.settings.current,
       tokenFrom: token?.from ?? null,
     }
@@ -35,6 +38,7 @@ export default class ContextGet extends BaseCommand {
       ['Server', output.server],
       ['User', output.user],
       ['Authority', output.caCert],
+      ['Certificate', output.fingerprint && `SHA256:${output.fingerprint}`],
       ['Current', output.current ? 'yes' : 'no'],
       ['Token from', output.tokenFrom ?? 'nowhere: gpuctl login'],
     ])

@@ -24,6 +24,7 @@ export default class ServerStart extends BaseCommand {
   static override examples = [
     '<%= config.bin %> server start',
     '<%= config.bin %> server start --detach --listen 0.0.0.0:8888 --tls-cert cert.pem --tls-key key.pem',
+    '<%= config.bin %> server start --detach --listen 0.0.0.0:8888 --tls',
     'GPUCTL_DATABASE_URL=postgres://gpuctl@db/gpuctl <%= config.bin %> server start',
   ]
   static override flags = {
@@ -32,6 +33,11 @@ export default class ServerStart extends BaseCommand {
     db: Flags.string({description: 'postgres:// URL; a SQLite file unless given', env: 'GPUCTL_DATABASE_URL'}),
     'tls-cert': Flags.string({description: 'PEM file of the certificate'}),
     'tls-key': Flags.string({description: 'PEM file of its key'}),
+    tls: Flags.boolean({
+      description:
+        'serve https with a certificate of our own, made at the first start; people log in by its fingerprint',
+      exclusive: ['tls-cert', 'tls-key'],
+    }),
     detach: Flags.boolean({char: 'd', description: 'in the background'}),
   }
 
@@ -44,6 +50,7 @@ export default class ServerStart extends BaseCommand {
       database: flags.db,
       tlsCert: flags['tls-cert'],
       tlsKey: flags['tls-key'],
+      selfSigned: flags.tls,
       sshPort: flags['ssh-port'],
     }
     if (flags.detach) {
@@ -53,6 +60,7 @@ export default class ServerStart extends BaseCommand {
       this.log(
         `${started ? 'The control server runs' : 'The control server already runs'} at ${run.urls.join(', ')} (pid ${run.pid}).`,
       )
+      if (run.fingerprint) this.log(`Certificate: SHA256:${run.fingerprint}`)
       if (password) this.log(`Administrator: admin / ${password}   (shown once)`)
       return {urls: run.urls, pid: run.pid}
     }
@@ -62,6 +70,7 @@ export default class ServerStart extends BaseCommand {
     await serve({...options, verbose: flags.verbose}, this.config.version, server => {
       urls = server.urls
       this.logToStderr(`The control server listens at ${urls.join(', ')}. Ctrl-C ends it.`)
+      if (server.fingerprint) this.logToStderr(`Certificate: SHA256:${server.fingerprint}`)
       // A program that started us in the background takes the password itself.
       if (!process.stderr.isTTY || !server.firstPassword) return
       this.logToStderr(`Administrator: admin / ${server.firstPassword}   (shown once)`)

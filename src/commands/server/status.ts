@@ -7,6 +7,8 @@ interface ServerStatusOutput {
   urls: string[]
   startedAt: string | null
   version: string | null
+  /** SHA-256 of its certificate; null without TLS. */
+  fingerprint: string | null
   ssh: {host: string; port: number; fingerprint: string; publicKey: string} | null
 }
 
@@ -24,10 +26,11 @@ export default class ServerStatus extends BaseCommand {
     if (!run) {
       this.log('No control server runs here. Start one: gpuctl up')
       process.exitCode = 1
-      return {running: false, pid: null, urls: [], startedAt: null, version: null, ssh: null}
+      return {running: false, pid: null, urls: [], startedAt: null, version: null, fingerprint: null, ssh: null}
     }
     const [main = ''] = run.urls
     this.log(`API        ${run.urls.join('  ')}`)
+    if (run.fingerprint) this.log(`Certificate SHA256:${run.fingerprint}`)
     if (run.ssh) this.log(`SSH jump   ${run.ssh.host}:${run.ssh.port}   ${run.ssh.fingerprint}`)
     this.log(`Swagger    ${main}/swagger/index.html`)
     this.log(`Running    pid ${run.pid}, version ${run.version}, since ${run.startedAt}`)
@@ -37,6 +40,7 @@ export default class ServerStatus extends BaseCommand {
       urls: run.urls,
       startedAt: run.startedAt,
       version: run.version,
+      fingerprint: run.fingerprint ?? null,
       ssh: run.ssh ?? null,
     }
   }

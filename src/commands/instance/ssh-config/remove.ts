@@ -1,5 +1,5 @@
 import {BaseCommand} from '../../../cli/base-command.ts'
-import {configDirectory} from '../../../cli/settings.ts'
+import {configDirectory} from '../../../cli/places.ts'
 import {removeConfig, sshFiles} from '../../../cli/ssh/config-file.ts'
 import {sshFolder} from '../../../cli/ssh/jump-host.ts'
 import {removeKey} from '../../../cli/ssh/key.ts'

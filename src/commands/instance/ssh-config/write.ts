@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core'
-import {configDirectory} from '../../../cli/settings.ts'
+import {configDirectory} from '../../../cli/places.ts'
 import {SshConfigCommand} from '../../../cli/ssh/config-command.ts'
 import {sshFiles, writeConfig} from '../../../cli/ssh/config-file.ts'
 

@@ -1,0 +1,166 @@
+import {X509Certificate} from 'node:crypto'
+import {createServer} from 'node:https'
+import type {AddressInfo} from 'node:net'
+import {join} from 'node:path'
+import {expect, onTestFinished, test} from 'vitest'
+import {readFingerprint} from '../../src/client/tls.ts'
+import {makeSelfSigned} from '../../src/platform/self-signed.ts'
+import {makeCertificates} from '../support/certs.ts'
+import {operator} from '../support/gpuctl.ts'
+import {Screen} from '../support/screen.ts'
+import {need} from '../support/skips.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
+
+const me = {
+  username: 'ada',
+  role: 'user',
+  expiresAt: null,
+  scopes: ['read'],
+  gpusHeld: 0,
+  gpuQuota: 1,
+  credential: 'token',
+}
+
+/** A server with a certificate that only itself signed. It may take another one, as an impostor at its address would. */
+async function tlsServer(names = ['localhost', '127.0.0.1', '::1']) {
+  const make = () => {
+    const made = makeSelfSigned({names, fromMs: Date.now() - 60_000, years: 1})
+    return {...made, fingerprint: new X509Certificate(made.cert).fingerprint256}
+  }
+  const tokens: (string | undefined)[] = []
+  const first = make()
+  const server = createServer(first, (request, response) => {
+    tokens.push(request.headers.authorization)
+    response.writeHead(200, {'content-type': 'application/json'})
+    response.end(JSON.stringify(request.url?.endsWith('/nodes') ? [] : me))
+  })
+  server.on('tlsClientError', () => {})
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    return new Promise<void>(resolve => server.close(() => resolve()))
+  })
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const replace = () => {
+    const other = make()
+    server.setSecureContext(other)
+    return other.fingerprint
+  }
+  return {url, tokens, fingerprint: first.fingerprint, replace}
+}
+
+test('T28: without a terminal an unknown certificate fails closed, with its fingerprint and the ways', async () => {
+  const {url, tokens, fingerprint} = await tlsServer()
+  const {run} = await operator()
+
+  const login = await run(['login', url, '--token-stdin', '--yes'], {input: 'secret\n'})
+
+  expect(login).toMatchObject({code: 7, stdout: ''})
+  expect(login.stderr).toContain(`SHA256:${fingerprint}`)
+  expect(login.stderr).toContain('--fingerprint')
+  expect(tokens).toEqual([])
+})
+
+test('T28: a login by fingerprint pins the server; another certificate stops every call with both fingerprints', async () => {
+  const {url, tokens, fingerprint, replace} = await tlsServer(['another.example.org'])
+  const {run, json} = await operator()
+  const wrong = 'ab'.repeat(32)
+  const input = 'secret\n'
+
+  const refused = await run(['login', url, '--token-stdin', '--fingerprint', wrong], {input})
+  expect(refused).toMatchObject({code: 7, stderr: expect.stringContaining(`SHA256:${fingerprint}`)})
+  expect(tokens).toEqual([])
+  const words = [
+    'login',
+    url,
+    '--token-stdin',
+    '--context',
+    'lab',
+    '--fingerprint',
+    `sha256:${fingerprint.toLowerCase()}`,
+  ]
+  expect(await run(words, {input})).toMatchObject({code: 0})
+  expect(await json(['context', 'get', 'lab'])).toMatchObject({fingerprint})
+  expect(await run(['node', 'list'])).toMatchObject({code: 0})
+  const before = tokens.length
+
+  const shown = replace()
+
+  const stopped = await run(['node', 'list', '--json'])
+  expect(stopped.code).toBe(7)
+  const {error} = JSON.parse(stopped.stdout)
+  expect(error).toMatchObject({code: 'certificate_changed', hint: expect.stringContaining('gpuctl server status')})
+  expect(error.message).toContain(`SHA256:${fingerprint}`)
+  expect(error.message).toContain(`SHA256:${shown}`)
+  expect(await run(['login', url, '--token-stdin', '--yes'], {input})).toMatchObject({
+    code: 7,
+    stderr: expect.stringContaining(`SHA256:${shown}`),
+  })
+  expect(tokens).toHaveLength(before)
+  expect(await run(['login', url, '--token-stdin', '--fingerprint', shown], {input})).toMatchObject({code: 0})
+  expect(await run(['node', 'list'])).toMatchObject({code: 0})
+})
+
+test('T28: a person is asked, with the fingerprint on the screen', async context => {
+  need(context, 'tmux')
+  const {url, fingerprint} = await tlsServer()
+  const {env, json} = await operator()
+  const kept = Object.entries(env).filter(([name]) => name.startsWith('GPUCTL_')) as [string, string][]
+  const screen = new Screen({cliEnvironment: Object.fromEntries(kept)}, {columns: 120, rows: 24})
+  await screen.shows(/here>/)
+
+  screen.run(`login ${url} --token-stdin --context lab < /dev/null; echo code""=$?`)
+  await screen.shows(/code=7/)
+  screen.run(`login ${url} --context lab`)
+  await screen.shows(new RegExp(`SHA256:${fingerprint.slice(0, 20)}[^]*known by it`))
+  screen.press('n', 'Enter')
+  await screen.shows(/Nothing was done/)
+  expect(await json(['context', 'list'])).toEqual([])
+})
+
+test('T28: the server makes its certificate at the first start, keeps it, and shows its fingerprint', async () => {
+  const {run, json} = await operator()
+  const start = async () => {
+    const words = ['server', 'start', '--detach', '--tls', '--listen', '127.0.0.1:0', '--ssh-port', '0']
+    return (await run([...words])).stdout
+  }
+  const said = await start()
+  const status = await json<{fingerprint: string; urls: string[]}>(['server', 'status'])
+  expect(said).toContain(`SHA256:${status.fingerprint}`)
+  const password = /admin \/ (\S+)/.exec(said)?.[1]
+  const url = status.urls[0] as string
+  expect(url).toMatch(/^https:/)
+  const words = ['login', url, '-u', 'admin', '--password-stdin', '--fingerprint', status.fingerprint]
+  expect(await run(words, {input: password})).toMatchObject({code: 0})
+  expect(await json(['whoami'])).toMatchObject({username: 'admin', server: url})
+  await run(['server', 'stop'])
+  await start()
+  expect(await json(['server', 'status'])).toMatchObject({fingerprint: status.fingerprint})
+})
+
+test('a fingerprint is read as people copy it', () => {
+  const one = Array.from({length: 32}, () => 'AB').join(':')
+  for (const text of [one, one.toLowerCase(), `SHA256:${one}`, one.replaceAll(':', ''), `sha256=${one}`])
+    expect(readFingerprint(text)).toBe(one)
+  for (const text of ['', 'AB', `${one}:AB`, 'x'.repeat(64)]) expect(readFingerprint(text)).toBeUndefined()
+})
+
+test('T28: a certificate that an authority vouches for is trusted by it, and pinned only on demand', async context => {
+  need(context, 'openssl')
+  const folder = await temporaryDirectory()
+  const {ca, server: made} = await makeCertificates(folder)
+  const server = createServer(made, (_, response) => response.end(JSON.stringify(me)))
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => new Promise<void>(resolve => server.close(() => resolve())))
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const {run, json} = await operator({NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem')})
+
+  expect(ca).toContain('BEGIN CERTIFICATE')
+  expect(await run(['login', url, '--token-stdin', '--context', 'a'], {input: 'x'})).toMatchObject({code: 0})
+  expect(await json(['context', 'get', 'a'])).toMatchObject({fingerprint: null})
+  const {fingerprint256} = new X509Certificate(made.cert)
+  const words = ['login', url, '--token-stdin', '--context', 'a', '--fingerprint', fingerprint256]
+  expect(await run(words, {input: 'x'})).toMatchObject({code: 0})
+  expect(await json(['context', 'get', 'a'])).toMatchObject({fingerprint: fingerprint256})
+  expect(await run(['whoami', '--ca-cert', join(folder, 'ca.pem')])).toMatchObject({code: 0})
+})
