@@ -2,6 +2,7 @@ import {agentRoutes, type Desired} from '../contract/agent-protocol.ts'
 import type {StreamHandler} from '../link/agent-end.ts'
 import {type AgentCall, type AgentHandler, CallProblem, createAgentRouter} from '../link/routes.ts'
 import type {Agent} from './agent.ts'
+import {sendBackup} from './backup-call.ts'
 import {asProblem, write} from './call-output.ts'
 import {runDial} from './dial-call.ts'
 import {runExec} from './exec-call.ts'
@@ -40,6 +41,7 @@ export function createLinkHandler(agent: Agent): StreamHandler {
     [agentRoutes.path]: onContainer(agent, call => sendStat(call, agent.driver)),
     [agentRoutes.archive]: onContainer(agent, call => sendArchive(call, agent.driver, endOf(call))),
     [agentRoutes.osImage]: call => takeOsImage(call, agent.storage),
+    [agentRoutes.backupContent]: call => sendBackup(call, agent.storage, endOf(call)),
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
     [agentRoutes.unpack]: onContainer(agent, call => takeArchive(call, agent.driver)),
   })

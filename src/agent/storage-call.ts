@@ -21,7 +21,12 @@ export async function runStorage(call: AgentCall, host: StorageHost | undefined,
   try {
     call.respondJson(200, await host.call(method, input as never, cut))
   } catch (error) {
-    if (!(error instanceof StorageError)) throw error
-    throw new CallProblem(statusOf[error.code] ?? 500, `storage_${error.code}`, error.message)
+    throw asStorageProblem(error)
   }
+}
+
+/** A refusal of the storage, in the words of the link. */
+export function asStorageProblem(error: unknown): unknown {
+  if (!(error instanceof StorageError)) return error
+  return new CallProblem(statusOf[error.code] ?? 500, `storage_${error.code}`, error.message)
 }

@@ -110,6 +110,18 @@ export class Client {
     return {stat, content: readPieces(await this.target(), answer)}
   }
 
+  /** Bytes as they come. Reading throws UnreachableError when they are cut, or nothing comes for too long. */
+  async download<N extends OperationName>(
+    name: N,
+    input: InputOf<N>,
+    {signal}: CallOptions = {},
+  ): Promise<AsyncIterable<Buffer>> {
+    const {readPieces} = await import('./bytes.ts')
+    const {method, path} = requestParts(name, input as Record<string, unknown>)
+    const answer = await this.open({method, path, signal, headers: {accept: '*/*'}})
+    return readPieces(await this.target(), answer)
+  }
+
   /** Sends bytes to an operation that takes them. Not repeated: what is there then, the caller asks. */
   async upload<N extends OperationName>(
     name: N,

@@ -10,7 +10,7 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
  * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),
  * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
  * `PUT /os-images/:name` (query offset, totalBytes, sha256; bytes in; when they are written one JSON of OsImageEnd out),
- * `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts).
+ * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -25,6 +25,7 @@ export const agentRoutes = {
   metrics: 'GET /metrics',
   storage: 'POST /storage/:method',
   osImage: 'PUT /os-images/:name',
+  backupContent: 'POST /backup-content',
   ping: 'GET /ping',
 } as const
 

@@ -81,6 +81,7 @@ export const routes = {
   'backups.list': 'GET /backups',
   'backups.get': 'GET /backups/:id',
   'backups.create': 'POST /backups',
+  'backups.download': 'GET /backups/:id/content',
   'backups.verify': 'POST /backups/:id/verify',
   'backups.restore': 'POST /backups/:id/restore',
   'backups.delete': 'DELETE /backups/:id',

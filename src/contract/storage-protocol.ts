@@ -264,6 +264,12 @@ export interface BackupPlace {
   filename: string
 }
 
+/** What of a finished file is asked for. */
+export interface BackupPart extends BackupPlace {
+  /** Byte that it begins at. */
+  offset: number
+}
+
 /** A finished file in a target. */
 export interface BackupPiece extends BackupPlace {
   sizeBytes: number
@@ -285,7 +291,7 @@ export interface BackupReading {
 
 export interface BackupRestoring extends BackupReading, VolumeName {
   format: BackupFormat
-  /** Of a volume that is made anew. */
+  /** Of a volume that has a size from its beginning; another has no quota when it is done. */
   quotaBytes: number | null
   /** The volume is there, and is emptied first; of `tar` alone. */
   replace: boolean

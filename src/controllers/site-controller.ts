@@ -2,6 +2,7 @@ import type {FoundVolume, PoolName, VolumeName} from '../contract/storage-protoc
 import {isProblem} from '../domain/errors.ts'
 import type {SiteRecord} from '../domain/records.ts'
 import {expired, nextRun, scheduledName} from '../domain/site-schedule.ts'
+import {isPassing} from '../domain/task.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
 import type {ControllerDependencies} from './dependencies.ts'
 
@@ -71,7 +72,12 @@ export class SiteController {
     let {quotaBytes: enforcedBytes} = found
     if (site.enforcedBytes !== null && enforcedBytes !== site.quotaBytes) {
       const input = {...pool, volume: site.name, quotaBytes: site.quotaBytes}
-      enforcedBytes = (await this.#deps.fleet.agent(site.nodeId).storage('volume.quota', input)).quotaBytes
+      try {
+        enforcedBytes = (await this.#deps.fleet.agent(site.nodeId).storage('volume.quota', input)).quotaBytes
+      } catch (error) {
+        // As that of a site which holds more than it may: it stays pending, and the other sites get their turn.
+        if (!isProblem(error) || isPassing(error)) throw error
+      }
     }
     if (found.usedBytes === site.usedBytes && enforcedBytes === site.enforcedBytes) return
     await this.#deps.store.transaction(async tx => {

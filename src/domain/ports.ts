@@ -8,6 +8,7 @@ import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
 import type {
+  BackupPart,
   FoundOsImage,
   OsImagePart,
   StorageInput,
@@ -487,6 +488,8 @@ export interface AgentPort {
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
   /** Writes a piece of a file of an operating system. Resolves when it is written. Throws storage_*, node_failed, node_offline. */
   receiveOsImage(part: OsImagePart, content: AsyncIterable<Uint8Array>): Promise<FoundOsImage>
+  /** Bytes of a finished backup from an offset on. Throws storage_*, node_failed, node_offline. */
+  readBackup(part: BackupPart, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
   /** A connection to a port inside the container. Throws port_closed. */
   dial(containerId: string, port: number): Promise<ByteStream>
   /** What is at a path of the container, which need not run. Throws path_missing. */

@@ -2,6 +2,7 @@ import type {Desired, ExecQuery, OsImageEnd, Report, UnpackEnd} from '../contrac
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {
+  BackupPart,
   FoundOsImage,
   OsImagePart,
   StorageInput,
@@ -160,6 +161,12 @@ export class AgentSession {
     const {image} = await this.#send<OsImageEnd>({method: 'PUT', path}, content)
     if (!image) throw new LinkError('bad_answer', 'The agent did not say what it has now.')
     return image
+  }
+
+  /** Bytes of a finished backup. Throws `RemoteError` when the agent cannot read it. */
+  async readBackup(part: BackupPart, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const {body} = await this.#link.open('/backup-content', {method: 'POST', body: part, signal})
+    return body
   }
 
   /** Bytes both ways. */

@@ -2,6 +2,7 @@ import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {
+  BackupPart,
   FoundOsImage,
   OsImagePart,
   StorageInput,
@@ -77,6 +78,10 @@ class TranslatedAgent implements AgentPort {
 
   receiveOsImage(part: OsImagePart, content: AsyncIterable<Uint8Array>): Promise<FoundOsImage> {
     return this.#translate(this.#session.receiveOsImage(part, content))
+  }
+
+  readBackup(part: BackupPart, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    return this.#translate(this.#session.readBackup(part, signal))
   }
 
   async dial(containerId: string, port: number): Promise<ByteStream> {

@@ -30,6 +30,16 @@ const openers = {
     const told = Buffer.from(JSON.stringify(stat)).toString('base64url')
     return {type: 'application/x-tar', headers: {'x-gpuctl-stat': told}, content}
   },
+  'backups.download': async (
+    input: InputOf<'backups.download'>,
+    caller: Caller,
+    {backups}: Services,
+    signal: AbortSignal,
+  ): Promise<Bytes> => {
+    const {filename, bytes, content} = await backups.openContent(input, caller, signal)
+    const headers = {'content-length': String(bytes), 'content-disposition': `attachment; filename="${filename}"`}
+    return {type: 'application/octet-stream', headers, content}
+  },
 }
 export type BytesOperation = keyof typeof openers
 

@@ -57,7 +57,7 @@ export class NfsMounts {
       throw new StorageError('in_use', `${there.source} is mounted at ${this.#path(input.name)} already.`)
     }
     try {
-      if (!there) await run(this.plan(input))
+      if (!there) await run(this.plan(input)).catch(withoutClient)
       if (!input.readOnly) await this.#writeTest(input.name, run)
       await this.#writeLine(input)
       const found = (await this.list()).find(({name}) => name === input.name)
@@ -137,6 +137,14 @@ export class NfsMounts {
 
 function sourceOf({server, exportPath: path}: Source): string {
   return `${serverAddress(server)}:${exportPath(path)}`
+}
+
+/** What `mount` says where the kernel knows no such file system. */
+function withoutClient(error: unknown): never {
+  if (!(error instanceof StorageError && /No such device|unknown filesystem type/i.test(error.message))) throw error
+  throw new StorageError('unavailable', 'The kernel of this machine cannot mount NFS: it has no module nfsv4.', {
+    cause: error,
+  })
 }
 
 function timed(...words: string[]): StorageCommand {

@@ -21,9 +21,12 @@ export function unsharePlan(path: string, {network: cidr}: Share): StorageComman
 
 /** ZFS keeps the share with the pool, so that it survives a restart: the very command of the infra document. */
 export function zfsSharePlan(pool: string, share: Share): StorageCommand[] {
-  const root = share.rootSquash ? '' : ',no_root_squash'
-  const value = `${share.readWrite ? 'rw' : 'ro'}=@${network(share.network)}${root}`
-  return [{file: 'zfs', args: ['set', `sharenfs=${value}`, poolName(pool)]}]
+  const [mode, root] = [share.readWrite ? 'rw' : 'ro', share.rootSquash ? '' : ',no_root_squash']
+  const set = (value: string) => ['set', `sharenfs=${value}`, poolName(pool)]
+  const client = network(share.network)
+  // zfs-fuse takes `CLIENT:OPTIONS`.
+  const otherwise = {when: /exportfs failed/i, args: set(`${client}:${mode}${root}`)}
+  return [{file: 'zfs', args: set(`${mode}=@${client}${root}`), otherwise}]
 }
 
 export function zfsUnsharePlan(pool: string): StorageCommand[] {

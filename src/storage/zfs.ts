@@ -181,9 +181,11 @@ function datasetOf({pool, volume}: Pick<VolumeName, 'pool' | 'volume'>): string 
   return `${poolName(pool)}/${volumeName(volume)}`
 }
 
-/** `rw=@192.168.3.0/24,no_root_squash` as a share; anything that we did not write is none of ours. */
+/** `rw=@192.168.3.0/24,no_root_squash` as a share, as zfs-fuse `192.168.3.0/24:rw,…`; what we did not write is none of ours. */
 function shareOf(text: string, exportPath: string): FoundShare | null {
-  const [, mode, network] = /(?:^|,)(rw|ro)=@([\d./]+)(?:,|$)/.exec(text) ?? []
+  const [, openMode, openNetwork] = /(?:^|,)(rw|ro)=@([\d./]+)(?:,|$)/.exec(text) ?? []
+  const [, fuseNetwork, fuseMode] = /^([\d./]+):(rw|ro)(?:,|$)/.exec(text) ?? []
+  const [mode, network] = [openMode ?? fuseMode, openNetwork ?? fuseNetwork]
   if (!mode || !network) return null
   return {network, readWrite: mode === 'rw', rootSquash: !text.includes('no_root_squash'), exportPath}
 }

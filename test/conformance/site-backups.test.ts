@@ -53,6 +53,7 @@ async function backupWorld(context: TestContext, type: 'zfs' | 'fake' = 'fake') 
   await store.transaction(tx => tx.sites.insert(site))
   const folder = await temporaryDirectory('gpuctl-target-')
   await services.backupTargets.create({name: 'disk', type: 'directory', path: folder}, admin)
+  await services.nodes.setQuota({id: 'n1', storageQuotaGb: 1}, admin)
   const backUp = async (rest: {incremental?: boolean} = {}) => {
     plane.clock.advance(1_000)
     return ended(await services.backups.create({site: 'shop', target: 'disk', ...rest}, admin))

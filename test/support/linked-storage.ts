@@ -1,4 +1,5 @@
 import {onTestFinished} from 'vitest'
+import {sendBackup} from '../../src/agent/backup-call.ts'
 import {takeOsImage} from '../../src/agent/os-image-call.ts'
 import {runStorage} from '../../src/agent/storage-call.ts'
 import {agentRoutes} from '../../src/contract/agent-protocol.ts'
@@ -25,6 +26,11 @@ export async function linkedStorage(
         const cut = new AbortController()
         call.onClose(() => cut.abort())
         return runStorage(call, storage, cut.signal)
+      },
+      [agentRoutes.backupContent]: call => {
+        const cut = new AbortController()
+        call.onClose(() => cut.abort())
+        return sendBackup(call, storage, cut.signal)
       },
       [agentRoutes.osImage]: call => takeOsImage(call, storage),
     }),

@@ -198,6 +198,10 @@ export class SimulatedAgent implements AgentPort {
     }
   }
 
+  async readBackup(): Promise<AsyncIterable<Uint8Array>> {
+    throw new Error('not simulated')
+  }
+
   async exec(): Promise<ExecStream> {
     throw new Error('not simulated')
   }

@@ -91,6 +91,17 @@ export const backups = {
     input: ById,
     output: Begun,
   }),
+  'backups.download': operation({
+    summary: 'The file of a backup as it lies in its place (application/octet-stream), from a byte on.',
+    access: 'node_admin',
+    transport: 'bytes',
+    input: Type.Object({
+      id: Reference,
+      /** Where a download that was cut goes on. */
+      offset: Type.Optional(Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER})),
+    }),
+    output: Type.Object({}),
+  }),
   'backups.restore': operation({
     summary: 'Bring a backup back as a new site, or into the same one; then confirm = its name.',
     access: 'node_admin',

@@ -1,10 +1,11 @@
 import type {BackupFormat, BackupJobState, BackupMethods, PoolType} from '../../contract/storage-protocol.ts'
 import type {BackupRecord, SiteRecord} from '../records.ts'
 import {isPassing, type Recipe, type StepRun} from '../task.ts'
-import {siteLock} from './site-recipes.ts'
+import {foundVolume, hasQuota, siteLock} from './site-recipes.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
+const mebibyte = 2 ** 20
 
 interface VolumePlace {
   nodeId: string
@@ -254,14 +255,17 @@ export const restoreBackup: Recipe<RestoreWork> = {
       },
     },
     ...(isNew ? [] : [dropGuard]),
+    limit,
   ],
   result: ({input}) => ({siteId: input.siteId, site: input.volume, node: input.node, filename: input.filename}),
-  async ended({tx}, {status, input: given, updatedAt}) {
+  async ended({tx}, {status, input: given, notes, updatedAt}) {
     const {siteId, isNew} = given as unknown as RestoreWork
-    const site = isNew ? await tx.sites.find(siteId) : undefined
+    const site = await tx.sites.find(siteId)
     if (!site) return
-    if (status === 'completed') await tx.sites.save({...site, status: 'active', updatedAt})
-    else await tx.sites.delete(siteId)
+    const found = notes as Pick<SiteRecord, 'usedBytes' | 'enforcedBytes'>
+    const {enforcedBytes = site.enforcedBytes, usedBytes = site.usedBytes} = found
+    if (isNew && status !== 'completed') await tx.sites.delete(siteId)
+    else await tx.sites.save({...site, status: 'active', enforcedBytes, usedBytes, updatedAt})
   },
 }
 
@@ -280,7 +284,27 @@ const guard = {
     if (!(await hasSnapshot(run, snapshot.snapshot))) return
     await run.agent(run.input.nodeId).storage('snapshot.rollback', snapshot)
     await run.agent(run.input.nodeId).storage('snapshot.delete', snapshot)
+    if (!(await hasQuota(run))) await setQuota(run)
   },
+}
+
+/** After the guard is gone, because what it holds counts. */
+const limit = {
+  name: 'quota',
+  title: ({volume}: RestoreWork) => `Setting the quota of ${volume}`,
+  isDone: async (run: StepRun<RestoreWork>) => (await hasQuota(run)) || run.notes.isOverQuota === true,
+  do: setQuota,
+}
+
+/** Files may take more room than they did where they were: then what is there stays, and nothing can be added. */
+async function setQuota(run: StepRun<RestoreWork>): Promise<void> {
+  const {agent, input, notes} = run
+  const set = (quotaBytes: number) => agent(input.nodeId).storage('volume.quota', {...volumeOf(input), quotaBytes})
+  const isSet = await tryTo(run, `${input.volume} takes more room than its quota`, () => set(input.quotaBytes))
+  if (isSet) return
+  const found = await foundVolume(run, input)
+  await set(Math.max(input.quotaBytes, Math.ceil((found?.usedBytes ?? 0) / mebibyte) * mebibyte))
+  notes.isOverQuota = true
 }
 
 const dropGuard = {

@@ -145,18 +145,21 @@ export const cloneSite: Recipe<SiteCloneWork> = {
     {
       name: 'quota',
       title: ({volume}) => `Setting the quota of ${volume}`,
-      async isDone(run) {
-        const {nodeId, pool} = run.input
-        const found = await foundVolume(run, run.input)
-        run.notes.enforcedBytes = found?.quotaBytes
-        const pools = await run.agent(nodeId).storage('pools.list', {})
-        const enforces = pools.find(one => one.pool === pool)?.facts.quota
-        return enforces === false || found?.quotaBytes === run.input.quotaBytes
-      },
+      isDone: hasQuota,
       async do({agent, input, signal}) {
         const wanted = {...volumeOf(input), quotaBytes: input.quotaBytes}
         await agent(input.nodeId).storage('volume.quota', wanted, signal)
       },
     },
   ],
+}
+
+/** Also where its storage has no quotas. Notes what the file system holds up, and what is used. */
+export async function hasQuota(run: StepRun<SiteCreationWork>): Promise<boolean> {
+  const {nodeId, pool, quotaBytes} = run.input
+  const found = await foundVolume(run, run.input)
+  Object.assign(run.notes, {enforcedBytes: found?.quotaBytes, usedBytes: found?.usedBytes})
+  const pools = await run.agent(nodeId).storage('pools.list', {})
+  const enforces = pools.find(one => one.pool === pool)?.facts.quota
+  return enforces === false || found?.quotaBytes === quotaBytes
 }

@@ -1,8 +1,9 @@
 import type {InputOf} from '../../contract/contract.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
-import {pathIn} from '../backup-target.ts'
+import {openTarget, pathIn} from '../backup-target.ts'
 import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
+import type {Tables} from '../ports.ts'
 import {
   type BackupWork,
   createBackup,
@@ -20,6 +21,8 @@ import type {ServiceDependencies} from './dependencies.ts'
 import type {NodeKeeping} from './node-keeping.ts'
 import type {PoolService} from './pools.ts'
 import type {Services} from './services.ts'
+import {readyVolume} from './site-finder.ts'
+import {checkRoom, claimNames} from './site-volumes.ts'
 import type {SiteService} from './sites.ts'
 import type {TaskService} from './tasks.ts'
 
@@ -44,9 +47,10 @@ export class BackupService {
     this.#parts = parts
   }
 
-  methods(): Pick<Services['backups'], 'create' | 'verify' | 'restore' | 'delete'> {
+  methods(): Pick<Services['backups'], 'create' | 'openContent' | 'verify' | 'restore' | 'delete'> {
     return {
       create: (input, caller) => this.#create(input, caller),
+      openContent: (input, caller, signal) => this.#openContent(input, caller, signal),
       verify: ({id}, caller) => this.#verify(id, caller),
       restore: (input, caller) => this.#restore(input, caller),
       delete: (input, caller) => this.#delete(input, caller),
@@ -73,6 +77,20 @@ export class BackupService {
     return this.#begin(createBackup, work, {node, caller})
   }
 
+  async #openContent({id, offset = 0}: InputOf<'backups.download'>, caller: Caller, signal: AbortSignal) {
+    const {backup, node} = await this.#made(id, caller)
+    const {filename, sizeBytes, targetId} = backup
+    if (offset > sizeBytes) {
+      const fix = `It has ${sizeBytes} bytes.`
+      throw problem('input_invalid', {field: 'offset', problem: 'is beyond its end', fix})
+    }
+    const {store, vault, fleet, journal} = this.#deps
+    const details = {filename, node: node.name, offset}
+    await journal.change((_, record) => record.audit(caller, 'backups.download', backup.id, details))
+    const part = {target: await openTarget({store, vault}, targetId), filename, offset}
+    return {filename, bytes: sizeBytes - offset, content: await fleet.agent(node.id).readBackup(part, signal)}
+  }
+
   async #verify(reference: string, caller: Caller): Promise<Begun> {
     const {backup, node, pieces} = await this.#made(reference, caller)
     return this.#begin(
@@ -87,12 +105,7 @@ export class BackupService {
     const pool = await this.#parts.pools.find(input.pool ?? backup.origin.poolId ?? '', caller)
     const node = await this.#parts.keeping.own(pool.nodeId, caller)
     const known = await this.#deps.store.sites.findByName(node.id, input.site)
-    if (known) {
-      checkSame(known, {backup, pool, confirm: input.confirm})
-      const mounts = await this.#deps.store.sites.mountedBy(known.id)
-      const claims = mounts.map(({claim}) => claim).join(', ')
-      if (claims !== '') throw problem('site_in_use', {name: known.name, claims})
-    }
+    if (known) checkSame(known, {backup, pool, confirm: input.confirm})
     const at = new Date(this.#deps.clock.now()).toISOString()
     const siteId = known?.id ?? this.#deps.secrets.uuid()
     const work: RestoreWork = {
@@ -100,15 +113,12 @@ export class BackupService {
       ...{siteId, isNew: !known, quotaBytes: known?.quotaBytes ?? backup.origin.quotaBytes},
       ...{filename: backup.filename, format: backup.format, pieces},
     }
-    return this.#begin(restoreBackup, work, {
-      ...{node, caller},
-      site: known
-        ? undefined
-        : {
-            ...{...backup.origin, id: siteId, createdAt: at, updatedAt: at, version: 0, name: input.site},
-            ...{nodeId: node.id, poolId: pool.id, status: 'creating', lastBackupAt: null, nextRunAt: null},
-          },
-    })
+    const site: Omit<SiteRecord, 'number'> = {
+      ...{...backup.origin, id: siteId, createdAt: at, updatedAt: at, version: 0, name: input.site},
+      ...{nodeId: node.id, poolId: pool.id, status: 'creating', lastBackupAt: null, nextRunAt: null},
+    }
+    const prepare = known ? (tx: Tables) => beginRestoring(tx, known) : (tx: Tables) => addSite(tx, site)
+    return this.#begin(restoreBackup, work, {node, caller, prepare})
   }
 
   async #delete({id, confirm}: InputOf<'backups.delete'>, caller: Caller): Promise<Begun> {
@@ -128,10 +138,10 @@ export class BackupService {
   async #begin<I extends object>(
     recipe: Recipe<I>,
     input: I,
-    {node, caller, site}: {node: NodeRecord; caller: Caller; site?: Omit<SiteRecord, 'number'> | undefined},
+    {node, caller, prepare}: {node: NodeRecord; caller: Caller; prepare?: (tx: Tables) => Promise<unknown>},
   ): Promise<Begun> {
     const task = await this.#deps.journal.change(async (tx, record) => {
-      if (site) await tx.sites.insert(site)
+      await prepare?.(tx)
       return this.#parts.tasks.submit({tx, record}, {recipe, input, node: node.name, caller})
     })
     this.#parts.tasks.start(task)
@@ -191,6 +201,26 @@ function checkSame(
   if (backup.format === 'tar') return
   const fix = 'Give the name of a new site.'
   throw problem('input_invalid', {field: 'site', problem: 'is there, and a stream makes a new site', fix})
+}
+
+/** Written first: who mounts it at this moment waits, and then finds it changing. */
+async function beginRestoring(tx: Tables, {id, name}: SiteRecord): Promise<void> {
+  const site = await tx.sites.find(id)
+  if (!site) throw problem('not_found', {kind: 'site', name})
+  await tx.sites.save({...readyVolume(site), status: 'restoring'})
+  const mounts = await tx.sites.mountedBy(id)
+  if (mounts.length > 0) throw problem('site_in_use', {name, claims: claimNames(mounts)})
+}
+
+async function addSite(tx: Tables, site: Omit<SiteRecord, 'number'>): Promise<void> {
+  const {name, nodeId, poolId, quotaBytes} = site
+  const node = await tx.nodes.find(nodeId)
+  const pool = await tx.pools.find(poolId ?? '')
+  if (!node || pool?.state !== 'ready') throw problem('not_found', {kind: 'pool', name: pool?.name ?? name})
+  await checkRoom(tx, node, {name, quotaBytes: 0}, quotaBytes)
+  // The node's row counts up with each quota on it, so that two of them do not both see the same room.
+  await tx.nodes.save(node)
+  await tx.sites.insert(site)
 }
 
 /** Older ones than the newest `keep`, the newest first; those stay that one of the kept, or of the new one, builds on. */

@@ -35,6 +35,7 @@ type Streamed =
   | 'events.stream'
   | 'tasks.follow'
   | 'osImages.upload'
+  | 'backups.download'
 
 /** Operations whose caller has no user account. */
 type Anonymous =
@@ -279,6 +280,12 @@ export interface Services {
   }
   backups: Methods<'backups'> & {
     report(nodeId: string, input: InputOf<'backups.report'>): Promise<OutputOf<'backups.report'>>
+    /** Its file from the offset on, and how many bytes that are. */
+    openContent(
+      input: InputOf<'backups.download'>,
+      caller: Caller,
+      signal: AbortSignal,
+    ): Promise<{filename: string; bytes: number; content: AsyncIterable<Uint8Array>}>
     /** How many there are, whatever the page. */
     count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
   }

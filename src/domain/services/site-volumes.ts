@@ -213,7 +213,7 @@ export class SiteVolumes {
 }
 
 /** The quotas of all sites of a node fit into that of the node; a smaller one than before always does. */
-async function checkRoom(
+export async function checkRoom(
   tx: Tables,
   node: NodeRecord,
   site: Pick<SiteRecord, 'name' | 'quotaBytes'>,

@@ -98,9 +98,11 @@ export class BackupHost {
 
   /** What it leaves when it fails is taken back by who asked: a new volume is deleted, an old one is rolled back. */
   async #restore(input: BackupRestoring, report: Report, signal: AbortSignal): Promise<JobResult> {
-    const {plans, volumes} = this.#driver(input)
-    const {pool, type, volume, quotaBytes, job, pieces, format, replace} = input
+    const {plans, facts, volumes} = this.#driver(input)
+    const {pool, type, volume, job, pieces, format, replace} = input
     const {call} = this.#parts
+    // The same files may take more room than they did: a quota comes when all is there, from who asked.
+    const quotaBytes = facts.sized ? input.quotaBytes : null
     const known = (await volumes(pool)).find(one => one.volume === volume)
     if (known && known.mark !== job && !(replace && format === 'tar'))
       throw new StorageError('exists', `Volume ${pool}/${volume} is there already.`)
@@ -115,6 +117,7 @@ export class BackupHost {
       await this.#run(plans.adopt({pool, type, volume, quotaBytes, mark: job, snapshots}), signal)
     } else {
       if (!known) await call('volume.create', {pool, type, volume, quotaBytes, mark: job}, signal)
+      else if (facts.quota && !facts.sized) await call('volume.quota', {pool, type, volume, quotaBytes}, signal)
       const path = await this.#pathOf({pool, type, volume})
       await this.#run([emptying(path)], signal)
       for (const piece of pieces) await into(unpacking(path), piece)
@@ -132,7 +135,7 @@ export class BackupHost {
   #driver({type}: {type: PoolType}) {
     const driver = this.#parts.driver(type)
     return {
-      plans: driver.plans,
+      ...{plans: driver.plans, facts: driver.facts},
       volumes: (pool: string) => driver.volumes(pool),
       snapshots: driver.snapshots.bind(driver),
     }
