@@ -61,6 +61,7 @@ export async function downloadToFile(download: Download, {file, part}: {file: st
     await target.sync()
   } finally {
     await target.close()
+    if ((await comeSoFar(part)) === 0) await unlink(part)
   }
   if (hash.digest('hex') !== backup.checksum) {
     await unlink(part)
