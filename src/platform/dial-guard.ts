@@ -41,6 +41,12 @@ export function isLoopbackAddress(text: string): boolean {
   return address !== undefined && isIn(loopback, address)
 }
 
+/** Link-local (the metadata of clouds), nobody's, multicast, and forms that hide such an address. */
+export function isNeverDialled(text: string): boolean {
+  const address = canonicalAddress(text)
+  return address !== undefined && isIn(forbidden, address) && !isIn(loopback, address)
+}
+
 export interface DialGuardOptions {
   /** `10.1.0.0/16`: machines there may be named by others than themselves. */
   nodeCidrs?: readonly string[]

@@ -1,6 +1,9 @@
 import {createHash} from 'node:crypto'
+import {lookup} from 'node:dns/promises'
+import {isIP} from 'node:net'
 import {S3mini} from 's3mini'
 import type {TargetAccess} from '../../contract/storage-protocol.ts'
+import {isNeverDialled} from '../../platform/dial-guard.ts'
 import {StorageError, type StorageErrorCode} from '../driver.ts'
 import {backupName} from '../grammar.ts'
 import type {BackupTarget, WriteOptions} from './target.ts'
@@ -187,6 +190,7 @@ export class S3Target implements BackupTarget {
 
   async #inWords<T>(key: string, work: () => Promise<T>): Promise<T> {
     try {
+      await checkHost(this.#access.endpoint)
       return await work()
     } catch (error) {
       if (error instanceof StorageError || (error as Error).name === 'AbortError') throw error
@@ -205,6 +209,15 @@ const meanings: Record<number, readonly [StorageErrorCode, string]> = {
   404: ['not_found', 'it is not there.'],
   412: ['exists', 'it is there already.'],
   507: ['full', 'it has no room left.'],
+}
+
+/** A node must not be made to read what its own network keeps for it alone (security T6). */
+async function checkHost(endpoint: string): Promise<void> {
+  const {hostname} = new URL(endpoint) // in its one spelling, whatever was written
+  const literal = hostname.replace(/^\[|\]$/g, '')
+  const found = isIP(literal) ? [{address: literal}] : await lookup(hostname, {all: true}).catch(() => [])
+  const bad = found.find(({address}) => isNeverDialled(address))
+  if (bad) throw new StorageError('invalid', `${hostname} (${bad.address}) is an address that is never dialled.`)
 }
 
 /** No redirect is followed: the signature is for this host alone. An object that is there is not replaced. */
