@@ -2,7 +2,7 @@ import {createHmac, timingSafeEqual} from 'node:crypto'
 import {readFile} from 'node:fs/promises'
 import {homedir} from 'node:os'
 import {join} from 'node:path'
-import ssh2, {type Client, type ClientChannel, type ConnectConfig} from 'ssh2'
+import type {Client, ClientChannel, ConnectConfig} from 'ssh2'
 import type {ClusterJoin} from '../contract/storage-protocol.ts'
 import {StorageError} from './driver.ts'
 import {serverAddress} from './grammar.ts'
@@ -54,7 +54,8 @@ export async function joinCluster(
   }
 }
 
-function connect(config: ConnectConfig): Promise<Client> {
+async function connect(config: ConnectConfig): Promise<Client> {
+  const {default: ssh2} = await import('ssh2')
   return new Promise((resolve, reject) => {
     const client = new ssh2.Client()
     client.once('ready', () => resolve(client))

@@ -17,7 +17,7 @@ import {type Run, type StorageCommand, type StorageDriver, StorageError} from '.
 import {devicePath, poolName, volumeName} from './grammar.ts'
 import type {StorageLocks} from './locks.ts'
 import type {NfsMounts} from './nfs-mount.ts'
-import {listShares, sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-share.ts'
+import {type NfsShares, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-share.ts'
 import type {OsImages} from './os-images.ts'
 import {type Proxmox, proxmoxPlans} from './proxmox.ts'
 import {type StorageRunner, shown} from './run.ts'
@@ -25,6 +25,7 @@ import {type StorageRunner, shown} from './run.ts'
 interface StorageHostParts {
   drivers: readonly StorageDriver[]
   mounts: NfsMounts
+  shares: NfsShares
   runner: StorageRunner
   locks: StorageLocks
   proxmox: Proxmox
@@ -57,7 +58,7 @@ export class StorageHost {
     return this.#methods[method](input, signal)
   }
 
-  /** Brings the pools of ours to their places after a restart. Resolves to what did not work, in words. */
+  /** Brings the pools, exports and mounts of ours to their places after a restart. Resolves to what did not work, in words. */
   async restore(): Promise<string[]> {
     const failures: string[] = []
     for (const driver of await this.#working()) {
@@ -70,11 +71,15 @@ export class StorageHost {
         }
       }
     }
+    const {shares, mounts} = this.#parts
+    for (const command of [...(await shares.restorePlan()), ...(await mounts.restorePlan())]) {
+      await this.#run([command]).catch((error: Error) => failures.push(error.message))
+    }
     return failures
   }
 
   #table(): Methods {
-    const {mounts, runner} = this.#parts
+    const {mounts, shares, runner} = this.#parts
     const ofPool = this.#changer<{pool: string}>(({pool}) => `pool-${poolName(pool)}`)
     const ofMount = this.#changer<{name: string}>(({name}) => `mount-${volumeName(name)}`)
     const backups = new BackupHost({
@@ -99,22 +104,22 @@ export class StorageHost {
         const found = (await pools()).find(one => one.pool === pool)
         if (!found && wipe && device) await this.#wipeRemnant({pool, type}, device, run)
         if (!found || (mark !== undefined && found.mark !== mark)) return null
-        const {share, devices} = withShare(found, await listShares(runner))
-        if (share) await run(this.#unshare(found, share))
+        const {devices, ...rest} = withShare(found, await shares.list())
+        await this.#unshare(rest, run)
         await run(plans.destroyPool({pool, devices, wipe}))
         return null
       }),
       'pool.share': ofPool(async ({pool, type, share}: StorageInput<'pool.share'>, run) => {
         const found = await this.#pool(type, pool)
         if (found.path === '') throw new StorageError('failed', `Pool ${pool} is not mounted.`)
-        await run(type === 'zfs' ? zfsSharePlan(pool, share) : sharePlan(found.path, share))
+        if (type === 'zfs') await run(zfsSharePlan(pool, share))
+        else await shares.share(found.path, share, found.share, run)
         const {share: now} = await this.#pool(type, pool)
         if (!now) throw new StorageError('failed', `${found.path} was exported, and is not in the table of exports.`)
         return now
       }),
       'pool.unshare': ofPool(async ({pool, type}: StorageInput<'pool.unshare'>, run) => {
-        const found = await this.#pool(type, pool)
-        if (found.share) await run(this.#unshare(found, found.share))
+        await this.#unshare(await this.#pool(type, pool), run)
         return null
       }),
       'mounts.list': () => mounts.list(),
@@ -210,7 +215,7 @@ export class StorageHost {
 
   async #plan(method: PlannedMethod, input: never): Promise<StorageCommand[]> {
     const {type, pool} = input as {type: PoolType; pool: string}
-    const {mounts, proxmox} = this.#parts
+    const {mounts, shares, proxmox} = this.#parts
     const plans = () => this.#driver(type).plans
     const found = () => this.#pool(type, pool)
     const planned: Record<PlannedMethod, () => StorageCommand[] | Promise<StorageCommand[]>> = {
@@ -223,11 +228,14 @@ export class StorageHost {
         plans().destroyPool({...(input as object), devices: (await found()).devices} as never),
       'pool.share': async () => {
         const {share} = input as StorageInput<'pool.share'>
-        return type === 'zfs' ? zfsSharePlan(pool, share) : sharePlan((await found()).path, share)
+        if (type === 'zfs') return zfsSharePlan(pool, share)
+        const {path, share: now} = await found()
+        return shares.plan(path, share, now)
       },
       'pool.unshare': async () => {
-        const pool = await found()
-        return pool.share ? this.#unshare(pool, pool.share) : []
+        const {path, share} = await found()
+        if (!share) return []
+        return type === 'zfs' ? zfsUnsharePlan(pool) : unsharePlan(path, share)
       },
       'storage.register': async () => ((await proxmox.isPresent()) ? proxmoxPlans.register(input) : []),
       'mount.create': () => mounts.plan(input),
@@ -249,7 +257,7 @@ export class StorageHost {
   /** All drivers that work here; the shares of those that have none of their own come from the table of exports. */
   async #pools(): Promise<FoundPool[]> {
     const working = await this.#working()
-    const shares = await listShares(this.#parts.runner)
+    const shares = await this.#parts.shares.list()
     const found = await Promise.all(working.map(driver => driver.pools()))
     return found.flat().map(pool => withShare(pool, shares))
   }
@@ -263,7 +271,7 @@ export class StorageHost {
   async #pool(type: PoolType, name: string): Promise<FoundPool> {
     const found = (await this.#driver(type).pools()).find(({pool}) => pool === name)
     if (!found) throw new StorageError('not_found', `There is no ${type} pool ${name} on this node.`)
-    return withShare(found, found.share ? [] : await listShares(this.#parts.runner))
+    return withShare(found, found.share ? [] : await this.#parts.shares.list())
   }
 
   async #volume({type, pool, volume: name}: {type: PoolType; pool: string; volume: string}): Promise<FoundVolume> {
@@ -278,8 +286,10 @@ export class StorageHost {
     throw new StorageError('exists', `There is already a ${what}, made by somebody else.`)
   }
 
-  #unshare(pool: FoundPool, share: FoundShare): StorageCommand[] {
-    return pool.type === 'zfs' ? zfsUnsharePlan(pool.pool) : unsharePlan(pool.path, share)
+  async #unshare({pool, type, path, share}: Omit<FoundPool, 'devices'>, run: Run): Promise<void> {
+    if (!share) return
+    if (type === 'zfs') await run(zfsUnsharePlan(pool))
+    else await this.#parts.shares.unshare(path, share, run)
   }
 
   #driver(type: PoolType): StorageDriver {

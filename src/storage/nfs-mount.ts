@@ -1,9 +1,9 @@
 import {readFile, rmdir} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {FoundMount, MountCreation} from '../contract/storage-protocol.ts'
-import {writeFileAtomic} from '../platform/files.ts'
 import {type Run, type StorageCommand, StorageError} from './driver.ts'
 import {exportPath, serverAddress, volumeName} from './grammar.ts'
+import {LineFile} from './line-file.ts'
 import {mountAt} from './mount-table.ts'
 import type {StorageRunner} from './run.ts'
 
@@ -11,6 +11,8 @@ import type {StorageRunner} from './run.ts'
 const mountOptions = ['vers=4', 'hard', 'timeo=50', 'retrans=2', '_netdev', 'nofail']
 const probeSeconds = '5'
 const writeSeconds = '20'
+/** The kernel itself asks a server that refuses for minutes. */
+const mountSeconds = '40'
 const refusals: readonly (readonly [RegExp, string])[] = [
   [/read-only/i, 'its server lets nobody write; share it for writing, or mount it read-only'],
   [/permission denied|not permitted/i, 'its server takes root for nobody; share it without root squash'],
@@ -28,10 +30,12 @@ interface NfsMountParts {
 
 /** Mounts of other nodes' exports: mounted, write-tested, kept over a restart; dead ones are told as dead. */
 export class NfsMounts {
-  readonly #parts: Required<NfsMountParts>
+  readonly #parts: NfsMountParts
+  readonly #table: LineFile
 
   constructor(parts: NfsMountParts) {
-    this.#parts = {fstab: '/etc/fstab', ...parts}
+    this.#parts = parts
+    this.#table = new LineFile(parts.fstab ?? '/etc/fstab')
   }
 
   plan({name, server, exportPath: path, readOnly}: MountCreation): StorageCommand[] {
@@ -40,7 +44,7 @@ export class NfsMounts {
     const options = [...mountOptions, readOnly ? 'ro' : 'rw', 'retry=0'].join(',')
     return [
       {file: 'mkdir', args: ['-p', this.#path(name)]},
-      {file: 'mount', args: ['-t', 'nfs4', '-o', options, source, this.#path(name)]},
+      timed(mountSeconds, 'mount', '-t', 'nfs4', '-o', options, source, this.#path(name)),
     ]
   }
 
@@ -50,12 +54,20 @@ export class NfsMounts {
     ]
   }
 
-  /** Whole or not at all: what cannot be written is unmounted again. */
+  /** Whole or not at all: what cannot be written is unmounted again, unless it was whole before. */
   async create(input: MountCreation, run: Run): Promise<FoundMount> {
-    const there = await mountAt(this.#path(input.name))
+    const path = this.#path(input.name)
+    const there = await mountAt(path)
     if (there && there.source !== sourceOf(input)) {
-      throw new StorageError('in_use', `${there.source} is mounted at ${this.#path(input.name)} already.`)
+      throw new StorageError('in_use', `${there.source} is mounted at ${path} already.`)
     }
+    if (there && there.readOnly !== input.readOnly) {
+      const how = there.readOnly ? 'read-only' : 'for writing'
+      throw new StorageError('in_use', `${there.source} is mounted at ${path} ${how} already; unmount it first.`)
+    }
+    const known = there && (await this.list()).find(({name}) => name === input.name)
+    if (known?.state === 'dead')
+      throw new StorageError('failed', `${input.name} is mounted at ${path}. ${known.detail}`)
     try {
       if (!there) await run(this.plan(input)).catch(withoutClient)
       if (!input.readOnly) await this.#writeTest(input.name, run)
@@ -64,7 +76,7 @@ export class NfsMounts {
       if (found?.state !== 'mounted') throw new StorageError('failed', `${input.name} is mounted, and does not answer.`)
       return found
     } catch (error) {
-      await this.remove(input.name, run).catch(() => {})
+      if (!known) await this.remove(input.name, run).catch(() => {})
       throw error
     }
   }
@@ -74,14 +86,20 @@ export class NfsMounts {
     const there = source && (await mountAt(this.#path(name)))
     if (there && there.source !== sourceOf(source)) return
     await run(this.removalPlan(name))
-    await this.#changeLines(lines => lines.filter(line => !isOf(line, name)))
+    await this.#table.change(lines => lines.filter(line => !isOf(line, name)))
     await rmdir(this.#path(name)).catch(() => {})
+  }
+
+  /** After a restart: mounts of ours that the host could not make, their server being away. */
+  async restorePlan(): Promise<StorageCommand[]> {
+    const found = await this.list()
+    return found.filter(({state}) => state === 'absent').flatMap(mount => this.plan(mount))
   }
 
   /** What is ours, by the marked lines; whether it is mounted, by the kernel's own table. */
   async list(): Promise<FoundMount[]> {
     const table = await readFile('/proc/mounts', 'utf8').catch(() => '')
-    const lines = (await this.#lines()).flatMap(line => readLine(line))
+    const lines = await this.#known()
     return Promise.all(
       lines.map(async mount => ({...mount, path: this.#path(mount.name), ...(await this.#stateOf(mount.name, table))})),
     )
@@ -104,7 +122,7 @@ export class NfsMounts {
   async #writeTest(name: string, run: Run): Promise<void> {
     const file = join(this.#path(name), `.gpuctl-write-test-${process.pid}`)
     try {
-      await run([timed('cp', '/proc/version', file), timed('rm', file)])
+      await run([timed(writeSeconds, 'cp', '/proc/version', file), timed(writeSeconds, 'rm', file)])
     } catch (error) {
       const said = (error as Error).message
       const why = refusals.find(([words]) => words.test(said))?.[1] ?? said
@@ -115,19 +133,11 @@ export class NfsMounts {
   async #writeLine({name, server, exportPath: path, readOnly}: MountCreation): Promise<void> {
     const options = [...mountOptions, readOnly ? 'ro' : 'rw', marker(name)].join(',')
     const line = `${sourceOf({server, exportPath: path})} ${this.#path(name)} nfs4 ${options} 0 0`
-    await this.#changeLines(lines => [...lines.filter(known => !isOf(known, name)), line])
+    await this.#table.change(lines => [...lines.filter(known => !isOf(known, name)), line])
   }
 
-  async #lines(): Promise<string[]> {
-    const text = await readFile(this.#parts.fstab, 'utf8').catch(() => '')
-    return text.split('\n').filter((line, index, all) => line !== '' || index < all.length - 1)
-  }
-
-  async #changeLines(change: (lines: string[]) => string[]): Promise<void> {
-    const before = await this.#lines()
-    const after = change(before)
-    if (after.join('\n') !== before.join('\n'))
-      await writeFileAtomic(this.#parts.fstab, `${after.join('\n')}\n`, {mode: 0o644})
+  async #known(): Promise<MountCreation[]> {
+    return (await this.#table.lines()).flatMap(readLine)
   }
 
   #path(name: string): string {
@@ -147,8 +157,8 @@ function withoutClient(error: unknown): never {
   })
 }
 
-function timed(...words: string[]): StorageCommand {
-  return {file: 'timeout', args: ['-k', '1', writeSeconds, ...words]}
+function timed(seconds: string, ...words: string[]): StorageCommand {
+  return {file: 'timeout', args: ['-k', '1', seconds, ...words]}
 }
 
 /** An option that only readers of the table see: the kernel is never told what begins with `x-`. */

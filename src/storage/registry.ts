@@ -8,6 +8,7 @@ import {StorageHost} from './host.ts'
 import {StorageLocks} from './locks.ts'
 import {LvmDriver} from './lvm.ts'
 import {NfsMounts} from './nfs-mount.ts'
+import {NfsShares} from './nfs-share.ts'
 import {OsImages} from './os-images.ts'
 import {Proxmox} from './proxmox.ts'
 import {storageRunner} from './run.ts'
@@ -22,6 +23,8 @@ export interface StorageParts {
   mountRoot?: string
   run?: Exec
   fstab?: string
+  /** The server's table of our exports. */
+  exports?: string
   /** Of the programs that are run, in place of the system's own. */
   env?: Record<string, string>
   /** Where Proxmox VE keeps its configuration and its files. */
@@ -33,7 +36,7 @@ const proxmoxFolders = {configFolder: '/etc/pve', isoFolder: '/var/lib/vz/templa
 
 /** All drivers; a new one is a file and a line here, and the conformance suite then asks for its workplace. */
 export function openStorage(parts: StorageParts): StorageHost {
-  const {directory, poolRoot = '/srv/gpuctl', mountRoot = '/mnt/gpuctl', run = exec, fstab} = parts
+  const {directory, poolRoot = '/srv/gpuctl', mountRoot = '/mnt/gpuctl', run = exec, fstab, exports} = parts
   const {env, templateImages, proxmox: {configFolder, isoFolder} = proxmoxFolders} = parts
   const runner = storageRunner(run, env)
   const proxmox = new Proxmox({runner, configFolder})
@@ -48,6 +51,7 @@ export function openStorage(parts: StorageParts): StorageHost {
       new FakeDriver({root: join(directory, 'fake'), runner}),
     ],
     mounts: new NfsMounts({runner, root: mountRoot, ...(fstab ? {fstab} : {})}),
+    shares: new NfsShares({runner, ...(exports ? {file: exports} : {})}),
     ...{runner, proxmox, templateImages},
     locks: new StorageLocks({folder: join(directory, 'locks'), runner}),
     osImages: new OsImages({folder}),

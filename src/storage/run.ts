@@ -86,8 +86,13 @@ export function asWords(env: Record<string, string>): string[] {
 
 export function refusal(file: string, args: readonly string[], {stdout, stderr, code}: ExecResult): StorageError {
   const said = (stderr.trim() || stdout.trim()).split('\n').slice(0, 4).join(' ').slice(0, 500)
+  if (file === 'timeout' && code === 124) {
+    const [, , seconds, program] = args
+    return new StorageError('failed', `${program} was not done after ${seconds} s${said && `: ${said}`}.`)
+  }
+  const [what, first = ''] = file === 'timeout' ? args.slice(3) : [file, ...args]
   const meaning = meanings.find(([words]) => words.test(said))?.[1] ?? 'failed'
-  return new StorageError(meaning, `${file} ${args[0] ?? ''} refused (${code}): ${said || 'without a word'}`)
+  return new StorageError(meaning, `${what} ${first} refused (${code}): ${said || 'without a word'}`)
 }
 
 /** The command as a person would type it. */

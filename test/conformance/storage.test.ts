@@ -48,13 +48,11 @@ const workplaces: Record<string, (context: TestContext) => Promise<Workplace>> =
 async function lvm(type: 'lvm' | 'lvm-thin'): Promise<Workplace> {
   const directory = await temporaryDirectory()
   const poolRoot = join(directory, 'srv')
-  const [device, pool] = ['/dev/vda', 'tank-1']
+  const {device, pool: name} = await looseDisk()
+  // A dash, which device-mapper doubles.
+  const pool = `${name}-1`
   onTestFinished(() => {
-    for (const words of [`umount -R ${join(poolRoot, pool)}`, `vgchange -an ${pool}`, `pvremove -y -ff ${device}`]) {
-      const [program = '', ...args] = words.split(' ')
-      spawnSync(program, args)
-    }
-    spawnSync('wipefs', ['-a', device])
+    for (const words of [`umount -R ${join(poolRoot, pool)}`, `vgchange -an ${pool}`]) spawnSync('sh', ['-c', words])
   })
   return {host: openStorage({directory, poolRoot}), type, pool, device, sizeBytes: 32 * 2 ** 20}
 }

@@ -8,7 +8,9 @@ export interface TestTitle {
 
 /** Names given to `test`, `it` and `describe` in all test files, with what stands between the quotes. */
 export function testTitles(): TestTitle[] {
-  const files = (readdirSync('test', {recursive: true}) as string[]).filter(path => path.endsWith('.test.ts')).sort()
+  const files = (readdirSync('test', {recursive: true}) as string[])
+    .filter(path => /\.(test|guest)\.ts$/.test(path))
+    .sort()
   const patterns = [
     /\b(?:test|describe|it)(?:\.\w+)*(?:\([^)'"`]*\))?\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g,
     // What begins with the number of a row is a title too, wherever it stands: many are lines of a table.

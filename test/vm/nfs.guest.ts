@@ -1,121 +1,316 @@
-import {execFileSync} from 'node:child_process'
-import {mkdirSync, readFileSync, writeFileSync} from 'node:fs'
+import {execFileSync, spawnSync} from 'node:child_process'
+import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import {beforeAll, beforeEach, describe, expect, test} from 'vitest'
+import {beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest'
+import type {PoolType} from '../../src/contract/storage-protocol.ts'
+import {type Exec, exec} from '../../src/platform/exec.ts'
 import type {StorageHost} from '../../src/storage/host.ts'
 import {openStorage} from '../../src/storage/registry.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
+import {looseDisk} from '../support/zfs.ts'
 
-// Runs in the machine of boot.sh: its kernel serves NFS and mounts it.
+// Runs in the machine of boot.sh: its kernel serves NFS, and mounts it from network namespaces that are other nodes.
 
-const served = '/srv/served'
-const client = '127.0.0.0/8'
-let host: StorageHost
+const server = '10.77.0.1'
+const network = '10.77.0.0/24'
+const share = {network, readWrite: true, rootSquash: false}
+const mark = 'task-1'
+/** Of a pool on the server, in the table of the machine's kernel. */
+const tank = {pool: 'tank', type: 'directory' as const}
+
 let directory: string
+let exports: string
+let fstab: string
+let home: StorageHost
+let client: StorageHost
 
 beforeAll(() => {
-  const state = '/var/lib/nfs'
-  run('mount', '-t', 'tmpfs', 't', state)
-  for (const folder of ['v4recovery', 'rpc_pipefs', 'nfsdcld']) mkdirSync(join(state, folder))
-  for (const file of ['etab', 'rmtab', 'xtab']) writeFileSync(join(state, file), '')
-  run('mkfs.ext4', '-q', '-F', '/dev/vda')
-  mkdirSync(served, {recursive: true})
-  run('mount', '/dev/vda', served)
-  mkdirSync(join(served, 'data'))
+  for (const [name, net] of [
+    ['inside', '10.77.0'],
+    ['outside', '10.78.0'],
+  ] as const) {
+    run('ip', 'netns', 'add', name)
+    run('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
+    run('ip', 'address', 'add', `${net}.1/24`, 'dev', name)
+    run('ip', 'link', 'set', name, 'up')
+    run('ip', '-n', name, 'address', 'add', `${net}.2/24`, 'dev', 'eth0')
+    for (const device of ['lo', 'eth0']) run('ip', '-n', name, 'link', 'set', device, 'up')
+    run('ip', '-n', name, 'route', 'add', 'default', 'via', `${net}.1`)
+  }
+  for (const file of ['etab', 'rmtab']) writeFileSync(join('/var/lib/nfs', file), '')
   run('mount', '-t', 'nfsd', 'nfsd', '/proc/fs/nfsd')
   run('rpc.mountd')
-  export_('rw,no_root_squash')
   serve(true)
 })
 
 beforeEach(async () => {
   directory = await temporaryDirectory()
-  host = openStorage({directory, mountRoot: join(directory, 'mnt'), fstab: join(directory, 'fstab')})
-  export_('rw,no_root_squash')
+  exports = join(directory, 'exports.d/gpuctl.exports')
+  fstab = join(directory, 'fstab')
+  onTestFinished(() => {
+    for (const {path} of mounted()) spawnSync('umount', ['-fl', path])
+    run('exportfs', '-ua')
+  })
+  home = openStorage({directory, poolRoot: join(directory, 'srv'), exports})
+  client = clientIn('inside')
 })
 
-const mount = (rest = {}) =>
-  host.call('mount.create', {name: 'm', server: '127.0.0.1', exportPath: '/data', readOnly: false, ...rest})
-const unmount = () => host.call('mount.remove', {name: 'm'})
-const mounted = () =>
-  readFileSync('/proc/mounts', 'utf8')
-    .split('\n')
-    .filter(line => line.includes(directory))
-const fstab = () => readFileSync(join(directory, 'fstab'), 'utf8')
+function clientIn(namespace: string): StorageHost {
+  const inside: Exec = (file, args, options) =>
+    exec('/usr/bin/nsenter', [`--net=/run/netns/${namespace}`, file, ...args], options)
+  return openStorage({directory: join(directory, namespace), mountRoot: join(directory, 'mnt'), fstab, run: inside})
+}
 
-describe('NFS', () => {
-  test('an export is mounted once, written, kept over a restart, and unmounted without a trace', async () => {
-    const found = await mount()
+/** A pool of the server, exported. */
+async function sharedPool(rest = {}): Promise<string> {
+  await home.call('pool.create', {...tank, force: false, mark})
+  return (await home.call('pool.share', {...tank, share: {...share, ...rest}})).exportPath
+}
+const creation = (exportPath: string, rest = {}) => ({name: 'm', server, exportPath, readOnly: false, ...rest})
+const state = async () => (await client.call('mounts.list', {})).map(({state}) => state)
+
+describe('NFS mounts', () => {
+  test('an export is mounted once, write-tested, and unmounted without a trace', async () => {
+    const exportPath = await sharedPool()
+    const found = await client.call('mount.create', creation(exportPath))
     writeFileSync(join(found.path, 'file'), 'over the wire')
-    await mount()
+    const again = await client.call('mount.create', creation(exportPath))
 
-    expect(found).toMatchObject({name: 'm', state: 'mounted', server: '127.0.0.1', exportPath: '/data'})
-    expect(readFileSync(join(served, 'data', 'file'), 'utf8')).toBe('over the wire')
+    expect(found).toMatchObject({name: 'm', state: 'mounted', server, exportPath, readOnly: false})
+    expect(again).toEqual(found)
     expect(mounted()).toHaveLength(1)
-    expect(fstab()).toMatch(/^127\.0\.0\.1:\/data \S+\/m nfs4 vers=4,hard\S+x-gpuctl\.mount=m 0 0\n$/)
-    await unmount()
+    expect(readFileSync(join(exportPath, 'file'), 'utf8')).toBe('over the wire')
+    expect(readdirSync(exportPath).filter(name => name.includes('write-test'))).toEqual([])
+    for (const other of [{exportPath: `${exportPath}/other`}, {readOnly: true}]) {
+      await expect(client.call('mount.create', creation(exportPath, other))).rejects.toMatchObject({code: 'in_use'})
+    }
+    expect(await state()).toEqual(['mounted'])
+
+    await client.call('mount.remove', {name: 'm'})
+    await client.call('mount.remove', {name: 'm'})
     expect(mounted()).toEqual([])
-    expect(fstab()).not.toContain('nfs4')
-    expect(await host.call('mounts.list', {})).toEqual([])
+    expect(readFileSync(fstab, 'utf8')).toBe('')
+    expect(existsSync(found.path)).toBe(false)
+    expect(await client.call('mounts.list', {})).toEqual([])
+  })
+
+  test('it survives a restart of the host by a line of fstab, which is marked as ours, beside the lines of others', async () => {
+    writeFileSync(fstab, '# theirs\nUUID=1 / ext4 defaults 0 1\n')
+    const exportPath = await sharedPool()
+    const {path} = await client.call('mount.create', creation(exportPath))
+    expect(readFileSync(fstab, 'utf8')).toMatch(
+      /^# theirs\nUUID=1 .*\n10\.77\.0\.1:\S+\/tank \S+\/m nfs4 vers=4,hard\S*,_netdev,nofail,rw,x-gpuctl\.mount=m 0 0\n$/,
+    )
+
+    run('umount', path)
+    expect(await state()).toEqual(['absent'])
+    run('nsenter', '--net=/run/netns/inside', 'mount', '-a', '-T', fstab, '-t', 'nfs4')
+    expect(await state()).toEqual(['mounted'])
+
+    // Where the server was away while the host started, the agent mounts it.
+    run('umount', path)
+    expect(await client.restore()).toEqual([])
+    expect(await state()).toEqual(['mounted'])
+    await client.call('mount.remove', {name: 'm'})
+    expect(readFileSync(fstab, 'utf8')).toBe('# theirs\nUUID=1 / ext4 defaults 0 1\n')
+  })
+
+  test('mounts that are made side by side all have their line', async () => {
+    const exportPath = await sharedPool()
+    const names = ['m1', 'm2', 'm3']
+    for (const name of names) mkdirSync(join(exportPath, name))
+
+    await Promise.all(names.map(name => client.call('mount.create', creation(`${exportPath}/${name}`, {name}))))
+
+    expect((await client.call('mounts.list', {})).map(({name}) => name).sort()).toEqual(names)
+    await Promise.all(names.map(name => client.call('mount.remove', {name})))
+    expect(readFileSync(fstab, 'utf8')).toBe('')
   })
 
   test.each([
-    ['ro,no_root_squash', /lets nobody write/],
-    ['rw,root_squash', /takes root for nobody/],
-  ])('what is exported %s fails the write test, is said in words, and is unmounted again', async (options, words) => {
-    export_(options)
+    ['for reading alone', {readWrite: false}, /lets nobody write/],
+    ['with root squash', {rootSquash: true}, /takes root for nobody/],
+  ])('what is exported %s fails the write test, is said in words, and is unmounted again', async (_, rest, words) => {
+    const exportPath = await sharedPool(rest)
 
-    await expect(mount()).rejects.toMatchObject({code: 'failed', message: expect.stringMatching(words)})
+    await expect(client.call('mount.create', creation(exportPath))).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringMatching(words),
+    })
     expect(mounted()).toEqual([])
-    expect(await host.call('mounts.list', {})).toEqual([])
-    await expect(mount({readOnly: true})).resolves.toMatchObject({state: 'mounted', readOnly: true})
-    await unmount()
+    expect(await client.call('mounts.list', {})).toEqual([])
+    const found = await client.call('mount.create', creation(exportPath, {readOnly: true}))
+    expect(found).toMatchObject({state: 'mounted', readOnly: true})
+    expect(() => writeFileSync(join(found.path, 'file'), 'x')).toThrow(/EROFS/)
   })
 
-  test('F18: a server that is gone leaves a dead mount, which hangs nobody and can be taken away', async () => {
-    await mount()
+  test.each([
+    ['that has stopped', () => serve(false), () => serve(true)],
+    ['that has fallen silent', () => link('down'), () => link('up')],
+  ])('F18: a server %s leaves a dead mount, which hangs nobody and can be taken away', async (_, fail, mend) => {
+    const exportPath = await sharedPool()
+    await client.call('mount.create', creation(exportPath))
+    fail()
+    onTestFinished(mend)
+
+    expect(await Promise.all([client.call('mounts.list', {}), client.call('pools.list', {})])).toEqual([
+      [expect.objectContaining({name: 'm', state: 'dead', detail: expect.stringContaining('not answered')})],
+      [],
+    ])
+    // It was whole before: it is left as it is, for the server to come back.
+    await expect(client.call('mount.create', creation(exportPath))).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('not answered'),
+    })
+    expect(mounted()).toHaveLength(1)
+    await client.call('mount.remove', {name: 'm'})
+    expect(mounted()).toEqual([])
+    // Nor is a new one waited for.
+    await expect(client.call('mount.create', creation(exportPath))).rejects.toMatchObject({code: 'failed'})
+    expect(mounted()).toEqual([])
+  })
+
+  test('F18: a server that comes back finds its mount alive, and what is written goes on', async () => {
+    const exportPath = await sharedPool()
+    const {path} = await client.call('mount.create', creation(exportPath))
     serve(false)
-    try {
-      const since = performance.now()
-      const [dead, pools] = await Promise.all([host.call('mounts.list', {}), host.call('pools.list', {})])
-
-      expect(dead).toMatchObject([{name: 'm', state: 'dead', detail: expect.stringContaining('not answered')}])
-      expect(pools).toEqual([])
-      await unmount()
-      expect(mounted()).toEqual([])
-      expect(performance.now() - since).toBeLessThan(60_000)
-    } finally {
-      serve(true)
-    }
-    await expect(mount()).resolves.toMatchObject({state: 'mounted'})
-    await unmount()
-  })
-
-  test('T16: a pool is exported to its network in the table of the kernel’s server, and to nobody after that', async () => {
-    const {path} = await host.call('pool.create', {pool: 'tank', type: 'directory', force: false, mark: 't1'})
-    const share = {network: '192.168.3.77/24', readWrite: true, rootSquash: true}
-    const input = {pool: 'tank', type: 'directory' as const}
-
-    expect(await host.call('pool.share', {...input, share})).toMatchObject({
-      network: '192.168.3.0/24',
-      exportPath: path,
-    })
-    expect(run('exportfs', '-v').replace(/\s+/g, ' ')).toContain(`${path} 192.168.3.0/24(`)
-    await host.call('pool.unshare', input)
-    expect(run('exportfs', '-v')).not.toContain(path)
-    await expect(host.call('pool.share', {...input, share: {...share, network: '10.0.0.0/8'}})).rejects.toMatchObject({
-      code: 'invalid',
-    })
+    expect(await state()).toEqual(['dead'])
+    serve(true)
+    await eventually(async () => (await state())[0] === 'mounted', {withinMs: 60_000, what: 'the server to be back'})
+    run('cp', '/proc/version', join(path, 'file'))
+    expect(existsSync(join(exportPath, 'file'))).toBe(true)
   })
 })
 
-function export_(options: string): void {
-  run('exportfs', '-ua')
-  run('exportfs', '-o', `${options},no_subtree_check,insecure,fsid=0`, `${client}:${served}`)
+describe('NFS exports', () => {
+  test('T16: a pool is exported to its network, to nobody beyond it, and to nobody after that', async () => {
+    const exportPath = await sharedPool({network: '10.77.0.99/24', rootSquash: true, readWrite: false})
+    const table = run('exportfs', '-s')
+    expect(table).toMatch(/\/tank\s+10\.77\.0\.0\/24\((?=[^)]*\bro\b)(?=[^)]*,root_squash)[^)]*\)/)
+    expect(table.trim().split('\n')).toHaveLength(1)
+    const [found] = await home.call('pools.list', {})
+    expect(found?.share).toEqual({exportPath, network, readWrite: false, rootSquash: true})
+
+    const readOnly = creation(exportPath, {readOnly: true})
+    await expect(clientIn('outside').call('mount.create', readOnly)).rejects.toMatchObject({code: 'failed'})
+    await client.call('mount.create', readOnly)
+    await client.call('mount.remove', {name: 'm'})
+
+    await home.call('pool.unshare', tank)
+    await home.call('pool.unshare', tank)
+    expect(run('exportfs', '-s')).toBe('')
+    await expect(client.call('mount.create', readOnly)).rejects.toMatchObject({name: 'StorageError'})
+  })
+
+  test('T16: nothing is exported to more than a /16, to names, or to everybody', async () => {
+    await home.call('pool.create', {...tank, force: false, mark})
+    const wide = ['0.0.0.0/0', '10.0.0.0/8', '10.77.0.0/33', '*', '10.77.0.*', '@all', 'node-b', '10.77.0.0/24(rw)']
+    for (const network of wide) {
+      await expect(home.call('pool.share', {...tank, share: {...share, network}})).rejects.toMatchObject({
+        code: 'invalid',
+        message: expect.stringContaining('is not a network of /16 or narrower'),
+      })
+    }
+    expect(run('exportfs', '-s')).toBe('')
+    expect(existsSync(exports)).toBe(false)
+  })
+
+  test('sharing again takes the place of what was, and a dry run shows it', async () => {
+    const exportPath = await sharedPool()
+    const next = {...tank, share: {network: '10.78.0.0/24', readWrite: false, rootSquash: true}}
+
+    expect(await home.call('plan', {method: 'pool.share', input: next})).toEqual([
+      `exportfs -u ${network}:${exportPath}`,
+      `exportfs -o ro,root_squash,no_subtree_check,crossmnt 10.78.0.0/24:${exportPath}`,
+    ])
+    expect(await home.call('pool.share', next)).toEqual({exportPath, ...next.share})
+    expect(await home.call('pool.share', {...next, share: {...next.share, readWrite: true}})).toMatchObject({
+      readWrite: true,
+    })
+    expect(run('exportfs', '-s').trim().split('\n')).toHaveLength(1)
+    expect(readFileSync(exports, 'utf8').trim().split('\n')).toHaveLength(1)
+  })
+
+  test('an export survives a restart of the server, and goes with its pool', async () => {
+    const exportPath = await sharedPool()
+    const kept = readFileSync(exports, 'utf8')
+    expect(kept).toBe(`${exportPath} ${network}(rw,no_root_squash,no_subtree_check,crossmnt)\n`)
+
+    // Both ways back: the server reads its own tables when it starts, and the agent when it does.
+    run('exportfs', '-ua')
+    mkdirSync('/etc/exports.d', {recursive: true})
+    writeFileSync('/etc/exports.d/gpuctl.exports', kept)
+    onTestFinished(() => writeFileSync('/etc/exports.d/gpuctl.exports', ''))
+    run('exportfs', '-r')
+    expect((await home.call('pools.list', {}))[0]?.share).toEqual({...share, exportPath})
+    run('exportfs', '-ua')
+    expect(await home.restore()).toEqual([])
+    expect((await home.call('pools.list', {}))[0]?.share).toEqual({...share, exportPath})
+
+    await home.call('pool.destroy', {...tank, wipe: false})
+    expect(run('exportfs', '-s')).toBe('')
+    expect(readFileSync(exports, 'utf8')).toBe('')
+  })
+})
+
+describe('LVM', () => {
+  test.each(['lvm', 'lvm-thin'] satisfies PoolType[])(
+    'W2.3-7: a pool of %s is made, exported, mounted elsewhere with its volumes, and brought back after a restart',
+    async type => {
+      const {device, pool} = await looseDisk()
+      const name = {pool, type}
+      const place = join(directory, 'srv', pool)
+      onTestFinished(() => {
+        spawnSync('umount', ['-R', place])
+        spawnSync('vgchange', ['-an', pool])
+      })
+      const {path} = await home.call('pool.create', {...name, device, force: false, mark})
+      await home.call('volume.create', {...name, volume: 'data', quotaBytes: 2 ** 25, mark})
+      await home.call('pool.share', {...name, share})
+      const found = await client.call('mount.create', creation(path))
+      writeFileSync(join(found.path, 'data/file'), 'in the volume')
+      expect(readFileSync(join(place, 'data/file'), 'utf8')).toBe('in the volume')
+      await expect(home.call('pool.create', {...name, pool: 'other', device, force: true, mark})).rejects.toMatchObject(
+        {
+          code: 'in_use',
+        },
+      )
+
+      await client.call('mount.remove', {name: 'm'})
+      run('exportfs', '-ua')
+      run('umount', '-R', place)
+      run('vgchange', '-an', pool)
+      expect(await home.restore()).toEqual([])
+      expect(readFileSync(join(place, 'data/file'), 'utf8')).toBe('in the volume')
+      await client.call('mount.create', creation(path))
+      expect(readFileSync(join(found.path, 'data/file'), 'utf8')).toBe('in the volume')
+
+      await client.call('mount.remove', {name: 'm'})
+      await home.call('pool.destroy', {...name, wipe: true})
+      expect(await home.call('pools.list', {})).toEqual([])
+      expect(run('exportfs', '-s')).toBe('')
+    },
+  )
+})
+
+/** What the kernel has mounted of NFS below the test's folder. */
+function mounted(): {source: string; path: string}[] {
+  const rows = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map(line => line.split(' '))
+  return rows.flatMap(([source = '', path = '', type]) =>
+    type === 'nfs4' && path.startsWith(directory) ? [{source, path}] : [],
+  )
 }
 
 function serve(isOn: boolean): void {
-  run('rpc.nfsd', ...(isOn ? ['--no-udp', '-N', '3', '-V', '4.2', '--host', '127.0.0.1', '4'] : ['0']))
+  // Short leases: a server that comes back lets nobody open a file before they are over.
+  run('rpc.nfsd', ...(isOn ? ['--no-udp', '-N', '3', '-V', '4.2', '-L', '10', '-G', '10', '4'] : ['0']))
+}
+
+function link(upOrDown: 'up' | 'down'): void {
+  run('ip', 'link', 'set', 'inside', upOrDown)
 }
 
 function run(program: string, ...args: string[]): string {
