@@ -80,13 +80,12 @@ function smoke(gpuctl) {
     '--gpus',
     '1',
     '--wait',
-    '--for',
-    'completed',
     '--',
-    'echo',
-    'hi',
+    'sh',
+    '-c',
+    'sleep 1; echo hi',
   ])
-  const logs = gpuctl(['instance', 'logs', 'hello'])
+  const logs = gpuctl(['instance', 'logs', '-f', 'hello'])
   if (logs.trim() !== 'hi') throw new Error(`the output is ${JSON.stringify(logs)}, not "hi"`)
 }
 

@@ -2,6 +2,7 @@ import {mkdtemp, rm} from 'node:fs/promises'
 import {cpus, tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
 import type {Measurement, Row, RowContext} from './row.ts'
+import {cli} from './rows/cli.ts'
 import {heartbeats} from './rows/heartbeats.ts'
 import {inference} from './rows/inference.ts'
 import {logs} from './rows/logs.ts'
@@ -15,7 +16,7 @@ import {submit} from './rows/submit.ts'
 import {transfer} from './rows/transfer.ts'
 import {markdownTable, printMeasurement} from './table.ts'
 
-const rows: readonly Row[] = [submit, heartbeats, placement, nextStart, sse, inference, logs, transfer, ssh, sim, start]
+const rows: readonly Row[] = [cli, submit, heartbeats, placement, nextStart, sse, inference, logs, transfer, ssh, sim, start]
 const flags = ['--quick', '--markdown', '--strict']
 
 const program =
