@@ -11,6 +11,7 @@ import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {buildCompletion} from './build/completion.mjs'
+import {writeHelp} from './build/help.mjs'
 import {filesBeside, halvesApart, lateDockerode, lateOclif, lightOclif} from './build/plugins.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -80,6 +81,7 @@ async function main({build}) {
   const files = [...built.flatMap(({outputFiles}) => outputFiles), ...(await buildCompletion(build, root))]
   for (const {path, contents} of files) await writeWhenChanged(path, isBundle(path) ? signed(contents) : contents)
   await removeStale(new Set(files.map(({path}) => path)))
+  await writeHelp(root)
 }
 
 async function entry(name, write) {

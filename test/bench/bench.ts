@@ -16,7 +16,20 @@ import {submit} from './rows/submit.ts'
 import {transfer} from './rows/transfer.ts'
 import {markdownTable, printMeasurement} from './table.ts'
 
-const rows: readonly Row[] = [cli, submit, heartbeats, placement, nextStart, sse, inference, logs, transfer, ssh, sim, start]
+const rows: readonly Row[] = [
+  cli,
+  submit,
+  heartbeats,
+  placement,
+  nextStart,
+  sse,
+  inference,
+  logs,
+  transfer,
+  ssh,
+  sim,
+  start,
+]
 const flags = ['--quick', '--markdown', '--strict']
 
 const program =
