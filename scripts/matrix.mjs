@@ -76,7 +76,7 @@ function smoke(gpuctl) {
     '--name',
     'hello',
     '--image',
-    'none',
+    'host',
     '--gpus',
     '1',
     '--wait',
