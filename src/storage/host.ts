@@ -95,7 +95,7 @@ export class StorageHost {
         const {plans, pools} = this.#bound(input.type)
         const known = (await pools()).find(({pool}) => pool === input.pool)
         if (known) return this.#opened(this.#ours(known, input.mark, `pool ${input.pool}`), run)
-        if (input.device) await usableDevice(input.device, input.force, runner)
+        if (input.device) await this.#checkDevice(input.device, input.force)
         await run(plans.createPool(input))
         return this.#opened(await this.#pool(input.type, input.pool), run)
       }),
@@ -196,6 +196,14 @@ export class StorageHost {
     }
   }
 
+  /** Not even force takes what a pool stands on: ZFS holds its devices without a sign that others see. */
+  async #checkDevice(path: string, force: boolean): Promise<void> {
+    const device = await usableDevice(path, force, this.#parts.runner)
+    const standing = (await this.#pools()).filter(({state}) => state === 'online' || state === 'degraded')
+    const holder = standing.find(({devices}) => devices.includes(device.path))
+    if (holder) throw new StorageError('in_use', `${path} is in use: it is part of ${holder.type} pool ${holder.pool}.`)
+  }
+
   /** A destroying that was cut off may have left the label of the pool, and of nothing else. */
   async #wipeRemnant({pool, type}: PoolName, path: string, run: Run): Promise<void> {
     const remnant = this.#driver(type).plans.remnant?.(poolName(pool))
@@ -221,7 +229,7 @@ export class StorageHost {
     const planned: Record<PlannedMethod, () => StorageCommand[] | Promise<StorageCommand[]>> = {
       'pool.create': async () => {
         const {device, force} = input as StorageInput<'pool.create'>
-        if (device) await usableDevice(device, force, this.#parts.runner)
+        if (device) await this.#checkDevice(device, force)
         return plans().createPool(input)
       },
       'pool.destroy': async () =>

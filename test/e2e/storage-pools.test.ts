@@ -1,6 +1,8 @@
 import {execFileSync} from 'node:child_process'
-import {expect, test} from 'vitest'
-import {openStorage} from '../../src/storage/registry.ts'
+import {truncate} from 'node:fs/promises'
+import {expect, onTestFinished, test} from 'vitest'
+import {exec} from '../../src/platform/exec.ts'
+import {openStorage, type StorageParts} from '../../src/storage/registry.ts'
 import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
@@ -8,9 +10,9 @@ import {gpuNode, world} from '../support/world.ts'
 import {looseDisk, zfs} from '../support/zfs.ts'
 
 /** A world with one node whose storage is real: this machine's. */
-async function storageWorld(kind: 'zfs' | 'directory') {
+async function storageWorld(kind: 'zfs' | 'btrfs' | 'directory', parts: Partial<StorageParts> = {}) {
   if (kind === 'zfs') await zfs()
-  const host = openStorage({directory: await temporaryDirectory()})
+  const host = openStorage({directory: await temporaryDirectory(), ...parts})
   let ask: typeof host.call = (method, input, signal) => host.call(method, input, signal)
   const plane = await world({
     nodes: [gpuNode('n1', 0, {storage: (method, input, signal) => ask(method, input, signal)})],
@@ -72,6 +74,80 @@ test('R8: a device that carries data is refused before anything is recorded, and
   expect(await services.pools.list({}, admin)).toEqual([])
   expect(await services.tasks.list({}, admin)).toEqual([])
 })
+
+test('R8: not even force takes the device of a pool, and of two tasks on one device one is refused', async context => {
+  need(context, 'root', 'zfs')
+  const {services, admin, ended} = await storageWorld('zfs')
+  const {device, pool: name} = await looseDisk()
+  const create = (pool: string) => services.pools.create({name: pool, node: 'n1', device, force: true}, admin)
+
+  const both = await Promise.allSettled([create(name), create(`${name}-b`)])
+  const refused = both.flatMap(one => (one.status === 'rejected' ? [one.reason as {kind: string}] : []))
+  const begun = both.flatMap(one => (one.status === 'fulfilled' ? [one.value] : []))
+  expect(refused).toMatchObject([{kind: 'conflict'}])
+  expect(await ended(begun[0]!.task!.id)).toMatchObject({status: 'completed'})
+  const made = begun[0]!.pool!.name
+  if (made !== name) onTestFinished(() => void execFileSync('zpool', ['destroy', '-f', made]))
+
+  await expect(create('another')).rejects.toMatchObject({
+    code: 'storage_in_use',
+    message: expect.stringContaining(`part of zfs pool ${made}`),
+  })
+  expect(await services.pools.list({}, admin)).toMatchObject([{name: made, status: 'online'}])
+})
+
+test.for(['zfs', 'btrfs'] as const)(
+  'a device that goes while its %s pool is made fails the task in words, and leaves nothing',
+  {timeout: 60_000},
+  async (type, context) => {
+    need(context, 'root', type)
+    const {device, pool: name} = await looseDisk()
+    let fired = 0
+    const run: typeof exec = async (file, args, options) => {
+      const isMaking = args.includes(type === 'zfs' ? 'zpool' : 'mkfs.btrfs') && args.includes(device)
+      if (isMaking && fired++ === 0) await takeAway(device)
+      return exec(file, args, options)
+    }
+    const {services, admin, ended, host} = await storageWorld(type, {run, poolRoot: await temporaryDirectory()})
+
+    const {task} = await services.pools.create({name, node: 'n1', type, device}, admin)
+
+    const {status, error} = await ended(task!.id)
+    expect({status, fired: fired > 0}).toEqual({status: 'failed', fired: true})
+    expect(error).toMatchObject({code: expect.stringMatching(/^STORAGE_/), message: expect.stringContaining('refused')})
+    expect(error?.details).not.toHaveProperty('notTakenBack')
+    expect(await services.pools.list({}, admin)).toEqual([])
+    expect((await host.call('pools.list', {})).map(({pool}) => pool)).not.toContain(name)
+  },
+)
+
+test('a pool whose device has gone is shown as missing; it is neither shared nor given sites', async context => {
+  need(context, 'root', 'btrfs')
+  const {device, pool: name} = await looseDisk()
+  const {services, admin, ended, host} = await storageWorld('btrfs', {poolRoot: await temporaryDirectory()})
+  const {task} = await services.pools.create({name, node: 'n1', type: 'btrfs', device}, admin)
+  expect(await ended(task!.id)).toMatchObject({status: 'completed'})
+  const {path} = await services.pools.get({id: name}, admin)
+
+  execFileSync('umount', ['-l', path])
+  await takeAway(device)
+
+  expect(await services.pools.get({id: name}, admin)).toMatchObject({status: 'missing', path: ''})
+  const share = services.pools.share({id: name, network: '192.168.3.0/24'}, admin)
+  await expect(share).rejects.toMatchObject({code: 'storage_missing', message: expect.stringContaining(name)})
+  await services.nodes.setQuota({id: 'n1', storageQuotaGb: 1}, admin)
+  const site = services.sites.create({name: 'shop', node: 'n1', quotaBytes: 2 ** 24}, admin)
+  await expect(site.then(async begun => ended(begun.task!.id))).resolves.toMatchObject({status: 'failed'})
+  expect(await services.sites.list({}, admin)).toEqual([])
+  expect((await host.call('pools.list', {})).map(({pool}) => pool)).not.toContain(name)
+})
+
+/** As a disk that is pulled out: the device is there, and nothing is behind it. */
+async function takeAway(device: string): Promise<void> {
+  const file = execFileSync('losetup', ['-n', '-O', 'BACK-FILE', device], {encoding: 'utf8'}).trim()
+  await truncate(file, 0)
+  execFileSync('losetup', ['-c', device])
+}
 
 test('a dry run names the very commands and leaves nothing behind', async context => {
   need(context, 'root', 'zfs')
