@@ -38,7 +38,9 @@ export class BtrfsDriver implements StorageDriver {
   }
 
   async pools(): Promise<FoundPool[]> {
-    const text = await this.#runner.read('btrfs', ['filesystem', 'show', '--raw'])
+    // It fails as a whole when a file system, be it anybody's, goes while it looks.
+    const show = () => this.#runner.read('btrfs', ['filesystem', 'show', '--raw'])
+    const text = await show().catch(show).catch(show)
     const found = text.split(/^(?=Label: )/m).flatMap(block => readFilesystem(block))
     return stillThere(found.map(one => this.#pool(one)))
   }

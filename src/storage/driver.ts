@@ -19,7 +19,7 @@ export interface StorageCommand {
   otherwise?: {when: RegExp; args: readonly string[]}
   /** Longest time it may take, where five minutes are not enough. */
   longestMs?: number
-  /** A short lock of the system (a dataset that is just being unmounted) passes: again, up to three times, a second apart. */
+  /** A short lock of the system (a dataset that is just being unmounted) passes: again, up to five times, a second apart. */
   patient?: boolean
 }
 
@@ -76,6 +76,8 @@ export interface StoragePlans {
   /** What a device carries after the pool was destroyed and before its label was wiped, as `listDevices` says it. */
   remnant?(pool: string): string
   destroyPool(input: {pool: string; devices: readonly string[]; wipe: boolean}): StorageCommand[]
+  /** Brings a volume that is there, and not in the file tree, to its place. Absent: what is there is in its place. */
+  openVolume?(input: VolumeName): StorageCommand[]
   createVolume(input: VolumeName & {quotaBytes: number | null; mark: string}): StorageCommand[]
   setQuota(input: VolumeName & {quotaBytes: number | null}): StorageCommand[]
   deleteVolume(input: VolumeName): StorageCommand[]

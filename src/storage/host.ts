@@ -132,9 +132,9 @@ export class StorageHost {
       'volume.create': ofPool(async (input: StorageInput<'volume.create'>, run) => {
         const {plans, volumes} = this.#bound(input.type)
         const known = (await volumes(input.pool)).find(({volume}) => volume === input.volume)
-        if (known) return this.#ours(known, input.mark, `volume ${input.pool}/${input.volume}`)
+        if (known) return this.#openedVolume(this.#ours(known, input.mark, `volume ${input.pool}/${input.volume}`), run)
         await run(plans.createVolume(input))
-        return this.#volume(input)
+        return this.#openedVolume(await this.#volume(input), run)
       }),
       'volume.quota': ofPool(async (input: StorageInput<'volume.quota'>, run) => {
         const {plans, facts} = this.#driver(input.type)
@@ -169,9 +169,9 @@ export class StorageHost {
       'snapshot.clone': ofPool(async (input: StorageInput<'snapshot.clone'>, run) => {
         const {plans, volumes} = this.#bound(input.type)
         const known = (await volumes(input.pool)).find(({volume}) => volume === input.to)
-        if (known) return this.#ours(known, input.mark, `volume ${input.pool}/${input.to}`)
+        if (known) return this.#openedVolume(this.#ours(known, input.mark, `volume ${input.pool}/${input.to}`), run)
         await run(plans.clone(input))
-        return this.#volume({...input, volume: input.to})
+        return this.#openedVolume(await this.#volume({...input, volume: input.to}), run)
       }),
       plan: async ({method, input}) => (await this.#plan(method, input as never)).map(shown),
     }
@@ -219,6 +219,12 @@ export class StorageHost {
     const {pool, type, devices} = found
     await run(this.#driver(type).plans.openPool?.({pool, devices}) ?? [])
     return this.#pool(type, pool)
+  }
+
+  async #openedVolume(found: FoundVolume, run: Run): Promise<FoundVolume> {
+    if (found.path !== '') return found
+    await run(this.#driver(found.type).plans.openVolume?.(found) ?? [])
+    return this.#volume(found)
   }
 
   async #plan(method: PlannedMethod, input: never): Promise<StorageCommand[]> {

@@ -5,7 +5,7 @@ import {type StorageCommand, StorageError, type StorageErrorCode} from './driver
 
 /** Storage programs answer in seconds; a `zpool create` over many slow disks is given minutes. */
 const timeoutMs = 5 * 60_000
-const patience = {tries: 3, pauseMs: 1_000}
+const patience = {tries: 6, pauseMs: 1_000}
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
 /** English words, so that what a program says can be read, and nothing of our own environment. */

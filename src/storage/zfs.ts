@@ -132,6 +132,7 @@ const zfsPlans: StoragePlans = {
     {file: 'zpool', args: ['destroy', '-f', poolName(pool)], fine: gone, patient: true},
     ...(wipe ? devices.map((device): StorageCommand => ({file: 'wipefs', args: ['-a', devicePath(device)]})) : []),
   ],
+  openVolume: name => [{file: 'zfs', args: ['mount', datasetOf(name)], fine: /already mounted/i}],
   createVolume({quotaBytes, mark, ...name}) {
     const quota = quotaBytes === null ? [] : ['-o', `quota=${sizeBytes(quotaBytes)}`]
     const marks = ['-o', `${markProperty}=${markText(mark)}`, '-o', `${volumeProperty}=yes`]

@@ -21,7 +21,7 @@ import {templateTrial} from './task-trials/templates.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
 const amounts = {
-  ...{kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, tasks: 50, sockets: 10_000, sessions: 200},
+  ...{kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, tasks: 5, sockets: 10_000, sessions: 200},
   ...{clients: 16, nodes: 4},
 }
 
@@ -196,14 +196,14 @@ async function tasks(): Promise<string[]> {
   const lab = {agent: join(process.env.GPUCTL_BENCH_FOLDER ?? '', 'lab-agent.js'), folder: join(folder, 'lab')}
   await labPrograms(lab.folder)
   const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
-  const {fired, plan, faults} = await taskKillLoop({
+  const {fired, busy, plan, faults} = await taskKillLoop({
     ...{program, lab, signal, killsPerStep: kills},
     data: await mkdtemp(join(folder, 'tasks-')),
     trials: [...pools, siteTrial(), mountTrial(), templateTrial()],
     onProgress: text => process.stderr.write(`  … ${text}\n`),
   })
   const seconds = round((performance.now() - since) / 1000)
-  console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${seconds} s`)
+  console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)
   for (const line of plan.lines()) console.log(`  ${line}`)
   faults.push(...plan.unhit().map(what => `${what} was never hit`))
   return summed('kill -9 in the middle of tasks', faults)

@@ -10,7 +10,9 @@ import type {StorageHost} from '../../src/storage/host.ts'
 import {openStorage} from '../../src/storage/registry.ts'
 import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
 import {looseDisk, zfs} from '../support/zfs.ts'
+import {runs} from '../support/zfs-daemon.ts'
 
 interface Workplace {
   host: StorageHost
@@ -209,6 +211,24 @@ test('a btrfs pool whose host restarted is mounted again, and a foreign one is l
   expect(await found(host, pool)).toMatchObject({path: ''})
   await host.restore()
   expect(await found(host, pool)).toMatchObject({path, state: 'online'})
+})
+
+test('M24: a ZFS pool whose destroying was cut off before its label was wiped leaves nothing; a volume that was cut off is mounted', async context => {
+  need(context, 'root', 'zfs')
+  const {host, type, pool, device = ''} = await workplaces.zfs!(context)
+  await host.call('pool.create', {pool, type, device, force: false, mark})
+  const volume = {pool, type, volume: 'data', quotaBytes: null, mark}
+  const {path} = await host.call('volume.create', volume)
+  execFileSync('zfs', ['unmount', `${pool}/data`])
+  expect(await host.call('volume.create', volume)).toMatchObject({path})
+
+  await eventually(() => runs('zpool', 'destroy', '-f', pool), {withinMs: 15_000, what: 'the end of the pool'})
+  const carried = async () => (await host.call('devices.list', {})).find(one => one.path === device)?.carries
+  expect(await carried()).toEqual([`zfs_member "${pool}"`])
+  await host.call('pool.destroy', {pool: 'another', type, wipe: true, device})
+  expect(await carried()).toEqual([`zfs_member "${pool}"`])
+  await host.call('pool.destroy', {pool, type, wipe: true, device})
+  expect(await carried()).toEqual([])
 })
 
 test('a pool that goes while all are listed is left out, and fails nobody', async context => {

@@ -1,11 +1,13 @@
-import {execFileSync} from 'node:child_process'
+import {execFileSync, spawnSync} from 'node:child_process'
 import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {describe, expect, test} from 'vitest'
+import {describe, expect, onTestFinished, test} from 'vitest'
 import {type ControlPlane, controlPlane} from '../support/control-plane.ts'
 import {linkedStorage} from '../support/linked-storage.ts'
+import {lvmPrograms} from '../support/lvm-programs.ts'
 import {proxmoxMachine} from '../support/proxmox.ts'
 import {need} from '../support/skips.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
 import {looseDisk, zfs} from '../support/zfs.ts'
 
@@ -223,6 +225,40 @@ describe('storage pools', {timeout: 60_000}, () => {
       root_squash: true,
     })
     expect(sharenfs(name)).toBe('ro=@10.1.2.0/24')
+  })
+
+  test('W2.3-7: a pool of type lvm is a volume group on the device, registered as such; a failure takes both back', async context => {
+    need(context, 'root')
+    const poolRoot = await temporaryDirectory()
+    const {machine, post, ended} = await infra({poolRoot})
+    await lvmPrograms(machine.here)
+    const {device, pool: name} = await looseDisk()
+    onTestFinished(() => void spawnSync('umount', ['-l', join(poolRoot, name)]))
+    const body = {...documented.pool, pool_name: name, storage_name: name, device, type: 'lvm'}
+    const create = async () => {
+      const {json} = await post('storage-pools/create', body)
+      return {task: await ended(json.taskId), mark: json.taskId.slice('task-'.length)}
+    }
+    const made = (mark: string) => [
+      ['vgcreate', '-y', '--addtag', `gpuctl:${mark}`, '--addtag', 'gpuctl-type:lvm', name, device],
+      ['vgchange', '-ay', name],
+      ['pvesm', 'add', 'lvm', name, '--vgname', name, '--content', 'images,rootdir', '--nodes', 'test01'],
+    ]
+
+    await machine.makeFail('pvesm add')
+    const first = await create()
+    expect(first.task).toMatchObject({status: 'failed', error: {code: 'STORAGE_FAILED'}})
+    const undone = [
+      ['vgchange', '-an', name],
+      ['pvremove', '-y', '-ff', device],
+    ]
+    expect(await machine.calls()).toEqual([...made(first.mark), ...undone])
+
+    await machine.makeFail('')
+    const second = await create()
+    expect(second.task).toMatchObject({status: 'completed', result: {poolName: name, registered: true}})
+    expect((await machine.calls()).slice(-3)).toEqual(made(second.mark))
+    expect(await post('storage-pools/create', body)).toMatchObject({status: 409, json: failed('NAME_TAKEN')})
   })
 
   test('R7 W2.5-6: without Proxmox the pool is made and the registration skipped', async context => {

@@ -2,7 +2,7 @@ import {mkdir, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 
 /** Words of a call, each ended by NUL; the call by a line of its own. */
-const record =
+export const record =
   'for word in "$(basename "$0")" "$@"; do printf "%s\\000" "$word"; done >>"$HERE/calls"; printf "\\n\\001\\n" >>"$HERE/calls"'
 
 /** The test may have a call fail: `fail` holds its first two words. */

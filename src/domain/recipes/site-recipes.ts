@@ -42,7 +42,7 @@ export const createSite: Recipe<SiteCreationWork> = {
       title: ({volume, pool, node}) => `Making volume ${volume} on pool ${pool} of ${node}`,
       async isDone(run) {
         const found = await foundVolume(run, run.input)
-        if (found?.mark !== run.taskId) return false
+        if (found?.mark !== run.taskId || found.path === '') return false
         run.notes.enforcedBytes = found.quotaBytes
         return true
       },
@@ -133,7 +133,10 @@ export const cloneSite: Recipe<SiteCloneWork> = {
       ...(createSite.steps(input)[0] as Step<SiteCloneWork>),
       name: 'clone',
       title: ({volume, from, snapshot, node}) => `Making volume ${volume} of ${from}@${snapshot} on ${node}`,
-      isDone: async run => (await foundVolume(run, run.input))?.mark === run.taskId,
+      async isDone(run) {
+        const found = await foundVolume(run, run.input)
+        return found?.mark === run.taskId && found.path !== ''
+      },
       async do({agent, input: {nodeId, pool, type, volume, from, snapshot}, taskId, signal}) {
         await agent(nodeId).storage(
           'snapshot.clone',

@@ -1,6 +1,7 @@
 import {execFileSync} from 'node:child_process'
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {setTimeout as pause} from 'node:timers/promises'
 import type {PoolType} from '../../../src/contract/storage-protocol.ts'
 import {runs} from '../../support/zfs-daemon.ts'
 import type {EndedTask, TaskLab, TaskTrial} from './trial.ts'
@@ -38,8 +39,7 @@ export function poolTrial(type: PoolType): TaskTrial {
   /** Whether it is there, by the words of the storage itself. */
   async function look(lab: TaskLab, name: string, {status, type: what, error}: EndedTask): Promise<boolean> {
     const after = `after ${what} ${status} ${error?.message ?? ''}: ${name} (${type})`
-    const listed = await lab.ok<{name: string; status: string}[]>('GET', '/storage/pools')
-    const known = listed.find(pool => pool.name === name)
+    const known = await knownAs(lab, name)
     const isThere = isOnDisk(name, lab)
     lab.check(known === undefined || known.status === 'online', `${after} is online, not ${known?.status}`)
     lab.check(
@@ -53,6 +53,16 @@ export function poolTrial(type: PoolType): TaskTrial {
       lab.check(isRegistered === isThere, `${after} is registered (${isRegistered}) where it is there (${isThere})`)
     }
     return isThere
+  }
+
+  /** A look that the node could not take is taken again. */
+  async function knownAs(lab: TaskLab, name: string): Promise<{status: string} | undefined> {
+    for (let look = 0; ; look++) {
+      const listed = await lab.ok<{name: string; status: string}[]>('GET', '/storage/pools')
+      const known = listed.find(pool => pool.name === name)
+      if (known?.status !== 'unknown' || look === 20) return known
+      await pause(500)
+    }
   }
 
   function isOnDisk(name: string, {agentData}: TaskLab): boolean {
