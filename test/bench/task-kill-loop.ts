@@ -210,9 +210,16 @@ class TaskKillLoop implements TaskLab {
   }
 
   async #begun(method: string, path: string, body?: object): Promise<EndedTask> {
-    await this.#untilNodeAnswers()
-    const answer = await this.ok<{task?: EndedTask} & EndedTask>(method, path, body)
-    return answer.task ?? answer
+    // On a busy machine the link of the node may fall once more after it came back.
+    for (let tries = 1; ; tries++) {
+      await this.#untilNodeAnswers()
+      const options = {body, timeoutMs: 60_000}
+      const answer = await this.#api.call<{task?: EndedTask} & EndedTask>(method, path, options)
+      if (answer.status < 300) return answer.body.task ?? answer.body
+      const words = `${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`
+      if (answer.status !== 503 || tries === 50) throw new Error(words)
+      await pause(200)
+    }
   }
 
   async #untilEnded({id}: {id: string}): Promise<EndedTask> {
