@@ -71,7 +71,7 @@ async function main({build}) {
     build({...options, ...(await entry('front', frontEntry)), minifyWhitespace: true}),
     build({
       ...options,
-      entryPoints: ['src/runtime/process-supervisor.ts', 'src/runtime/port-relay.ts'],
+      entryPoints: ['src/cli/keyring-process.ts', 'src/runtime/process-supervisor.ts', 'src/runtime/port-relay.ts'],
       outbase: 'src',
       outdir: 'dist',
       outExtension: {'.js': '.cjs'},

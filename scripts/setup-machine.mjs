@@ -28,6 +28,8 @@ const tools = {
   tmux: 'tmux',
   zsh: 'zsh',
   fish: 'fish',
+  'dbus-run-session': 'dbus',
+  'gnome-keyring-daemon': 'gnome-keyring',
   chromium: 'chromium',
   ps: 'procps',
   curl: 'curl',

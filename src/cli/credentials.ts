@@ -1,6 +1,7 @@
 import {statSync} from 'node:fs'
 import {join} from 'node:path'
 import {usageError} from './failure.ts'
+import {askKeyring} from './keyring.ts'
 import {readIfThere, writePrivately} from './private-file.ts'
 
 export type Storage = 'keyring' | 'file' | 'none'
@@ -17,10 +18,6 @@ export interface FoundToken {
   token: string
   from: 'GPUCTL_TOKEN' | 'GPUCTL_TOKEN_FILE' | 'keyring' | 'file'
 }
-
-const service = 'gpuctl'
-/** A keyring that is locked may wait for a person for ever. */
-const keyringMs = 3_000
 
 /**
  * Where login tokens lie: environment, then the system's keyring, then a file that only the owner reads (T30). A token
@@ -56,7 +53,7 @@ export class Credentials {
     if (wanted === 'none') return 'none'
     if (wanted !== 'file') {
       try {
-        await withKeyring(keyring => keyring.setPassword(service, account, token))
+        await askKeyring('set', account, {env: this.#parts.env, password: token})
         await this.#changeFile(account, undefined)
         return 'keyring'
       } catch (error) {
@@ -73,7 +70,7 @@ export class Credentials {
     const account = accountOf(server, context)
     await this.#changeFile(account, undefined)
     if (this.#wanted() === 'file' || this.#wanted() === 'none') return
-    await withKeyring(keyring => keyring.deletePassword(service, account)).catch(() => undefined)
+    await askKeyring('delete', account, this.#parts).catch(() => undefined)
   }
 
   /** The token of a context that gets another name goes with it, to where it lies now. */
@@ -88,8 +85,8 @@ export class Credentials {
     const inFile = (await this.#readFile())[account]
     if (inFile !== undefined) return {token: inFile, from: 'file'}
     if (this.#wanted() === 'file' || this.#wanted() === 'none') return undefined
-    const inKeyring = await withKeyring(keyring => keyring.getPassword(service, account)).catch(() => undefined)
-    return inKeyring ? {token: inKeyring, from: 'keyring'} : undefined
+    const inKeyring = await askKeyring('get', account, this.#parts).catch(() => undefined)
+    return typeof inKeyring === 'string' && inKeyring ? {token: inKeyring, from: 'keyring'} : undefined
   }
 
   /** Undefined: the keyring where there is one, else the file. */
@@ -134,15 +131,4 @@ function checked(given: string, from: string): string {
   const token = given.trim()
   if (!/^[\x21-\x7e]{1,8192}$/.test(token)) throw usageError(`${from} does not hold a token.`)
   return token
-}
-
-type Keyring = typeof import('keytar/keytar.js')
-
-async function withKeyring<T>(act: (keyring: Keyring) => Promise<T>): Promise<T> {
-  const keyring = await import('keytar/keytar.js')
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('it does not answer')), keyringMs)
-  })
-  return Promise.race([act(keyring), tooLate]).finally(() => clearTimeout(timer))
 }

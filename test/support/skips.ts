@@ -23,6 +23,10 @@ const probes = {
     works('zsh', '--version') && works('fish', '--version') && works('tmux', '-V')
       ? undefined
       : 'needs zsh, fish and tmux',
+  keyring: () =>
+    works('gnome-keyring-daemon', '--version') && works('dbus-run-session', '--version')
+      ? undefined
+      : 'needs a keyring (Debian: gnome-keyring, dbus)',
   tmux: () => (works('tmux', '-V') ? undefined : 'needs tmux'),
   zfs: () => (existsSync('/usr/sbin/zfs-fuse') || works('zpool', 'list') ? undefined : 'needs ZFS (Debian: zfs-fuse)'),
   btrfs: () => (existsSync('/usr/sbin/mkfs.btrfs') ? undefined : 'needs mkfs.btrfs (Debian: btrfs-progs)'),
