@@ -17,6 +17,13 @@ export function readDuration(text: string, what: string): number {
   return total
 }
 
+/** How long ago, as `10m`, or a time as RFC 3339; milliseconds since 1970. */
+export function readTime(text: string, what: string): number {
+  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - readDuration(text, what)
+  if (!Number.isNaN(time)) return time
+  throw usageError(`${what}: ${text} is not a time.`, 'Write it as 10m, 2d or 2026-11-21T10:00:00Z.')
+}
+
 const unitMiB: Record<string, number> = {k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024}
 
 /** `24GiB`, `24G`, `24GB`, `512m`, or plain MiB: memory counts in powers of two here. MiB, rounded up. */

@@ -1,5 +1,6 @@
 import type {Input, Operation, Output} from './operation.ts'
 import type {OperationName} from './routes.ts'
+import {audit} from './schemas/audit.ts'
 import {auth} from './schemas/auth.ts'
 import {backups} from './schemas/backups.ts'
 import {catalogue} from './schemas/catalogue.ts'
@@ -22,6 +23,7 @@ import {tasks} from './schemas/tasks.ts'
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
 export const contract = {
   ...auth,
+  ...audit,
   ...quotas,
   ...settings,
   ...nodes,

@@ -162,6 +162,8 @@ export const routes = {
   'tasks.cancel': 'POST /tasks/:id/cancel',
   'tasks.follow': 'GET /tasks/:id/events',
 
+  'audit.list': 'GET /audit',
+
   'events.list': 'GET /events',
   'events.stream': 'GET /events/stream',
 } as const

@@ -167,6 +167,11 @@ export async function readServerLog(data?: string): Promise<string> {
   return readFile(join(serverDirectory(data), 'server.log'), 'utf8').catch(() => '')
 }
 
+/** What the background agent has written so far; '' when it never ran here. */
+export async function readAgentLog(): Promise<string> {
+  return readFile(join(agentDirectory(), 'agent.log'), 'utf8').catch(() => '')
+}
+
 function isSettled(status: string | undefined): boolean {
   return status === 'online' || status === 'refused'
 }

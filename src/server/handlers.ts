@@ -178,5 +178,6 @@ export const handlers: Handlers = {
   'tasks.logs': (input, caller, {tasks}) => tasks.logs(input, caller),
   'tasks.cancel': (input, caller, {tasks}) => tasks.cancel(input, caller),
 
+  'audit.list': (input, caller, {audit}) => audit.list(input, caller),
   'events.list': (input, caller, {events}) => events.list(input, caller),
 }

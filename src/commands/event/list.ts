@@ -1,8 +1,7 @@
 import {Flags} from '@oclif/core'
-import {usageError} from '../../cli/failure.ts'
 import {eventColumns} from '../../cli/listings.ts'
 import {StreamCommand} from '../../cli/stream-command.ts'
-import {readDuration} from '../../cli/units.ts'
+import {readTime} from '../../cli/units.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 
 export default class EventList extends StreamCommand {
@@ -28,7 +27,7 @@ export default class EventList extends StreamCommand {
     const {flags} = await this.parse(EventList)
     const {kind, object, after, limit} = flags
     const client = this.client(flags)
-    const sinceMs = flags.since === undefined ? undefined : readTime(flags.since)
+    const sinceMs = flags.since === undefined ? undefined : readTime(flags.since, '--since')
     const isWanted = ({at}: Event) => sinceMs === undefined || Date.parse(at) >= sinceMs
     if (!flags.watch) {
       const events = (await client.call('events.list', {kind, object, after, limit})).filter(isWanted)
@@ -57,12 +56,4 @@ export default class EventList extends StreamCommand {
       return undefined
     })
   }
-}
-
-/** How long ago, or a time as RFC 3339; milliseconds since 1970. */
-function readTime(text: string): number {
-  const time = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - readDuration(text, '--since')
-  if (Number.isNaN(time))
-    throw usageError(`--since: ${text} is not a time.`, 'Write it as 10m, 2d or 2026-11-21T10:00:00Z.')
-  return time
 }

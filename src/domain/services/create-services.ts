@@ -1,5 +1,6 @@
 import {LoginGuard} from '../login-guard.ts'
 import {AccountService} from './accounts.ts'
+import {auditMethods} from './audit.ts'
 import {AuthService} from './auth.ts'
 import {BackupTargetService} from './backup-targets.ts'
 import {BackupService} from './backups.ts'
@@ -72,6 +73,7 @@ export function createServices(deps: ServiceDependencies): Services {
     users: users.methods(),
     quotas: new QuotaService(deps, users).methods(),
     settings: settingMethods(deps),
+    audit: auditMethods(deps),
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
     nodes: nodeMethods,

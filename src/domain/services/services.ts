@@ -155,6 +155,7 @@ export interface Services {
   }
   quotas: Methods<'quotas'>
   settings: Methods<'settings'>
+  audit: Methods<'audit'>
   tokens: Methods<'tokens'>
   joinTokens: Methods<'joinTokens'>
   nodes: Methods<'nodes'> & {

@@ -1,0 +1,36 @@
+import {Args} from '@oclif/core'
+import {BaseCommand} from '../../cli/base-command.ts'
+import {exitCode} from '../../cli/exit-codes.ts'
+import {Failure} from '../../cli/failure.ts'
+import {gpuSummary, memory, percent} from '../../cli/output/figures.ts'
+import type {FleetGpu} from '../../contract/schemas/nodes.ts'
+
+export default class GpuGet extends BaseCommand {
+  static override summary = 'Show one GPU and who holds it.'
+  static override examples = ['<%= config.bin %> gpu get gpu-03:1', '<%= config.bin %> gpu get GPU-5f0c2d7e -o json']
+  static override args = {gpu: Args.string({description: 'NODE:INDEX, or UUID', required: true})}
+
+  async run(): Promise<FleetGpu> {
+    const {args, flags} = await this.parse(GpuGet)
+    const all = await this.client(flags).call('gpus.list', {})
+    const gpu = all.find(({uuid, node, index}) => uuid === args.gpu || `${node}:${index}` === args.gpu)
+    if (!gpu) {
+      throw new Failure('not_found', `There is no GPU ${args.gpu}.`, {
+        hint: 'Name it as NODE:INDEX or by its UUID; list them with `gpuctl gpu list -o wide`.',
+        exitCode: exitCode.notFound,
+      })
+    }
+    return this.show(gpu, [
+      ['Node', gpu.node],
+      ['Index', gpu.index],
+      ['Model', gpuSummary([gpu]).replace('1 × ', '')],
+      ['Memory', memory(gpu.memoryMiB)],
+      ['Use', percent(gpu.utilizationPercent)],
+      ['Temperature', gpu.temperatureC === null ? null : `${gpu.temperatureC} °C`],
+      ['State', gpu.state],
+      ['Claim', gpu.claim],
+      ['Owner', gpu.owner],
+      ['UUID', gpu.uuid],
+    ])
+  }
+}
