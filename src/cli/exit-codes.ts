@@ -12,6 +12,8 @@ export const exitCode = {
   unreachable: 7,
   forbidden: 8,
   cancelled: 9,
+  /** Only of `diff` and `apply --dry-run`: something is not as the files say. */
+  differs: 10,
   timedOut: 124,
   interrupted: 130,
   /** The connection under a remote command broke, as with ssh. */
