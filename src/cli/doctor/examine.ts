@@ -1,6 +1,6 @@
 import type {Client} from '../../client/client.ts'
 import type {Diagnosis} from '../../contract/finding.ts'
-import {configDirectory} from '../settings.ts'
+import {configDirectory} from '../places.ts'
 import {checkFiles, checkKeyring, checkLogin, checkServer, checkSsh, ok} from './client-checks.ts'
 
 export interface Patient {

@@ -1,7 +1,7 @@
 import {join} from 'node:path'
 import {usageError} from '../failure.ts'
+import {configDirectory} from '../places.ts'
 import {readIfThere, writePrivately} from '../private-file.ts'
-import {configDirectory} from '../settings.ts'
 
 /** Names (`spec/small`) of what apply has made, for each server by its id. */
 interface Content {
