@@ -32,7 +32,7 @@ test('doctor finds nothing wrong with a server, a login and clocks that agree', 
   )
   const refused = await run(['doctor'], {})
   expect(refused.stdout).toMatch(/^ok\tconfig\t/)
-})
+}, 60_000)
 
 test('doctor sees credentials that others can read, and --fix closes them (T30)', async () => {
   const {home, run} = await operator({GPUCTL_SERVER: 'http://127.0.0.1:9'})
@@ -52,7 +52,7 @@ test('doctor sees credentials that others can read, and --fix closes them (T30)'
   const mended = await run(['doctor', '--fix', '-o', 'json'])
   expect(finding(mended, 'files')).toMatchObject({level: 'ok', message: expect.stringContaining('Mended.')})
   expect((await stat(file)).mode & 0o777).toBe(0o600)
-})
+}, 60_000)
 
 test('doctor tells a clock that is wrong, an older server, and a token that is refused', async () => {
   const {url} = await nativeServer({
@@ -76,7 +76,7 @@ test('doctor tells a clock that is wrong, an older server, and a token that is r
     message: expect.stringContaining('The server is 0.0.1'),
   })
   expect(finding(found, 'login')).toMatchObject({level: 'error'})
-})
+}, 60_000)
 
 test('doctor tells of a server that does not answer, and of settings that cannot be read', async () => {
   const {home, run} = await operator({GPUCTL_SERVER: 'http://127.0.0.1:9'})
@@ -93,7 +93,7 @@ test('doctor tells of a server that does not answer, and of settings that cannot
     level: 'error',
     message: expect.stringContaining('config.yml cannot be read'),
   })
-})
+}, 60_000)
 
 test('server doctor sees a taken port, an open folder, a damaged store and a key that does not fit', async () => {
   const {home, run} = await operator({DOCKER_HOST: `unix:///nowhere/docker.sock`})
@@ -141,7 +141,7 @@ test('server doctor sees a taken port, an open folder, a damaged store and a key
     finding(await run(['server', 'doctor', '--listen', '127.0.0.1:0', '--fix', '-o', 'json']), 'folder'),
   ).toMatchObject({level: 'ok'})
   expect((await stat(folder)).mode & 0o777).toBe(0o700)
-})
+}, 60_000)
 
 test('agent doctor names a Docker socket that is not there, and says that no agent runs', async () => {
   const {run} = await operator({DOCKER_HOST: 'unix:///nowhere/docker.sock'})
@@ -150,7 +150,7 @@ test('agent doctor names a Docker socket that is not there, and says that no age
   expect(finding(found, 'Docker')).toMatchObject({level: 'error', fix: expect.stringContaining('DOCKER_HOST')})
   expect(finding(found, 'agent')).toMatchObject({level: 'warn', fix: expect.stringContaining('gpuctl agent start')})
   expect(finding(found, 'disk')?.message).toMatch(/GiB are free/)
-})
+}, 60_000)
 
 test('node doctor tells a node that is well from one that waits for its approval', async () => {
   const plane = await controlPlane()
@@ -168,4 +168,4 @@ test('node doctor tells a node that is well from one that waits for its approval
     {check: 'admission', level: 'error', fix: expect.stringMatching(/node approve/)},
   ])
   expect((await run(['node', 'doctor', 'none'])).code).toBe(3)
-})
+}, 60_000)
