@@ -20,6 +20,7 @@ export function lvmPlans({type, root}: {type: 'lvm' | 'lvm-thin'; root: string})
   const isThin = type === 'lvm-thin'
   const place = (pool: string) => join(root, poolName(pool))
   const mountPoint = ({pool, volume}: Name) => join(place(pool), volumeName(volume))
+  const growing = ({pool, volume}: Name) => join(place(pool), `+grow+${volumeName(volume)}`)
   const logical = (pool: string, name: string) => `${poolName(pool)}/${name}`
   const snapshotOf = (name: {volume: string; snapshot: string}) =>
     `${volumeName(name.volume)}+${volumeName(name.snapshot)}`
@@ -93,10 +94,15 @@ export function lvmPlans({type, root}: {type: 'lvm' | 'lvm-thin'; root: string})
       const grown = ['-L', `${sizeBytes(quotaBytes)}b`, logical(pool, volumeName(volume))]
       return [
         {file: 'lvextend', args: grown, fine: /matches existing size/i},
+        // It was mounted by the name that it had then, by which resize2fs would not find it.
+        ...mount(pool, volumeName(volume), growing({pool, volume})),
         {file: 'resize2fs', args: [deviceOf(pool, volume)]},
+        unmount(growing({pool, volume})),
+        {file: 'rmdir', args: [growing({pool, volume})], fine: gone},
       ]
     },
     deleteVolume: ({pool, volume}) => [
+      unmount(growing({pool, volume})),
       unmount(mountPoint({pool, volume})),
       remove(pool, `${oldPrefix}${volumeName(volume)}`),
       remove(pool, `${newPrefix}${volumeName(volume)}`),
