@@ -22,11 +22,7 @@ const layers = {
 }
 /** The composition roots join everything; only these commands reach them, and only by `await import()`. */
 const starters =
-<<<<<<< HEAD
-  '^src/commands/(up|down|server/(start|stop|status|logs|install|uninstall)|agent/(start|stop|status|logs|install|uninstall))\\.ts$'
-=======
-  '^src/commands/(up|down|support/bundle|server/(start|stop|status|logs|doctor|install|uninstall)|agent/(start|stop|status|doctor|install|uninstall))\\.ts$'
->>>>>>> 44b41ef (Look for what is wrong with doctor, of client, server, agent and nodes; pack a bundle for a bug report without secrets)
+  '^src/commands/(up|down|support/bundle|server/(start|stop|status|logs|doctor|install|uninstall)|agent/(start|stop|status|logs|doctor|install|uninstall))\\.ts$'
 
 /** What the domain would need for input and output. */
 const inputAndOutput =

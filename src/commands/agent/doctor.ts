@@ -11,7 +11,7 @@ export default class AgentDoctor extends DoctorCommand {
 
   async run(): Promise<Finding[]> {
     const {flags} = await this.parse(AgentDoctor)
-    const {examineAgent} = await import('../../main/doctor/agent-doctor.ts')
+    const {examineAgent} = await import('../../main/agent-doctor.ts')
     return this.report(await examineAgent(process.env), flags)
   }
 }

@@ -24,7 +24,7 @@ export default class ServerDoctor extends DoctorCommand {
 
   async run(): Promise<Finding[]> {
     const {flags} = await this.parse(ServerDoctor)
-    const {examineServer} = await import('../../main/doctor/server-doctor.ts')
+    const {examineServer} = await import('../../main/server-doctor.ts')
     const diagnoses = await examineServer({
       listen: flags.listen,
       alsoListen: flags['also-listen'],

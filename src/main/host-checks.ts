@@ -1,10 +1,10 @@
 import {chmod, statfs} from 'node:fs/promises'
 import {createServer} from 'node:net'
 import {dirname} from 'node:path'
-import type {Diagnosis} from '../../contract/finding.ts'
-import {systemClock} from '../../platform/clock.ts'
-import {type Exec, ExecError} from '../../platform/exec.ts'
-import {ExposedPath, refuseIfExposed} from '../../platform/files.ts'
+import type {Diagnosis} from '../contract/finding.ts'
+import {systemClock} from '../platform/clock.ts'
+import {type Exec, ExecError} from '../platform/exec.ts'
+import {ExposedPath, refuseIfExposed} from '../platform/files.ts'
 
 const gib = 2 ** 30
 const disk = {warnBytes: 5 * gib, errorBytes: gib, warnShare: 0.1}
@@ -59,7 +59,7 @@ export async function checkTimeService(exec: Exec): Promise<Diagnosis> {
 }
 
 export async function checkDocker(level: 'warn' | 'error'): Promise<Diagnosis> {
-  const {runtimeDrivers} = await import('../../runtime/registry.ts')
+  const {runtimeDrivers} = await import('../runtime/registry.ts')
   const driver = await runtimeDrivers.docker({serverId: '', stateDirectory: '', clock: systemClock})
   try {
     const reason = await driver.unavailable()
