@@ -49,7 +49,12 @@ async function feed(
   const [first, ...rest] = programs
   if (!first) return
   const links: Promise<void>[] = []
-  if (content) links.push(pipeline(content, first.child.stdin, {signal}))
+  let isFed = content === undefined
+  const counted = async function* (source: AsyncIterable<Uint8Array>) {
+    yield* source
+    isFed = true
+  }
+  if (content) links.push(pipeline(counted(content), first.child.stdin, {signal}))
   else first.child.stdin.end()
   let before = first
   for (const next of rest) {
@@ -60,7 +65,12 @@ async function feed(
   // A source that says what is wrong with it knows more than the programs that it broke.
   for (const end of ends) if (end.status === 'rejected' && end.reason instanceof StorageError) throw end.reason
   for (const program of programs) await program.ended
-  for (const end of ends) if (end.status === 'rejected') throw end.reason
+  // All programs ended well. One that has read all may be gone before its input has finished: that is no failure.
+  for (const end of ends) if (end.status === 'rejected' && !(isFed && isEarlyClose(end.reason))) throw end.reason
+}
+
+function isEarlyClose(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
 function start({file, args}: StorageCommand, signal: AbortSignal): {child: Program; ended: Promise<void>} {
