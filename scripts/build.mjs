@@ -17,9 +17,18 @@ import {filesBeside, halvesApart, lateDockerode, lateOclif, lightOclif} from './
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
 
-/** Not bundled: native code, and what is never asked for. Only the first four are dependencies of the package. */
+/** Not bundled: native code, and what is never asked for. Only the first five are dependencies of the package. */
 const external = [
-  ...['@node-rs/argon2', '@photostructure/sqlite', 'keytar', 'keytar/*', 'ssh2', './libraries.cjs', './main.cjs'],
+  ...[
+    '@node-rs/argon2',
+    '@photostructure/sqlite',
+    'jq-web',
+    'keytar',
+    'keytar/*',
+    'ssh2',
+    './libraries.cjs',
+    './main.cjs',
+  ],
   ...['*.node', '@grpc/*', 'bufferutil', 'cpu-features', 'pg-native', 'ts-node', 'tsx', 'typescript', 'utf-8-validate'],
 ]
 
@@ -96,7 +105,7 @@ async function commandsEntry() {
   const lines = (await modulesIn('commands')).map(
     name => `${JSON.stringify(name.replaceAll('/', ':'))}: () => require('./src/commands/${name}.ts').default,`,
   )
-  return `export {run} from './src/cli/entry.ts'\nexport const commands = {\n${lines.join('\n')}\n}\n`
+  return `export {run} from './src/cli/entry.ts'\nexport {variableOf} from './src/cli/variables.ts'\nexport const commands = {\n${lines.join('\n')}\n}\n`
 }
 
 function librariesEntry(names) {

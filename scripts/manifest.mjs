@@ -4,6 +4,7 @@
  */
 import {execFileSync} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
+import {createRequire} from 'node:module'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {Plugin} from '@oclif/core'
@@ -20,7 +21,15 @@ const plugin = new Plugin({
   type: 'core',
 })
 await plugin.load()
-const text = `${JSON.stringify(sorted(plugin.manifest), undefined, 2)}\n`
+const {variableOf} = createRequire(import.meta.url)('../bin/load.js').load('cli', 'oclif')
+for (const {flags} of Object.values(plugin.manifest.commands)) {
+  for (const [name, flag] of Object.entries(flags)) {
+    flag.env = variableOf(name, flag)
+    // Absent says the same, and every start reads this file.
+    for (const no of ['allowNo', 'multiple', 'hasDynamicHelp']) if (!flag[no]) delete flag[no]
+  }
+}
+const text = `${JSON.stringify(sorted(plugin.manifest), undefined, 1)}\n`
 if (process.argv.includes('--stdout')) process.stdout.write(text)
 else {
   await writeFile(join(root, 'oclif.manifest.json'), text)

@@ -3,7 +3,11 @@ import {suggest} from './suggest.ts'
 import {type CommandShapes, type FlagShape, passThrough, shortcuts, topicWords, verbGroups} from './words.ts'
 
 /** Global flags that take a value; `-o json` may stand before the command as well as behind it. */
-const valued = new Set(['--server', '-s', '--context', '--output', '-o', '--timeout', '--ca-cert', '--json-fields'])
+const valued = new Set([
+  ...['--server', '-s', '--context', '--output', '-o', '--json-fields', '--jq', '--columns', '--sort', '--where'],
+  ...['--selector', '-l', '--limit', '--timeout', '--request-timeout', '--ca-cert'],
+])
+const colourWords = ['auto', 'always', 'never']
 
 /**
  * Brings what was typed into the one form that oclif reads rightly: `[command id, …flags, …arguments]`. Global flags may
@@ -28,7 +32,7 @@ export function normalise(argv: readonly string[], commands: CommandShapes): str
   }
   const shape = commands.get(id) ?? {}
   const given = [...flags, ...words.slice(used), ...rest]
-  return [id, ...splitJsonFields(passThrough.has(id) ? withDashes(given, shape) : given)]
+  return [id, ...splitValues(passThrough.has(id) ? withDashes(given, shape) : given)]
 }
 
 export function asksForHelp(words: readonly string[]): boolean {
@@ -58,7 +62,7 @@ function split(argv: readonly string[], commands: CommandShapes) {
     if (token.startsWith('-') && token !== '-') {
       flags.push(token)
       const next = argv[at + 1]
-      if (valued.has(token) && next !== undefined) flags.push(argv[++at] as string)
+      if (next !== undefined && wantsNext(token, next)) flags.push(argv[++at] as string)
       continue
     }
     words.push(token)
@@ -73,6 +77,10 @@ function split(argv: readonly string[], commands: CommandShapes) {
     }
   }
   return {words, flags, rest: argv.slice(at)}
+}
+
+function wantsNext(token: string, next: string): boolean {
+  return valued.has(token) || (token === '--color' && colourWords.includes(next))
 }
 
 /** `node join-token` could be a command and a topic; the longer way wins when the next word goes on. */
@@ -140,12 +148,27 @@ function takesValue(token: string, shape: Readonly<Record<string, FlagShape>>): 
   return flag?.type === 'option'
 }
 
-/** oclif knows no flag with an optional value: `--json=a,b` travels as `--json-fields=a,b`. */
-function splitJsonFields(given: readonly string[]): string[] {
+/**
+ * oclif knows no flag with an optional value: `--json=a,b` travels as `--json-fields=a,b`, a `--color` without one as
+ * `--color=always`; and `-o jq=EXPR` as `--jq=EXPR`.
+ */
+function splitValues(given: readonly string[]): string[] {
   const end = given.indexOf('--')
-  return given.map((token, at) =>
-    token.startsWith('--json=') && (end < 0 || at < end) ? token.replace('--json=', '--json-fields=') : token,
-  )
+  const own = end < 0 ? given : given.slice(0, end)
+  const others = given.slice(own.length)
+  const found: string[] = []
+  for (let at = 0; at < own.length; at++) {
+    const token = own[at] as string
+    const next = own[at + 1] ?? ''
+    if ((token === '-o' || token === '--output') && next.startsWith('jq=')) {
+      found.push(`--${next}`)
+      at++
+    } else if (/^(-o=?|--output=)jq=/.test(token)) found.push(`--${token.slice(token.indexOf('jq='))}`)
+    else if (token.startsWith('--json=')) found.push(token.replace('--json=', '--json-fields='))
+    else if (token === '--color' && !colourWords.includes(next)) found.push('--color=always')
+    else found.push(token)
+  }
+  return [...found, ...others]
 }
 
 function notFound(words: readonly string[], commands: CommandShapes) {

@@ -32,10 +32,15 @@ export async function run(argv: string[], commands: CommandTable, version: strin
   }
 }
 
-/** oclif's own program, which loads the manifest and knows the whole tree. */
+/** The rest of oclif, which loads the manifest and knows the whole tree. */
 async function help(words: string[]): Promise<void> {
-  const {Config, run: runOclif} = await import('@oclif/core')
-  await runOclif(words, await Config.load({root: packageRoot()}))
+  if (words.some(word => word === '--version' || word === '-V')) {
+    const {Config, run: runOclif} = await import('@oclif/core')
+    await runOclif(words, await Config.load({root: packageRoot()}))
+    return
+  }
+  const {showHelp} = await import('./help.ts')
+  await showHelp(words, packageRoot())
 }
 
 /** `gpuctl help exit-codes` and the like; false where the word is none of those. */

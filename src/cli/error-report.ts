@@ -80,15 +80,25 @@ function isPromptClosed(error: unknown): boolean {
   return name === 'ExitPromptError' || name === 'AbortPromptError'
 }
 
+/** What machines get of it. */
+export function errorBody({code, message, hint, details, requestId}: ErrorReport) {
+  return {code, message, hint, details, requestId}
+}
+
 /** As the machine reads it, on stdout. */
-export function errorAsJson({code, message, hint, details, requestId}: ErrorReport): string {
-  return escapeJson(JSON.stringify({error: {code, message, hint, details, requestId}}, undefined, 2))
+export function errorAsJson(report: ErrorReport): string {
+  return escapeJson(JSON.stringify({error: errorBody(report)}, undefined, 2))
 }
 
 /** As people read it, on stderr. */
-export function errorAsText({message, hint, requestId, isServersFault}: ErrorReport): string {
-  const lines = [`Error: ${safe(message, {keepNewlines: true})}`]
-  if (hint) lines.push(`Try this: ${safe(hint, {keepNewlines: true})}`)
+export function errorAsText({code, message, hint, details, requestId, isServersFault}: ErrorReport): string {
+  const lines = [`Error: ${safe(message, {keepNewlines: true})} (E_${safe(code).toUpperCase()})`]
+  const said = `${message} ${hint}`
+  const why = Object.entries(details).filter(
+    ([, value]) => ['string', 'number', 'boolean'].includes(typeof value) && !said.includes(String(value)),
+  )
+  if (why.length > 0) lines.push(`Why: ${why.map(([name, value]) => safe(`${name} = ${value}`)).join(', ')}`)
+  if (hint) lines.push(`Try: ${safe(hint, {keepNewlines: true})}`)
   if (isServersFault && requestId) lines.push(`Request: ${safe(requestId)}`)
   return lines.join('\n')
 }

@@ -43,7 +43,7 @@ and all beat /etc/gpuctl/config.yml. \`gpuctl config list --origin\` shows where
   CI                      never ask
 
 Of a server: GPUCTL_LISTEN, GPUCTL_DATABASE_URL, GPUCTL_JWT_SECRET_FILE, GPUCTL_ADMIN_PASSWORD_FILE.
-Every other flag has its variable too: --ssh-port is GPUCTL_SSH_PORT.
+Every other flag has its variable too: --request-timeout is GPUCTL_REQUEST_TIMEOUT; several values stand on lines of their own.
 `,
   output: `Data goes to stdout, everything else to stderr.
 
@@ -56,9 +56,16 @@ Every other flag has its variable too: --ssh-port is GPUCTL_SSH_PORT.
   -q         ids only
 
   --json=name,status   these fields only
-  --columns, --sort, --where, --no-header, --no-trunc
-                       choose, order, filter and show what a table or tsv holds
-  --jq EXPR            runs the JSON through jq
+  --columns name,free  these columns only           --sort -free,name  downwards by free, then by name
+  --where EXPR         rows that are so             -l zone=a,!old     by their labels
+  --limit 5, --no-header, --no-trunc, --no-pager, --color=always
+  --jq EXPR            runs the JSON through jq; -o jq=EXPR is the same
+  -w                   goes on: drawn anew on a terminal; in a pipe what is new or has changed
+
+EXPR of --where: NAME=VALUE, !=, ~ (pattern), !~, <, <=, >, >=, NAME or !NAME, joined by &&; NAME is a column or a field of
+the JSON (status.phase). Amounts are 24GB or 24GiB; a time compares with a span: age>2h.
+
+--curl and --explain show a call instead of making it.
 
 A failure in a JSON format is one object on stdout:
   {"error": {"code": "…", "message": "…", "hint": "…", "details": {…}, "requestId": "…"}}

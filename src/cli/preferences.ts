@@ -26,6 +26,22 @@ export const preferences: Readonly<Record<string, Preference>> = {
     check: value => void readDuration(value, 'timeout'),
     inProject: true,
   },
+  'request-timeout': {
+    variable: 'GPUCTL_REQUEST_TIMEOUT',
+    description: 'longest silence of the server in one call, as 30s',
+    check: value => void readDuration(value, 'request-timeout'),
+    inProject: true,
+  },
+  color: {
+    variable: 'GPUCTL_COLOR',
+    description: 'colours: auto, always, never',
+    check: oneOf('color', ['auto', 'always', 'never']),
+    inProject: true,
+  },
+  ...Object.fromEntries(
+    ['no-header', 'no-trunc', 'no-pager'].map(name => [name, yesOrNo(name, 'true: as the flag of that name')]),
+  ),
+  pager: {variable: 'GPUCTL_PAGER', description: 'program for long lists', check: () => {}, inProject: false},
   keyring: {
     variable: 'GPUCTL_KEYRING',
     description: 'where tokens are kept: keyring, file, none',
@@ -56,6 +72,11 @@ export function applyPreferences(defaults: Readonly<Record<string, string>>, env
     const value = defaults[name]
     if (value !== undefined && !env[variable]) env[variable] = value
   }
+}
+
+function yesOrNo(name: string, description: string): Preference {
+  const variable = `GPUCTL_${name.toUpperCase().replaceAll('-', '_')}`
+  return {variable, description, check: oneOf(name, ['true', 'false']), inProject: true}
 }
 
 function oneOf(name: string, words: readonly string[]): (value: string) => void {

@@ -5,6 +5,7 @@ import {isTerminal} from './terminal.ts'
 export class Progress {
   readonly #quiet: boolean
   readonly #isTerminal: boolean
+  readonly #afterMs: number
   readonly #startedAt = performance.now()
   #spinner: import('ora').Ora | undefined
   #begin: NodeJS.Timeout | undefined
@@ -12,8 +13,9 @@ export class Progress {
   #last = ''
   #isOver = false
 
-  constructor({quiet}: {quiet: boolean}) {
+  constructor({quiet, afterMs = 300}: {quiet: boolean; afterMs?: number}) {
     this.#quiet = quiet
+    this.#afterMs = afterMs
     this.#isTerminal = isTerminal(process.stderr) && process.env.TERM !== 'dumb'
   }
 
@@ -23,7 +25,7 @@ export class Progress {
     this.#last = line
     if (!this.#isTerminal) process.stderr.write(`${line}\n`)
     else if (this.#spinner) this.#show()
-    else this.#begin ??= setTimeout(() => void this.#spin(), 300)
+    else this.#begin ??= setTimeout(() => void this.#spin(), this.#afterMs)
   }
 
   /** Takes the spinner away. May be called twice. */

@@ -44,9 +44,24 @@ export const instanceStatsColumns: Column<InstanceStats>[] = [
     value: ({memoryLimitBytes}) => memoryLimitBytes,
     shown: ({memoryLimitBytes}) => bytes(memoryLimitBytes),
   },
-  {name: 'received', value: ({networkRxBytes}) => networkRxBytes, shown: ({networkRxBytes}) => bytes(networkRxBytes)},
-  {name: 'sent', value: ({networkTxBytes}) => networkTxBytes, shown: ({networkTxBytes}) => bytes(networkTxBytes)},
-  {name: 'read', value: ({blockReadBytes}) => blockReadBytes, shown: ({blockReadBytes}) => bytes(blockReadBytes)},
+  {
+    name: 'received',
+    value: ({networkRxBytes}) => networkRxBytes,
+    unit: 'bytes',
+    shown: ({networkRxBytes}) => bytes(networkRxBytes),
+  },
+  {
+    name: 'sent',
+    value: ({networkTxBytes}) => networkTxBytes,
+    unit: 'bytes',
+    shown: ({networkTxBytes}) => bytes(networkTxBytes),
+  },
+  {
+    name: 'read',
+    value: ({blockReadBytes}) => blockReadBytes,
+    unit: 'bytes',
+    shown: ({blockReadBytes}) => bytes(blockReadBytes),
+  },
   {
     name: 'written',
     value: ({blockWriteBytes}) => blockWriteBytes,

@@ -10,8 +10,8 @@ export const siteColumns: Column<Site>[] = [
   {name: 'name', value: ({name}) => name},
   {name: 'node', value: ({node}) => node},
   {name: 'status', value: ({status}) => status},
-  {name: 'used', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
-  {name: 'quota', value: ({quotaBytes}) => quotaBytes, shown: ({quotaBytes}) => bytes(quotaBytes)},
+  {name: 'used', value: ({usedBytes}) => usedBytes, unit: 'bytes', shown: ({usedBytes}) => bytes(usedBytes)},
+  {name: 'quota', value: ({quotaBytes}) => quotaBytes, unit: 'bytes', shown: ({quotaBytes}) => bytes(quotaBytes)},
   {name: 'owner', value: ({owner}) => owner},
   {name: 'last backup', value: ({lastBackupAt}) => lastBackupAt, shown: ({lastBackupAt}) => ago(lastBackupAt)},
   {name: 'schedule', value: ({scheduleFrequency}) => scheduleFrequency, wide: true},
@@ -22,13 +22,13 @@ export const siteColumns: Column<Site>[] = [
 export const snapshotColumns: Column<Snapshot>[] = [
   {name: 'name', value: ({name}) => name},
   {name: 'taken', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
-  {name: 'alone', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
+  {name: 'alone', value: ({usedBytes}) => usedBytes, unit: 'bytes', shown: ({usedBytes}) => bytes(usedBytes)},
 ]
 
 export const siteUseColumns: Column<QuotaStatus['sites'][number]>[] = [
   {name: 'site', value: ({name}) => name},
-  {name: 'used', value: ({usedBytes}) => usedBytes, shown: ({usedBytes}) => bytes(usedBytes)},
-  {name: 'quota', value: ({quotaBytes}) => quotaBytes, shown: ({quotaBytes}) => bytes(quotaBytes)},
+  {name: 'used', value: ({usedBytes}) => usedBytes, unit: 'bytes', shown: ({usedBytes}) => bytes(usedBytes)},
+  {name: 'quota', value: ({quotaBytes}) => quotaBytes, unit: 'bytes', shown: ({quotaBytes}) => bytes(quotaBytes)},
   {name: 'use', value: ({usagePercent}) => usagePercent, shown: ({usagePercent}) => percent(usagePercent)},
   {name: 'over', value: ({isOverQuota}) => isOverQuota, shown: ({isOverQuota}) => (isOverQuota ? 'over' : '')},
   {name: 'id', value: ({id}) => id, wide: true},
@@ -39,7 +39,7 @@ export const backupColumns: Column<Backup>[] = [
   {name: 'site', value: ({site}) => site},
   {name: 'type', value: ({type}) => type},
   {name: 'status', value: ({status}) => status},
-  {name: 'size', value: ({sizeBytes}) => sizeBytes, shown: ({sizeBytes}) => bytes(sizeBytes)},
+  {name: 'size', value: ({sizeBytes}) => sizeBytes, unit: 'bytes', shown: ({sizeBytes}) => bytes(sizeBytes)},
   {name: 'taken', value: ({takenAt}) => takenAt, shown: ({takenAt}) => ago(takenAt)},
   {name: 'path', value: ({path}) => path, wide: true},
   {name: 'provider', value: ({provider}) => provider, wide: true},

@@ -14,8 +14,8 @@ export const poolColumns: Column<Pool>[] = [
   {name: 'node', value: ({node}) => node},
   {name: 'type', value: ({type}) => type},
   {name: 'status', value: ({status}) => status},
-  {name: 'size', value: ({sizeBytes}) => sizeBytes, shown: ({sizeBytes}) => bytes(sizeBytes)},
-  {name: 'free', value: ({freeBytes}) => freeBytes, shown: ({freeBytes}) => bytes(freeBytes)},
+  {name: 'size', value: ({sizeBytes}) => sizeBytes, unit: 'bytes', shown: ({sizeBytes}) => bytes(sizeBytes)},
+  {name: 'free', value: ({freeBytes}) => freeBytes, unit: 'bytes', shown: ({freeBytes}) => bytes(freeBytes)},
   {name: 'shared to', value: ({share}) => share && `${share.network} ${share.readWrite ? 'rw' : 'ro'}`},
   {name: 'device', value: ({device}) => device},
   {name: 'path', value: ({path}) => path, wide: true},
@@ -25,7 +25,7 @@ export const poolColumns: Column<Pool>[] = [
 
 export const deviceColumns: Column<Device>[] = [
   {name: 'path', value: ({path}) => path},
-  {name: 'size', value: ({sizeBytes}) => sizeBytes, shown: ({sizeBytes}) => bytes(sizeBytes)},
+  {name: 'size', value: ({sizeBytes}) => sizeBytes, unit: 'bytes', shown: ({sizeBytes}) => bytes(sizeBytes)},
   {name: 'model', value: ({model}) => model},
   {name: 'state', value: stateOf},
   {name: 'carries', value: ({carries}) => carries.join('; ')},

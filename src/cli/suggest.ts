@@ -53,3 +53,19 @@ export function suggestWord(typed: string, words: readonly string[]): string | u
   const [nearest] = words.map(word => ({word, far: distance(word, typed)})).sort((a, b) => a.far - b.far)
   return nearest && nearest.far <= Math.max(1, Math.floor(nearest.word.length / 3)) ? nearest.word : undefined
 }
+
+/** At most three names that may have been meant: those near it, and those that begin with it. */
+export function suggestNames(typed: string, names: readonly string[]): string[] {
+  const word = typed.toLowerCase()
+  return [...new Set(names)]
+    .map(name => ({name, far: name.toLowerCase().startsWith(word) ? 0 : distance(name.toLowerCase(), word)}))
+    .filter(({name, far}) => far <= Math.max(1, Math.floor(name.length / 3)))
+    .sort((a, b) => a.far - b.far || a.name.localeCompare(b.name))
+    .slice(0, mostGuesses)
+    .map(({name}) => name)
+}
+
+/** `Did you mean a or b?`; '' for none. */
+export function didYouMean(guesses: readonly string[]): string {
+  return guesses.length === 0 ? '' : `Did you mean ${guesses.join(' or ')}?`
+}

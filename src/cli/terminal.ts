@@ -9,11 +9,19 @@ export function canAsk(env: NodeJS.ProcessEnv = process.env): boolean {
   return Boolean(process.stdin.isTTY) && isTerminal(process.stderr, env)
 }
 
-/** Colours for one stream: NO_COLOR, CLICOLOR, TERM=dumb take them away, FORCE_COLOR and CLICOLOR_FORCE give them. */
-export function wantsColour(stream: {isTTY?: boolean}, env: NodeJS.ProcessEnv = process.env): boolean {
+/**
+ * Colours for one stream. What was typed decides; then NO_COLOR, CLICOLOR and TERM=dumb take them away, FORCE_COLOR and
+ * CLICOLOR_FORCE give them.
+ */
+export function wantsColour(
+  stream: {isTTY?: boolean},
+  wish: 'auto' | 'always' | 'never' = 'auto',
+  env: NodeJS.ProcessEnv = process.env,
+): boolean {
+  if (wish !== 'auto') return wish === 'always'
   if (env.NO_COLOR) return false
   if (isOn(env.FORCE_COLOR) || isOn(env.CLICOLOR_FORCE)) return true
-  return isTerminal(stream, env) && env.CLICOLOR !== '0' && env.TERM !== 'dumb'
+  return isTerminal(stream, env) && env.FORCE_COLOR !== '0' && env.CLICOLOR !== '0' && env.TERM !== 'dumb'
 }
 
 export function isOn(value: string | undefined): boolean {

@@ -9,6 +9,8 @@ export async function findUser(client: Client, reference: string): Promise<User>
   const users = await client.call('users.list', {})
   const found = users.find(({id}) => id === reference) ?? users.find(({username}) => username === reference)
   if (found) return found
+  const [begins, another] = reference.length < 4 ? [] : users.filter(({id}) => id.startsWith(reference))
+  if (begins && !another) return begins
   throw new Failure('not_found', `There is no user ${reference}.`, {
     hint: 'List them with `gpuctl user list`.',
     exitCode: exitCode.notFound,

@@ -52,6 +52,11 @@ export const shortcuts: Record<string, readonly string[]> = {
 /** Commands behind whose first argument everything belongs to a program elsewhere. */
 export const passThrough: ReadonlySet<string> = new Set(['instance:exec', 'instance:ssh'])
 
+/** Commands that work on this machine alone: there is no call of theirs to be shown. */
+export function callsNoServer(id: string): boolean {
+  return /^(up|down|commands|completion|help|(agent|context|config):.*|server:(?!config:).*)$/.test(id)
+}
+
 function names(groups: Record<string, string[]>): Record<string, string> {
   return Object.fromEntries(Object.entries(groups).flatMap(([topic, others]) => others.map(other => [other, topic])))
 }

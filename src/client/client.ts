@@ -7,6 +7,7 @@ import type {OperationName} from '../contract/routes.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import {ApiError, readFailure, UnreachableError} from './api-error.ts'
 import type {ServerEvent} from './events.ts'
+import {maskText} from './masked.ts'
 import {requestParts} from './request-parts.ts'
 import type {Terminal} from './terminal.ts'
 import {type Message, readText, send, type Target} from './transport.ts'
@@ -19,12 +20,26 @@ export interface ClientParts {
   timeoutMs?: number
   /** Told of every HTTP exchange, without secrets. */
   trace?: (line: string) => void
+  /** Gets every message in place of the server, and ends the command. */
+  instead?: (planned: Planned) => Promise<never>
+  /** Told that a call begins; what it returns is called at its end. */
+  began?: () => () => void
+}
+
+/** A message that would be sent. */
+export interface Planned {
+  operation: OperationName | undefined
+  message: Pick<Message, 'method' | 'path' | 'headers' | 'body'>
+  uploadBytes?: number
+  transport: 'json' | 'events' | 'bytes' | 'socket'
 }
 
 export interface CallOptions {
   signal?: AbortSignal
   /** Makes a POST safe to repeat; `claims.submit` and `instances.create` get one by themselves. */
   idempotencyKey?: string
+  /** A look before what the command is for: made also where that is only shown (--curl). */
+  prepares?: boolean
 }
 
 /** Retries of one call: full jitter under a ceiling that doubles, all within one budget (milliseconds). */
@@ -54,26 +69,50 @@ export class Client {
   async call<N extends OperationName>(name: N, input: InputOf<N>, options: CallOptions = {}): Promise<OutputOf<N>> {
     const {method, path, body} = requestParts(name, input as Record<string, unknown>)
     const key = options.idempotencyKey ?? (repeatable.has(name) ? await newKey() : undefined)
-    const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, async () => {
-      const headers: Record<string, string> = key === undefined ? {} : {'idempotency-key': key}
-      const answer = await this.open({method, path, body, headers, signal: options.signal})
-      return readText(await this.target(), answer)
-    })
-    return (text === '' ? {} : JSON.parse(text)) as OutputOf<N>
+    const headers: Record<string, string> = key === undefined ? {} : {'idempotency-key': key}
+    if (!options.prepares) await this.#show(name, {method, path, body, headers})
+    const ended = this.#parts.began?.()
+    try {
+      const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, async () => {
+        const answer = await this.#open({method, path, body, headers, signal: options.signal})
+        return readText(await this.target(), answer)
+      })
+      return (text === '' ? {} : JSON.parse(text)) as OutputOf<N>
+    } finally {
+      ended?.()
+    }
+  }
+
+  /** Where messages are only shown, this one is, and nothing more happens. */
+  async #show(
+    operation: OperationName | undefined,
+    {method, path, body, headers = {}, upload}: Partial<Message> & {method: string; path: string},
+    transport: Planned['transport'] = 'json',
+  ): Promise<void> {
+    const message = {method, path, body, headers}
+    await this.#parts.instead?.({operation, message, uploadBytes: upload?.bytes, transport})
   }
 
   /** One exchange without retries; the answer is a success and its body unread. */
   async open(message: Partial<Message> & {method: string; path: string}): Promise<IncomingMessage> {
+    await this.#show(undefined, message)
+    return this.#open(message)
+  }
+
+  async #open(message: Partial<Message> & {method: string; path: string}): Promise<IncomingMessage> {
     const target = await this.target()
     const {timeoutMs = 30_000, userAgent, trace} = this.#parts
     const headers = {accept: 'application/json', 'user-agent': userAgent, ...message.headers}
     const startedAt = performance.now()
+    trace?.(`> ${message.method} ${message.path}${target.token ? ', Authorization: Bearer ***' : ''}`)
+    if (message.body) trace?.(`> ${maskText(message.body)}`)
     const answer = await send(target, {timeoutMs, ...message, headers}).catch(error => {
-      trace?.(`${message.method} ${message.path} failed: ${(error as Error).message}`)
+      trace?.(`< failed: ${(error as Error).message}`)
       throw error
     })
     const {statusCode = 0} = answer
-    trace?.(`${message.method} ${message.path} → ${statusCode}, ${Math.round(performance.now() - startedAt)} ms`)
+    const {'x-request-id': request = 'none', 'content-type': type = ''} = answer.headers
+    trace?.(`< ${statusCode} ${type}, request ${request}, ${Math.round(performance.now() - startedAt)} ms`)
     if (statusCode >= 200 && statusCode < 300) return answer
     throw readFailure(statusCode, await readText(target, answer), answer.headers)
   }
@@ -84,8 +123,9 @@ export class Client {
     input: InputOf<N>,
     {signal}: CallOptions = {},
   ): AsyncGenerator<ServerEvent<OutputOf<N>>> {
-    const {followEvents} = await import('./events.ts')
     const {path} = requestParts(name, input as Record<string, unknown>)
+    await this.#show(name, {method: 'GET', path, headers: {accept: 'text/event-stream'}}, 'events')
+    const {followEvents} = await import('./events.ts')
     yield* followEvents<OutputOf<N>>({path, signal, client: this})
   }
 
@@ -97,7 +137,8 @@ export class Client {
   ): AsyncGenerator<Frame> {
     const {readFrames} = await import('./bytes.ts')
     const {method, path} = requestParts(name, input)
-    const answer = await this.open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
+    await this.#show(name, {method, path}, 'bytes')
+    const answer = await this.#open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
     yield* readFrames(await this.target(), answer)
   }
 
@@ -105,7 +146,8 @@ export class Client {
   async archive(input: InputOf<'instances.archive'>, {signal}: CallOptions = {}): Promise<RemoteArchive> {
     const {readPieces} = await import('./bytes.ts')
     const {method, path} = requestParts('instances.archive', input)
-    const answer = await this.open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
+    await this.#show('instances.archive', {method, path}, 'bytes')
+    const answer = await this.#open({method, path, signal, isStream: true, headers: {accept: '*/*'}})
     const stat = JSON.parse(Buffer.from(String(answer.headers['x-gpuctl-stat']), 'base64url').toString()) as PathStat
     return {stat, content: readPieces(await this.target(), answer)}
   }
@@ -130,14 +172,16 @@ export class Client {
     {signal}: CallOptions = {},
   ): Promise<OutputOf<N>> {
     const {method, path} = requestParts(name, input as Record<string, unknown>, {isUpload: true})
-    const answer = await this.open({method, path, upload, signal})
+    await this.#show(name, {method, path, upload})
+    const answer = await this.#open({method, path, upload, signal})
     return JSON.parse(await readText(await this.target(), answer)) as OutputOf<N>
   }
 
   /** A WebSocket with frames both ways. */
   async terminal<N extends OperationName>(name: N, input: InputOf<N>): Promise<Terminal> {
-    const {openTerminal} = await import('./terminal.ts')
     const {path} = requestParts(name, input as Record<string, unknown>)
+    await this.#show(name, {method: 'GET', path}, 'socket')
+    const {openTerminal} = await import('./terminal.ts')
     return openTerminal({path, target: await this.target(), userAgent: this.#parts.userAgent})
   }
 

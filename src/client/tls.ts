@@ -17,8 +17,12 @@ export interface ShownCertificate extends Pin {
 
 const withinMs = 10_000
 
-/** A pinned server is trusted by its certificate alone, any other by the authority, or by those of the system. */
-export function tlsOptions({ca, pin}: {ca?: string; pin?: Pin}): ConnectionOptions {
+/**
+ * A pinned server is trusted by its certificate alone, any other by the authority, or by those of the system; by nothing
+ * where a person wants it so.
+ */
+export function tlsOptions({ca, pin, insecure}: {ca?: string; pin?: Pin; insecure?: boolean}): ConnectionOptions {
+  if (!pin && insecure) return {rejectUnauthorized: false}
   if (!pin) return ca === undefined ? {} : {ca}
   return {
     ca: pin.certificate,

@@ -12,6 +12,8 @@ export interface Target {
   ca?: string
   /** Certificate that this server, and no other, has; comes before `ca`. */
   pin?: Pin
+  /** Any certificate is taken, unless one is pinned. */
+  insecure?: boolean
 }
 
 export interface Message {

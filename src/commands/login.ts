@@ -1,12 +1,12 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {type Choice, saveContext} from '../cli/context.ts'
+import {saveContext} from '../cli/context.ts'
 import {usageError} from '../cli/failure.ts'
 import {ask, readStdin} from '../cli/prompt.ts'
 import {inClear, readSecret, secretFlags} from '../cli/secret-input.ts'
 import {readServerUrl} from '../cli/settings.ts'
 import {pinFor} from '../cli/trust.ts'
-import {Client} from '../client/client.ts'
+import type {Client} from '../client/client.ts'
 
 interface LoginOutput {
   context: string
@@ -54,7 +54,7 @@ export default class Login extends BaseCommand {
     const choice = {...chosen, pin}
     const warning = inClear(choice.server)
     if (warning) this.notice(warning)
-    const client = (token?: string) => this.#clientFor(choice, token)
+    const client = (token?: string) => this.clientFor(choice, async () => token, flags)
     const token = flags['token-stdin'] ? await readStdin() : await this.#logIn(client(), flags)
     if (!/^[\x21-\x7e]+$/.test(token)) throw usageError('Standard input holds no token.')
     const {username, role, expiresAt} = await client(token).call('auth.whoami', {})
@@ -75,10 +75,6 @@ export default class Login extends BaseCommand {
     const username = flags.username ?? (await ask({kind: 'input', message: 'User name', instead, mayAsk}))
     const password = await readSecret(flags, 'Password', mayAsk)
     return (await client.call('auth.login', {username, password})).token
-  }
-
-  #clientFor(choice: Choice, token: string | undefined): Client {
-    return new Client({userAgent: this.config.userAgent, target: () => this.targetOf(choice, token)})
   }
 }
 

@@ -2,7 +2,6 @@ import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
 import {ask} from '../cli/prompt.ts'
 import {inClear, readNewSecret, readSecretFile, secretFlags} from '../cli/secret-input.ts'
-import {Client} from '../client/client.ts'
 import type {User} from '../contract/schemas/auth.ts'
 
 export default class Register extends BaseCommand {
@@ -31,8 +30,7 @@ export default class Register extends BaseCommand {
     const password = await readNewSecret(flags, 'Password', mayAsk)
     const file = flags['invitation-file']
     const invitation = file === undefined ? undefined : (await readSecretFile(file)).trim()
-    const target = () => this.targetOf(choice)
-    const client = new Client({userAgent: this.config.userAgent, target})
+    const client = this.clientFor(choice, async () => undefined, flags)
     const user = await client.call('auth.register', {username, password, invitation})
     this.say(`${user.username} has an account at ${server}, with no GPU yet.`, user)
     this.hint(`Next: gpuctl login ${server} -u ${user.username}`)

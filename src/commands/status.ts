@@ -1,8 +1,8 @@
-import {BaseCommand} from '../cli/base-command.ts'
 import {exitCode} from '../cli/exit-codes.ts'
+import {GetCommand} from '../cli/list-command.ts'
 import type {FleetStatus} from '../contract/schemas/server.ts'
 
-export default class Status extends BaseCommand {
+export default class Status extends GetCommand {
   static override summary = 'Show the fleet on one screen. Ends with 1 when something is broken.'
   static override examples = ['<%= config.bin %> status', '<%= config.bin %> status -o json']
 

@@ -51,7 +51,7 @@ export default class Top extends StreamCommand {
       client: this.client(flags),
       server: this.choose(flags).server,
       interval: flags.interval,
-      paint: await loadPaint(this.mode.colour && wantsColour(process.stdout)),
+      paint: await loadPaint(wantsColour(process.stdout, this.mode.colour)),
       widthOf,
       input: process.stdin as ReadStream,
       output: process.stdout as WriteStream,

@@ -86,8 +86,8 @@ async function startFailed(
   {logPath, logBefore, exitCode}: {logPath: string; logBefore: number; exitCode: number},
 ): Promise<CannotStart> {
   const lines = (await readFrom(logPath, logBefore)).trimEnd().split('\n')
-  const said = lines.filter(line => line.startsWith('Error: ')).map(line => line.slice('Error: '.length))
-  const advice = lines.filter(line => line.startsWith('Try this: ')).map(line => line.slice('Try this: '.length))
+  const said = lines.flatMap(line => /^Error: (.*?)(?: \(E_\w+\))?$/.exec(line)?.[1] ?? [])
+  const advice = lines.filter(line => line.startsWith('Try: ')).map(line => line.slice('Try: '.length))
   const message = said.length > 0 ? said : [what, ...lines.slice(-15)]
   return new CannotStart(message.join('\n'), [...advice, `Its log is ${logPath}.`].join(' '), {exitCode})
 }

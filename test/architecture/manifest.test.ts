@@ -5,7 +5,11 @@ import {expect, test} from 'vitest'
 const root = new URL('../../', import.meta.url).pathname
 
 test('the committed manifest is the one that the commands make: else run `npm run manifest`', () => {
-  const fresh = execFileSync(process.execPath, ['scripts/manifest.mjs', '--stdout'], {cwd: root, encoding: 'utf8'})
+  const fresh = execFileSync(process.execPath, ['scripts/manifest.mjs', '--stdout'], {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 16 * 1024 * 1024,
+  })
 
   const committed = existsSync(`${root}oclif.manifest.json`) ? readFileSync(`${root}oclif.manifest.json`, 'utf8') : ''
 

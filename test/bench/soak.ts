@@ -21,7 +21,17 @@ import {templateTrial} from './task-trials/templates.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
 const amounts = {
-  ...{kills: 200, stops: 100, rounds: 20, families: 1000, fuzz: 300, tasks: 5, sockets: 10_000, sessions: 200},
+  ...{
+    kills: 200,
+    stops: 100,
+    rounds: 20,
+    families: 1000,
+    fuzz: 300,
+    texts: 100_000,
+    tasks: 5,
+    sockets: 10_000,
+    sessions: 200,
+  },
   ...{clients: 16, nodes: 4},
 }
 
@@ -55,6 +65,7 @@ try {
     ...(await race()),
     ...(await families()),
     ...(await fuzz()),
+    ...(await texts()),
     ...(await tasks()),
     ...(await crowds()),
   ]
@@ -180,6 +191,14 @@ async function fuzz(): Promise<string[]> {
   const code = await runTests('test/dialects/fuzz.test.ts', {GPUCTL_FUZZ_RUNS: String(amounts.fuzz)})
   console.log(`generated inputs: ${amounts.fuzz} valid and ${amounts.fuzz} broken for each route`)
   return code === 0 ? [] : [`generated inputs: the run ended with ${code}`]
+}
+
+/** T27: so many texts through each format of the command line. */
+async function texts(): Promise<string[]> {
+  if (amounts.texts === 0) return []
+  const code = await runTests('test/cli/output-layer.test.ts', {GPUCTL_OUTPUT_TEXTS: String(amounts.texts)})
+  console.log(`texts from elsewhere: ${amounts.texts} through each format`)
+  return code === 0 ? [] : [`texts from elsewhere: the run ended with ${code}`]
 }
 
 /** F18, M24: of root, on a machine with ZFS and btrfs. */

@@ -71,7 +71,7 @@ test('a refusal is two lines on stderr, or one envelope on stdout, and its own e
   expect(await run(['node', 'approve', 'XK7M2'])).toEqual({
     code: 3,
     stdout: '',
-    stderr: 'Error: No node is waiting with code XK7M2.\nTry this: List them.\n',
+    stderr: 'Error: No node is waiting with code XK7M2. (E_CODE_UNKNOWN)\nWhy: a = 1\nTry: List them.\n',
   })
   const {code, stdout, stderr} = await run(['--json', 'node', 'approve', 'XK7M2'])
   expect({code, stderr, error: JSON.parse(stdout).error}).toMatchObject({
@@ -170,11 +170,17 @@ test('what is missing or cannot be read is named in one line, whatever command a
     return `${code} ${stderr.split('\n')[0]}`
   }
 
-  expect(await said('node', 'approve')).toBe('2 Error: NODE (code, id or name) is missing.')
-  expect(await said('api')).toMatch(/^2 Error: METHOD \(.*\) and PATH \(path on the server\) are missing\.$/)
-  expect(await said('wait', 'claim/a')).toBe('2 Error: --for is missing.')
-  expect(await said('claim', 'submit', '--gpus', 'x')).toBe('2 Error: --gpus: Expected an integer but received: x')
-  expect(await said('claim', 'submit', '--image', 'a', '-e', '1=2')).toBe('2 Error: --env: 1 is no name of a variable.')
+  expect(await said('node', 'approve')).toBe('2 Error: NODE (code, id or name; may be repeated) is missing. (E_USAGE)')
+  expect(await said('api')).toMatch(
+    /^2 Error: METHOD \(.*\) and PATH \(path on the server\) are missing\. \(E_USAGE\)$/,
+  )
+  expect(await said('wait', 'claim/a')).toBe('2 Error: --for is missing. (E_USAGE)')
+  expect(await said('claim', 'submit', '--gpus', 'x')).toBe(
+    '2 Error: --gpus: Expected an integer but received: x (E_USAGE)',
+  )
+  expect(await said('claim', 'submit', '--image', 'a', '-e', '1=2')).toBe(
+    '2 Error: --env: 1 is no name of a variable. (E_USAGE)',
+  )
   expect(asked).toEqual([])
 })
 

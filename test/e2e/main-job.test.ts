@@ -116,7 +116,7 @@ test('`up` that cannot start says why, leaves nothing behind, and keeps the firs
   const server = await someone.json<{urls: [string]}>(['server', 'status'])
   expect(await someone.run(['agent', 'start', '--server', server.urls[0]])).toMatchObject({
     code: 1,
-    stderr: expect.stringMatching(/in use by process \d+\.\nTry this: .*agent status/),
+    stderr: expect.stringMatching(/in use by process \d+\. \(E_\w+\)\n(Why: .*\n)?Try: .*agent status/),
   })
   expect(await someone.run(['agent', 'status'])).toMatchObject({code: 0, stdout: expect.stringContaining('joining')})
   expect(await someone.run([...up, '--fake-gpus', '4'])).toMatchObject({

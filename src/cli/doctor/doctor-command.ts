@@ -30,7 +30,7 @@ export abstract class DoctorCommand extends BaseCommand {
     if (quiet || isMachine(format) || format !== undefined || !isTerminal(process.stdout)) {
       return this.list(findings, columns, '')
     }
-    const paint = await loadPaint(this.mode.colour && wantsColour(process.stdout))
+    const paint = await loadPaint(wantsColour(process.stdout, this.mode.colour))
     const colours = {ok: paint.good, warn: paint.waiting, error: paint.bad}
     const lines: string[] = []
     for (const {level, check, message, fix: what} of findings) {

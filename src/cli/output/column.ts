@@ -1,3 +1,6 @@
+/** What a number counts. */
+export type Unit = 'MiB' | 'GiB' | 'bytes'
+
 /** One column of a list: what scripts get, and what people see where that differs. */
 export interface Column<T> {
   /** One word or two, lower case; tables show it in capitals. */
@@ -7,6 +10,8 @@ export interface Column<T> {
   shown?: (row: T) => string
   /** Only with `-o wide`, and in csv. */
   wide?: boolean
+  /** So that `--where 'memory>=24GB'` can be answered. */
+  unit?: Unit
 }
 
 export function cellText(value: string | number | boolean | null | undefined): string {

@@ -13,13 +13,14 @@ export interface TableOptions {
   /** Cells of a line; undefined = never cut. */
   width?: number
   colour: boolean
+  header?: boolean
 }
 
 /** A table for people: header in capitals, no lines, the widest columns cut when the terminal is too narrow. */
 export async function encodeTable<T>(
   rows: readonly T[],
   columns: readonly Column<T>[],
-  {width, colour}: TableOptions,
+  {width, colour, header = true}: TableOptions,
 ): Promise<string> {
   const {default: stringWidth} = await import('string-width')
   const paint = await loadPaint(colour)
@@ -34,7 +35,7 @@ export async function encodeTable<T>(
   const cut = cells.map(line => line.map((cell, at) => cutTo(cell, widths[at] ?? 0, stringWidth)))
   const styled = (line: string[]) =>
     line.map((cell, at) => (stateColumns.has(columns[at]?.name ?? '') ? paintWord(cell, paint) : cell))
-  if (rows.length <= rowsForTheLibrary)
+  if (rows.length <= rowsForTheLibrary && header)
     return drawWithLibrary(
       heads.map(head => paint.faint(head)),
       cut.map(styled),
@@ -49,13 +50,11 @@ export async function encodeTable<T>(
       )
       .join('')
       .trimEnd()
-  return `${[
-    pad(
-      heads.map(head => paint.faint(head)),
-      heads,
-    ),
-    ...cut.map(line => pad(styled(line), line)),
-  ].join('\n')}\n`
+  const head = pad(
+    heads.map(one => paint.faint(one)),
+    heads,
+  )
+  return `${[...(header ? [head] : []), ...cut.map(line => pad(styled(line), line))].join('\n')}\n`
 }
 
 async function drawWithLibrary(heads: string[], rows: string[][], widths: number[]): Promise<string> {

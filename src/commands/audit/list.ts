@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {Column} from '../../cli/output/column.ts'
 import {ago} from '../../cli/output/figures.ts'
 import {readTime} from '../../cli/units.ts'
@@ -14,7 +14,7 @@ const auditColumns: Column<AuditRow>[] = [
   {name: 'request', value: ({requestId}) => requestId, wide: true},
 ]
 
-export default class AuditList extends BaseCommand {
+export default class AuditList extends ListCommand {
   static override summary = 'List who changed what, newest last.'
   static override examples = [
     '<%= config.bin %> audit list --user ada --since 2d',
@@ -25,7 +25,6 @@ export default class AuditList extends BaseCommand {
     action: Flags.string({description: 'only this operation, as users.create; users. for all of users'}),
     object: Flags.string({description: 'only about this one (id)'}),
     since: Flags.string({description: 'only what is not older, as 10m or 2d; or a time', helpValue: '<duration>'}),
-    limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
   }
 
   async run(): Promise<AuditRow[]> {

@@ -15,7 +15,9 @@ export default class BackupDelete extends TaskCommand {
   async run(): Promise<OutputOf<'backups.delete'>> {
     const {args, flags} = await this.parse(BackupDelete)
     const client = this.client(flags)
-    const begun = await client.call('backups.delete', {id: args.backup, confirm: flags.confirm})
+    const begun = await this.confirmed(flags.confirm, confirm =>
+      client.call('backups.delete', {id: args.backup, confirm}),
+    )
     const words = {doing: `Deleting ${begun.task.object}`, done: `${begun.task.object} is deleted.`}
     return this.started(client, begun, {flags, ...words})
   }

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {bytes} from '../../cli/output/figures.ts'
 import type {Backup} from '../../contract/schemas/sites.ts'
 
-export default class BackupGet extends BaseCommand {
+export default class BackupGet extends GetCommand {
   static override summary = 'Show one backup: where it lies, how large it is, its checksum.'
   static override examples = [
     '<%= config.bin %> backup get example.com_20251227_082133.tar.zst',

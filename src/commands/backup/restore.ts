@@ -22,8 +22,10 @@ export default class BackupRestore extends TaskCommand {
   async run(): Promise<OutputOf<'backups.restore'>> {
     const {args, flags} = await this.parse(BackupRestore)
     const client = this.client(flags)
-    const {site, pool, confirm} = flags
-    const begun = await client.call('backups.restore', {id: args.backup, site, pool, confirm})
+    const {site, pool} = flags
+    const begun = await this.confirmed(flags.confirm, confirm =>
+      client.call('backups.restore', {id: args.backup, site, pool, confirm}),
+    )
     const words = {doing: `Restoring ${begun.task.object} into ${site}`, done: `Site ${site} is restored.`}
     return this.started(client, begun, {flags, ...words})
   }

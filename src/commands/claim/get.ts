@@ -1,10 +1,10 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {wantedGpus} from '../../cli/listings.ts'
 import {gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Claim, ClaimSpec} from '../../contract/schemas/claims.ts'
 
-export default class ClaimGet extends BaseCommand {
+export default class ClaimGet extends GetCommand {
   static override summary = 'Show one claim.'
   static override examples = ['<%= config.bin %> claim get train', '<%= config.bin %> claim get train -o json']
   static override args = {claim: Args.string({description: 'id or name', required: true})}

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {claimColumns} from '../../cli/listings.ts'
 import type {Claim} from '../../contract/schemas/claims.ts'
 
-export default class ClaimList extends BaseCommand {
+export default class ClaimList extends ListCommand {
   static override summary = 'List your claims.'
 
   static override examples = [
@@ -18,17 +18,14 @@ export default class ClaimList extends BaseCommand {
     })(),
     all: Flags.boolean({description: 'of all users (administrators)'}),
     live: Flags.boolean({description: 'only unfinished ones'}),
-    limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
   }
 
   async run(): Promise<Claim[]> {
     const {flags} = await this.parse(ClaimList)
-    const found = await this.client(flags).call('claims.list', {
-      phase: flags.phase,
-      all: flags.all || undefined,
-      live: flags.live || undefined,
-      limit: flags.limit,
-    })
+    const client = this.client(flags)
+    const {phase} = flags
+    const [all, live] = [flags.all || undefined, flags.live || undefined]
+    const found = await this.pages(flags, page => client.call('claims.list', {phase, all, live, ...page}))
     return this.list(found, claimColumns, 'There are no claims.')
   }
 }

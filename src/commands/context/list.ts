@@ -1,4 +1,4 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {Column} from '../../cli/output/column.ts'
 
 interface ContextOutput {
@@ -15,7 +15,7 @@ const contextColumns: Column<ContextOutput>[] = [
   {name: 'current', value: ({current}) => (current ? 'current' : '')},
 ]
 
-export default class ContextList extends BaseCommand {
+export default class ContextList extends ListCommand {
   static override summary = 'List the servers that this machine knows.'
   static override examples = ['<%= config.bin %> context list', '<%= config.bin %> context list -o json']
 

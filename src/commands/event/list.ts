@@ -1,16 +1,19 @@
 import {Flags} from '@oclif/core'
+import {globalFlags, listFlags} from '../../cli/global-flags.ts'
 import {eventColumns} from '../../cli/listings.ts'
 import {StreamCommand} from '../../cli/stream-command.ts'
 import {readTime} from '../../cli/units.ts'
 import type {Event} from '../../contract/schemas/server.ts'
 
 export default class EventList extends StreamCommand {
+  protected override readonly followsItself = true
   static override summary = 'List what happened, newest last; with -w also what happens from now on.'
   static override examples = [
     '<%= config.bin %> event list --limit 20',
     '<%= config.bin %> event list --kind claim --object train -o json',
     '<%= config.bin %> event list -w --since 10m',
   ]
+  static override baseFlags = {...globalFlags, ...listFlags}
   static override flags = {
     kind: Flags.option({
       description: 'only about these',
@@ -19,8 +22,6 @@ export default class EventList extends StreamCommand {
     object: Flags.string({description: 'only about this one (id or name)'}),
     after: Flags.integer({description: 'only with a greater number', min: 0}),
     since: Flags.string({description: 'only what is not older, as 10m or 2d; or a time', helpValue: '<duration>'}),
-    watch: Flags.boolean({char: 'w', description: 'go on until Ctrl-C; with -o json each event is one line'}),
-    limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
   }
 
   async run(): Promise<Event[] | undefined> {

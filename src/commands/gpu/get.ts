@@ -1,11 +1,11 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {exitCode} from '../../cli/exit-codes.ts'
 import {Failure} from '../../cli/failure.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {gpuSummary, memory, percent} from '../../cli/output/figures.ts'
 import type {FleetGpu} from '../../contract/schemas/nodes.ts'
 
-export default class GpuGet extends BaseCommand {
+export default class GpuGet extends GetCommand {
   static override summary = 'Show one GPU and who holds it.'
   static override examples = ['<%= config.bin %> gpu get gpu-03:1', '<%= config.bin %> gpu get GPU-5f0c2d7e -o json']
   static override args = {gpu: Args.string({description: 'NODE:INDEX, or UUID', required: true})}

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {gpuColumns} from '../../cli/listings.ts'
 import type {FleetGpu} from '../../contract/schemas/nodes.ts'
 
-export default class GpuList extends BaseCommand {
+export default class GpuList extends ListCommand {
   static override summary = 'List every GPU of the fleet with its holder.'
 
   static override examples = [

@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import type {Image} from '../../contract/schemas/catalogue.ts'
 
-export default class ImageGet extends BaseCommand {
+export default class ImageGet extends GetCommand {
   static override summary = 'Show one image of the catalogue.'
   static override examples = ['<%= config.bin %> image get cuda', '<%= config.bin %> image get cuda -o json']
   static override args = {image: Args.string({description: 'id or name', required: true})}

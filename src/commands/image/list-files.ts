@@ -1,5 +1,5 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import type {Column} from '../../cli/output/column.ts'
 import {ago, bytes} from '../../cli/output/figures.ts'
 import type {OsImage} from '../../contract/schemas/os-images.ts'
@@ -16,7 +16,7 @@ const columns: Column<OsImage>[] = [
   {name: 'changed', value: ({updatedAt}) => updatedAt, shown: ({updatedAt}) => ago(updatedAt)},
 ]
 
-export default class ImageListFiles extends BaseCommand {
+export default class ImageListFiles extends ListCommand {
   static override summary = 'List the files of operating systems on the nodes, unfinished uploads too.'
   static override examples = [
     '<%= config.bin %> image list-files',

@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {imageColumns} from '../../cli/listings.ts'
 import type {Image} from '../../contract/schemas/catalogue.ts'
 
-export default class ImageList extends BaseCommand {
+export default class ImageList extends ListCommand {
   static override summary = 'List the images of the catalogue.'
 
   static override examples = ['<%= config.bin %> image list', '<%= config.bin %> image list -o json']

@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
 export default class InstanceDelete extends BaseCommand {
@@ -8,17 +8,20 @@ export default class InstanceDelete extends BaseCommand {
     '<%= config.bin %> instance delete train',
     '<%= config.bin %> instance delete train --keep-volumes --yes',
   ]
-  static override args = {instance: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {instance: Args.string({description: 'id or name; may be repeated', required: true})}
   static override flags = {'keep-volumes': Flags.boolean({description: 'leave its data volume on the node'})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(InstanceDelete)
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(InstanceDelete)
     const client = this.client(flags)
-    const instance = await client.call('instances.get', {id: args.instance})
-    await this.consent(question(instance, flags['keep-volumes']), flags)
-    const done = await client.call('instances.delete', {id: instance.id, keepVolumes: flags['keep-volumes']})
-    this.say(`Instance ${instance.name} is deleted.`, instance)
-    return done
+    return this.each(argv, async id => {
+      const instance = await client.call('instances.get', {id}, {prepares: true})
+      await this.consent(question(instance, flags['keep-volumes']), flags)
+      const done = await client.call('instances.delete', {id: instance.id, keepVolumes: flags['keep-volumes']})
+      this.say(`Instance ${instance.name} is deleted.`, instance)
+      return done
+    })
   }
 }
 

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
-export default class InstanceGet extends BaseCommand {
+export default class InstanceGet extends GetCommand {
   static override summary = 'Show one instance.'
   static override examples = ['<%= config.bin %> instance get train', '<%= config.bin %> instance get train -o json']
   static override args = {instance: Args.string({description: 'id or name', required: true})}

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {instanceColumns} from '../../cli/listings.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
-export default class InstanceList extends BaseCommand {
+export default class InstanceList extends ListCommand {
   static override summary = 'List your instances.'
 
   static override examples = [
@@ -18,17 +18,14 @@ export default class InstanceList extends BaseCommand {
     })(),
     all: Flags.boolean({description: 'of all users (administrators)'}),
     finished: Flags.boolean({description: 'also those whose claim is over'}),
-    limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
   }
 
   async run(): Promise<Instance[]> {
     const {flags} = await this.parse(InstanceList)
-    const found = await this.client(flags).call('instances.list', {
-      status: flags.status,
-      all: flags.all || undefined,
-      finished: flags.finished || undefined,
-      limit: flags.limit,
-    })
+    const client = this.client(flags)
+    const {status} = flags
+    const [all, finished] = [flags.all || undefined, flags.finished || undefined]
+    const found = await this.pages(flags, page => client.call('instances.list', {status, all, finished, ...page}))
     return this.list(found, instanceColumns, 'There are no instances.')
   }
 }

@@ -46,7 +46,7 @@ export default class InstanceLogs extends StreamCommand {
     const {since, until, raw, grep} = flags
     const common = {tail: readTail(flags.tail), since, until, timestamps: flags.timestamps || undefined}
     const style = {format: this.mode.format, raw, grep: grep === undefined ? undefined : readPattern(grep)}
-    const beginnings = names.length > 1 ? prefixes(names, this.mode.colour && wantsColour(process.stdout)) : []
+    const beginnings = names.length > 1 ? prefixes(names, wantsColour(process.stdout, this.mode.colour)) : []
     await this.untilInterrupted(async interrupted => {
       const failed = new AbortController() // of one ends all
       const signal = AbortSignal.any([interrupted, failed.signal])

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {matchColumns} from '../../cli/listings.ts'
 import type {MatchedNode} from '../../contract/schemas/instances.ts'
 
-export default class InstanceMatch extends BaseCommand {
+export default class InstanceMatch extends ListCommand {
   static override summary = 'Show which nodes could take an instance now, best fit first, and why others could not.'
   static override examples = [
     '<%= config.bin %> instance match --spec small',

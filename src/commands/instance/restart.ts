@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import {instanceState} from '../../cli/instance-state.ts'
 import {durationFlag} from '../../cli/units.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
@@ -10,21 +10,28 @@ export default class InstanceRestart extends BaseCommand {
     '<%= config.bin %> instance restart train',
     '<%= config.bin %> instance restart train --no-wait --grace 30s',
   ]
-  static override args = {instance: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {instance: Args.string({description: 'id or name; may be repeated', required: true})}
   static override flags = {
     wait: Flags.boolean({description: 'until it is done', default: true, allowNo: true}),
     grace: durationFlag({description: 'time for the workload to end by itself'}),
   }
 
-  async run(): Promise<Instance> {
-    const {args, flags} = await this.parse(InstanceRestart)
+  async run(): Promise<Several<Instance>> {
+    const {argv, flags} = await this.parse(InstanceRestart)
     const client = this.client(flags)
     const graceSeconds = flags.grace === undefined ? undefined : Math.round(flags.grace / 1000)
-    const asked = await client.call('instances.restart', {id: args.instance, graceSeconds})
-    const instance = flags.wait
-      ? await instanceState(client, asked, 'running', {timeoutMs: flags.timeout, quiet: this.mode.quiet, since: asked})
-      : asked
-    this.say(`${instance.name} is ${instance.status}.`, instance)
-    return instance
+    return this.each(argv, async id => {
+      const asked = await client.call('instances.restart', {id, graceSeconds})
+      const instance = flags.wait
+        ? await instanceState(client, asked, 'running', {
+            timeoutMs: flags.timeout,
+            quiet: this.mode.quiet,
+            since: asked,
+          })
+        : asked
+      this.say(`${instance.name} is ${instance.status}.`, instance)
+      return instance
+    })
   }
 }

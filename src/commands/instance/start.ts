@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import {instanceState} from '../../cli/instance-state.ts'
 
 import type {Instance} from '../../contract/schemas/instances.ts'
@@ -10,20 +10,22 @@ export default class InstanceStart extends BaseCommand {
     '<%= config.bin %> instance start train',
     '<%= config.bin %> instance start train --no-wait',
   ]
-  static override args = {instance: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {instance: Args.string({description: 'id or name; may be repeated', required: true})}
   static override flags = {
     wait: Flags.boolean({description: 'until it is done', default: true, allowNo: true}),
   }
 
-  async run(): Promise<Instance> {
-    const {args, flags} = await this.parse(InstanceStart)
+  async run(): Promise<Several<Instance>> {
+    const {argv, flags} = await this.parse(InstanceStart)
     const client = this.client(flags)
-
-    const asked = await client.call('instances.start', {id: args.instance})
-    const instance = flags.wait
-      ? await instanceState(client, asked, 'running', {timeoutMs: flags.timeout, quiet: this.mode.quiet})
-      : asked
-    this.say(`${instance.name} is ${instance.status}.`, instance)
-    return instance
+    return this.each(argv, async id => {
+      const asked = await client.call('instances.start', {id})
+      const instance = flags.wait
+        ? await instanceState(client, asked, 'running', {timeoutMs: flags.timeout, quiet: this.mode.quiet})
+        : asked
+      this.say(`${instance.name} is ${instance.status}.`, instance)
+      return instance
+    })
   }
 }

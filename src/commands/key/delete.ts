@@ -1,15 +1,19 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class KeyDelete extends BaseCommand {
   static override summary = 'Delete an SSH public key; sessions that it opened end at once.'
   static override examples = ['<%= config.bin %> key delete laptop', '<%= config.bin %> key rm 3f9a']
-  static override args = {key: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {key: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(KeyDelete)
-    const done = await this.client(flags).call('keys.delete', {id: args.key})
-    this.say(`Key ${args.key} is deleted.`, {id: args.key, name: args.key})
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(KeyDelete)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const done = await client.call('keys.delete', {id})
+      this.say(`Key ${id} is deleted.`, {id, name: id})
+      return done
+    })
   }
 }

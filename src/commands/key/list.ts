@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {keyColumns} from '../../cli/listings.ts'
 import type {SshKey} from '../../contract/schemas/keys.ts'
 
-export default class KeyList extends BaseCommand {
+export default class KeyList extends ListCommand {
   static override summary = 'List your SSH public keys.'
   static override examples = ['<%= config.bin %> key list', '<%= config.bin %> key list -o json']
 

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {percent} from '../../cli/output/figures.ts'
 import type {Model} from '../../contract/schemas/models.ts'
 
-export default class ModelGet extends BaseCommand {
+export default class ModelGet extends GetCommand {
   static override summary = 'Show a model: whether it can be called, and the runtimes that hold it.'
   static override examples = [
     '<%= config.bin %> model get gpt-oss-20b',

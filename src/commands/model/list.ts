@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {modelColumns} from '../../cli/listings.ts'
 import type {Model} from '../../contract/schemas/models.ts'
 
-export default class ModelList extends BaseCommand {
+export default class ModelList extends ListCommand {
   static override summary = 'List the models that can be called, and how many runtimes hold them.'
   static override examples = ['<%= config.bin %> model list', '<%= config.bin %> model list -o json']
 

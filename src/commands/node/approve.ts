@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import {gpuSummary, span} from '../../cli/output/figures.ts'
 import {labelFlag, readPairs} from '../../cli/units.ts'
 import {waitFor} from '../../cli/wait.ts'
@@ -17,25 +17,33 @@ export default class NodeApprove extends BaseCommand {
     '<%= config.bin %> node approve XK7M2 --expect-host gpu-03 --wait',
     '<%= config.bin %> node approve XK7M2 -o json',
   ]
-  static override args = {node: Args.string({description: 'code, id or name', required: true})}
+  static override strict = false
+  static override args = {node: Args.string({description: 'code, id or name; may be repeated', required: true})}
   static override flags = {
     label: labelFlag,
     'expect-host': Flags.string({description: 'refuse when another host is behind the code', helpValue: '<hostname>'}),
     wait: Flags.boolean({description: 'until the node is online', allowNo: true}),
   }
 
-  async run(): Promise<Node> {
-    const {args, flags} = await this.parse(NodeApprove)
+  async run(): Promise<Several<Node>> {
+    const {argv, flags} = await this.parse(NodeApprove)
     const client = this.client(flags)
-    if (!typedCode.test(args.node)) await this.consent(`Admit ${args.node} to the fleet?`, flags)
-    const admitted = await client.call('nodes.approve', {
-      node: args.node,
-      expectHost: flags['expect-host'],
-      labels: readPairs(flags.label, '--label'),
+    return this.each(argv, async reference => {
+      if (!typedCode.test(reference)) await this.consent(`Admit ${reference} to the fleet?`, flags)
+      const admitted = await client.call('nodes.approve', {
+        node: reference,
+        expectHost: flags['expect-host'],
+        labels: readPairs(flags.label, '--label'),
+      })
+      const node = flags.wait
+        ? await this.#online(admitted, flags.timeout, () => client.call('nodes.get', {id: admitted.id}))
+        : admitted
+      this.#tell(node)
+      return node
     })
-    const node = flags.wait
-      ? await this.#online(admitted, flags.timeout, () => client.call('nodes.get', {id: admitted.id}))
-      : admitted
+  }
+
+  #tell(node: Node): void {
     const addresses = [node.address, node.claimedAddress && `says ${node.claimedAddress}`].filter(Boolean).join(', ')
     this.say(`Approved ${node.name || node.hostname} from ${addresses || 'an unknown address'}.`, node)
     if (!this.mode.quiet && this.mode.format === undefined) {
@@ -44,7 +52,6 @@ export default class NodeApprove extends BaseCommand {
       this.log(`  Fingerprint  ${node.fingerprint || 'none'}`)
     }
     this.hint(`Next: gpuctl node get ${node.name}  ·  gpuctl claim submit --image IMAGE --gpus 1 --wait`)
-    return node
   }
 
   #online(node: Node, timeoutMs: number | undefined, look: () => Promise<Node>): Promise<Node> {

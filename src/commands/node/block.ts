@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
 export default class NodeBlock extends BaseCommand {
@@ -10,14 +10,18 @@ export default class NodeBlock extends BaseCommand {
     '<%= config.bin %> node block gpu-03 --yes',
     '<%= config.bin %> node block gpu-03 --reason "sends forged readings"',
   ]
-  static override args = {node: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {node: Args.string({description: 'id or name; may be repeated', required: true})}
   static override flags = {reason: Flags.string({description: 'stands in the events and the audit'})}
 
-  async run(): Promise<Node> {
-    const {args, flags} = await this.parse(NodeBlock)
-    await this.consent(`Block node ${args.node}?`, flags)
-    const node = await this.client(flags).call('nodes.block', {id: args.node, reason: flags.reason})
-    this.say(`${node.name || node.hostname} is blocked.`, node)
-    return node
+  async run(): Promise<Several<Node>> {
+    const {argv, flags} = await this.parse(NodeBlock)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      await this.consent(`Block node ${id}?`, flags)
+      const node = await client.call('nodes.block', {id, reason: flags.reason})
+      this.say(`${node.name || node.hostname} is blocked.`, node)
+      return node
+    })
   }
 }

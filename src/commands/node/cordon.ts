@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
 export default class NodeCordon extends BaseCommand {
@@ -8,13 +8,17 @@ export default class NodeCordon extends BaseCommand {
     '<%= config.bin %> node cordon gpu-03',
     '<%= config.bin %> node cordon gpu-03 --reason "new fans"',
   ]
-  static override args = {node: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {node: Args.string({description: 'id or name; may be repeated', required: true})}
   static override flags = {reason: Flags.string({description: 'shown to whoever looks at the node'})}
 
-  async run(): Promise<Node> {
-    const {args, flags} = await this.parse(NodeCordon)
-    const node = await this.client(flags).call('nodes.cordon', {id: args.node, reason: flags.reason})
-    this.say(`${node.name} gets no new work.`, node)
-    return node
+  async run(): Promise<Several<Node>> {
+    const {argv, flags} = await this.parse(NodeCordon)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const node = await client.call('nodes.cordon', {id, reason: flags.reason})
+      this.say(`${node.name} gets no new work.`, node)
+      return node
+    })
   }
 }

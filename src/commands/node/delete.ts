@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class NodeDelete extends BaseCommand {
   static override summary = 'Forget a node and revoke its key.'
@@ -8,20 +8,24 @@ export default class NodeDelete extends BaseCommand {
     '<%= config.bin %> node delete gpu-03 --yes',
     '<%= config.bin %> node delete gpu-03 --confirm gpu-03',
   ]
-  static override args = {node: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {node: Args.string({description: 'id or name; may be repeated', required: true})}
   static override flags = {
     confirm: Flags.string({description: 'name of the node once more; needed while it has work', helpValue: '<name>'}),
   }
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(NodeDelete)
-    if (flags.confirm === undefined) await this.consent(`Forget node ${args.node}? It must join anew.`, flags)
-    const done = await this.client(flags).call('nodes.delete', {id: args.node, confirm: flags.confirm})
-    this.say(`${args.node} is forgotten; its key is revoked.`, {id: args.node, name: args.node})
-    if (flags.confirm !== undefined)
-      this.notice(
-        'Its claims have failed. What ran there is ended; on a machine that did not answer it runs on: end it by hand.',
-      )
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(NodeDelete)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      if (flags.confirm === undefined) await this.consent(`Forget node ${id}? It must join anew.`, flags)
+      const done = await this.confirmed(flags.confirm, confirm => client.call('nodes.delete', {id, confirm}))
+      this.say(`${id} is forgotten; its key is revoked.`, {id, name: id})
+      if (flags.confirm !== undefined)
+        this.notice(
+          'Its claims have failed. What ran there is ended; on a machine that did not answer it runs on: end it by hand.',
+        )
+      return done
+    })
   }
 }

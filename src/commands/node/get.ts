@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {ago, gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeGet extends BaseCommand {
+export default class NodeGet extends GetCommand {
   static override summary = 'Show one node.'
   static override examples = ['<%= config.bin %> node get gpu-03', '<%= config.bin %> node get gpu-03 -o json']
   static override args = {node: Args.string({description: 'id or name', required: true})}

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {nodeColumns} from '../../cli/listings.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeList extends BaseCommand {
+export default class NodeList extends ListCommand {
   static override summary = 'List the nodes of the fleet.'
   static override description =
     'Waiting nodes come first; administrators see the code with which `node approve` admits them.'

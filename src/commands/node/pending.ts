@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {pendingColumns} from '../../cli/listings.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodePending extends BaseCommand {
+export default class NodePending extends ListCommand {
   static override summary = 'List the machines that ask to join, with the codes that admit them.'
   static override description =
     'Compare the code, and if in doubt the fingerprint, with what the machine itself shows: `gpuctl agent status` there.'

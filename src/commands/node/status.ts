@@ -1,12 +1,12 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {exitCode} from '../../cli/exit-codes.ts'
 import {Failure} from '../../cli/failure.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {memory, percent} from '../../cli/output/figures.ts'
 import {ApiError} from '../../client/api-error.ts'
 import type {AgentMetrics} from '../../contract/schemas/nodes.ts'
 
-export default class NodeStatus extends BaseCommand {
+export default class NodeStatus extends GetCommand {
   static override summary = 'Show what the agent of a node measures at this moment.'
   static override description =
     'Asked of the agent itself: exit 5 when the node is not online, 7 when it does not answer.'

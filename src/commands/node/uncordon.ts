@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 import type {Node} from '../../contract/schemas/nodes.ts'
 
@@ -10,13 +10,16 @@ export default class NodeUncordon extends BaseCommand {
     '<%= config.bin %> node uncordon gpu-03',
     '<%= config.bin %> node uncordon gpu-03 -o json',
   ]
-  static override args = {node: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {node: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<Node> {
-    const {args, flags} = await this.parse(NodeUncordon)
-
-    const node = await this.client(flags).call('nodes.uncordon', {id: args.node})
-    this.say(`${node.name} gets work again.`, node)
-    return node
+  async run(): Promise<Several<Node>> {
+    const {argv, flags} = await this.parse(NodeUncordon)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const node = await client.call('nodes.uncordon', {id})
+      this.say(`${node.name} gets work again.`, node)
+      return node
+    })
   }
 }

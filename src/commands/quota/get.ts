@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {quotaWord} from '../../cli/listings.ts'
 import type {Quota} from '../../contract/schemas/quotas.ts'
 
-export default class QuotaGet extends BaseCommand {
+export default class QuotaGet extends GetCommand {
   static override summary = 'Show how many GPUs a user may hold, and how many he holds.'
   static override examples = ['<%= config.bin %> quota get', '<%= config.bin %> quota get ada --json=gpusLeft']
   static override args = {user: Args.string({description: 'user name or id; yourself unless given', ignoreStdin: true})}

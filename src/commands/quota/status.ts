@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {quotaWord} from '../../cli/listings.ts'
 import type {Column} from '../../cli/output/column.ts'
 import type {QuotaStatus as Status} from '../../contract/schemas/quotas.ts'
@@ -12,7 +12,7 @@ const columns: Column<Status['claims'][number]>[] = [
   {name: 'id', value: ({id}) => id, wide: true},
 ]
 
-export default class QuotaStatus extends BaseCommand {
+export default class QuotaStatus extends ListCommand {
   static override summary = 'Show which claims use up a quota.'
   static override description = 'Every claim that is not over counts; the instance may be stopped.'
   static override examples = ['<%= config.bin %> quota status', '<%= config.bin %> quota status ada -o json']

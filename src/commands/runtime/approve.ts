@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 
 export default class RuntimeApprove extends BaseCommand {
@@ -10,14 +10,18 @@ export default class RuntimeApprove extends BaseCommand {
     '<%= config.bin %> runtime approve server-01',
     '<%= config.bin %> runtime approve 4f1c --yes -o json',
   ]
-  static override args = {runtime: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {runtime: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<Runtime> {
-    const {args, flags} = await this.parse(RuntimeApprove)
-    await this.consent(`Let the proxy ask ${args.runtime}?`, flags)
-    const runtime = await this.client(flags).call('runtimes.approve', {id: args.runtime})
-    const where = `${runtime.address}, port ${runtime.apiPort}`
-    this.say(`Approved ${runtime.name} at ${where}: ${runtime.status}, ${runtime.models.join(', ')}.`, runtime)
-    return runtime
+  async run(): Promise<Several<Runtime>> {
+    const {argv, flags} = await this.parse(RuntimeApprove)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      await this.consent(`Let the proxy ask ${id}?`, flags)
+      const runtime = await client.call('runtimes.approve', {id})
+      const where = `${runtime.address}, port ${runtime.apiPort}`
+      this.say(`Approved ${runtime.name} at ${where}: ${runtime.status}, ${runtime.models.join(', ')}.`, runtime)
+      return runtime
+    })
   }
 }

@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class RuntimeDelete extends BaseCommand {
   static override summary = 'Forget an inference runtime; its token is worth nothing from now on.'
@@ -8,16 +8,17 @@ export default class RuntimeDelete extends BaseCommand {
     '<%= config.bin %> runtime delete server-01',
     '<%= config.bin %> runtime rm server-01 --yes',
   ]
-  static override args = {runtime: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {runtime: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(RuntimeDelete)
-    await this.consent(`Forget the runtime ${args.runtime}?`, flags)
-    const done = await this.client(flags).call('runtimes.delete', {id: args.runtime})
-    this.say(`${args.runtime} is forgotten; its token is worth nothing any more.`, {
-      id: args.runtime,
-      name: args.runtime,
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(RuntimeDelete)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      await this.consent(`Forget the runtime ${id}?`, flags)
+      const done = await client.call('runtimes.delete', {id})
+      this.say(`${id} is forgotten; its token is worth nothing any more.`, {id, name: id})
+      return done
     })
-    return done
   }
 }

@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 
-export default class RuntimeGet extends BaseCommand {
+export default class RuntimeGet extends GetCommand {
   static override summary = 'Show one inference runtime.'
   static override examples = [
     '<%= config.bin %> runtime get server-01',

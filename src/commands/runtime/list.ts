@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {runtimeColumns} from '../../cli/listings.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 
-export default class RuntimeList extends BaseCommand {
+export default class RuntimeList extends ListCommand {
   static override summary = 'List the inference runtimes that the /v1 proxy knows.'
   static override description = 'A runtime registers itself at every start of it, and then waits for `runtime approve`.'
   static override examples = [

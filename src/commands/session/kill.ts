@@ -1,15 +1,19 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class SessionKill extends BaseCommand {
   static override summary = 'End an open session, yours or (administrators) anybody’s.'
   static override examples = ['<%= config.bin %> session kill 3', '<%= config.bin %> session kill 3f9a1c']
-  static override args = {session: Args.string({description: 'number or id', required: true})}
+  static override strict = false
+  static override args = {session: Args.string({description: 'number or id; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(SessionKill)
-    const done = await this.client(flags).call('sessions.kill', {id: args.session})
-    this.say(`Session ${args.session} is ended.`, {id: args.session, name: args.session})
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(SessionKill)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const done = await client.call('sessions.kill', {id})
+      this.say(`Session ${id} is ended.`, {id, name: id})
+      return done
+    })
   }
 }

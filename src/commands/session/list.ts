@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {sessionColumns} from '../../cli/listings.ts'
 import type {Session} from '../../contract/schemas/sessions.ts'
 
-export default class SessionList extends BaseCommand {
+export default class SessionList extends ListCommand {
   static override summary = 'List your open SSH, exec and terminal sessions.'
   static override examples = ['<%= config.bin %> session list', '<%= config.bin %> session list --all -o json']
   static override flags = {all: Flags.boolean({description: 'of all users (administrators)'})}

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {bytes} from '../../cli/output/figures.ts'
 import type {Site} from '../../contract/schemas/sites.ts'
 
-export default class SiteGet extends BaseCommand {
+export default class SiteGet extends GetCommand {
   static override summary = 'Show one site.'
   static override examples = ['<%= config.bin %> site get example.com', '<%= config.bin %> site get 12 -o json']
   static override args = {site: Args.string({description: 'id, number or name', required: true})}

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {siteColumns} from '../../cli/site-listings.ts'
 import type {Site} from '../../contract/schemas/sites.ts'
 
-export default class SiteList extends BaseCommand {
+export default class SiteList extends ListCommand {
   static override summary = 'List the sites on your nodes with their use and quota.'
   static override examples = [
     '<%= config.bin %> site list',
@@ -12,14 +12,16 @@ export default class SiteList extends BaseCommand {
   ]
   static override flags = {
     node: Flags.string({description: 'only those of this node'}),
-    limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
     skip: Flags.integer({description: 'leave out so many', min: 0}),
   }
 
   async run(): Promise<Site[]> {
     const {flags} = await this.parse(SiteList)
-    const {node, limit, skip: offset} = flags
-    const found = await this.client(flags).call('sites.list', {node, limit, offset})
+    const client = this.client(flags)
+    const {node, skip = 0} = flags
+    const found = await this.pages(flags, ({offset = 0, ...page}) =>
+      client.call('sites.list', {node, ...page, offset: offset + skip || undefined}),
+    )
     return this.list(found, siteColumns, 'There are no sites.')
   }
 }

@@ -1,17 +1,20 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class SpecDelete extends BaseCommand {
   static override summary = 'Take a spec out of the catalogue.'
 
   static override examples = ['<%= config.bin %> spec delete small', '<%= config.bin %> spec rm small']
-  static override args = {spec: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {spec: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(SpecDelete)
-
-    const done = await this.client(flags).call('specs.delete', {id: args.spec})
-    this.say(`Spec ${args.spec} is out of the catalogue.`, {id: args.spec, name: args.spec})
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(SpecDelete)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const done = await client.call('specs.delete', {id})
+      this.say(`Spec ${id} is out of the catalogue.`, {id, name: id})
+      return done
+    })
   }
 }

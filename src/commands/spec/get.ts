@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import type {Spec} from '../../contract/schemas/catalogue.ts'
 
-export default class SpecGet extends BaseCommand {
+export default class SpecGet extends GetCommand {
   static override summary = 'Show one spec of the catalogue.'
   static override examples = ['<%= config.bin %> spec get small', '<%= config.bin %> spec get small -o json']
   static override args = {spec: Args.string({description: 'id or name', required: true})}

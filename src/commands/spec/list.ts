@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {specColumns} from '../../cli/listings.ts'
 import type {Spec} from '../../contract/schemas/catalogue.ts'
 
-export default class SpecList extends BaseCommand {
+export default class SpecList extends ListCommand {
   static override summary = 'List the specs of the catalogue.'
 
   static override examples = ['<%= config.bin %> spec list', '<%= config.bin %> spec list -o csv']

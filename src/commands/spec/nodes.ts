@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {matchColumns} from '../../cli/listings.ts'
 import type {MatchedNode} from '../../contract/schemas/instances.ts'
 
-export default class SpecNodes extends BaseCommand {
+export default class SpecNodes extends ListCommand {
   static override summary = 'Show how often each node could take a spec now.'
   static override examples = ['<%= config.bin %> spec nodes small', '<%= config.bin %> spec nodes small -o csv']
   static override args = {spec: Args.string({description: 'id or name', required: true})}

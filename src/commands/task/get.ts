@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {ago} from '../../cli/output/figures.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
 
-export default class TaskGet extends BaseCommand {
+export default class TaskGet extends GetCommand {
   static override summary = 'Show a task and its steps.'
   static override examples = ['<%= config.bin %> task get 17', '<%= config.bin %> task get 17 -o yaml']
   static override args = {task: Args.string({description: 'id or number', required: true})}

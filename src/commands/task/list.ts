@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {taskColumns} from '../../cli/listings.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
 
-export default class TaskList extends BaseCommand {
+export default class TaskList extends ListCommand {
   static override summary = 'List long work, newest first.'
   static override examples = ['<%= config.bin %> task list', '<%= config.bin %> task list --status running -o json']
   static override flags = {
@@ -12,13 +12,13 @@ export default class TaskList extends BaseCommand {
       options: ['pending', 'running', 'completed', 'failed'] as const,
     })(),
     type: Flags.string({description: 'only of this kind, as pool.create'}),
-    limit: Flags.integer({description: 'at most so many', min: 1, max: 1000}),
   }
 
   async run(): Promise<Task[]> {
     const {flags} = await this.parse(TaskList)
-    const {status, type, limit} = flags
-    const tasks = await this.client(flags).call('tasks.list', {status, type, limit})
+    const client = this.client(flags)
+    const {status, type} = flags
+    const tasks = await this.pages(flags, page => client.call('tasks.list', {status, type, ...page}))
     return this.list(tasks, taskColumns, 'There are no tasks.')
   }
 }

@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {tokenColumns} from '../../cli/listings.ts'
 import type {ApiToken} from '../../contract/schemas/auth.ts'
 
-export default class TokenList extends BaseCommand {
+export default class TokenList extends ListCommand {
   static override summary = 'List your API tokens.'
 
   static override examples = ['<%= config.bin %> token list', '<%= config.bin %> token list -o json']

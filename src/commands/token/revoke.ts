@@ -1,17 +1,20 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class TokenRevoke extends BaseCommand {
   static override summary = 'Revoke an API token; it stops working at once.'
 
   static override examples = ['<%= config.bin %> token revoke ci', '<%= config.bin %> token revoke 3f9a']
-  static override args = {token: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {token: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(TokenRevoke)
-
-    const done = await this.client(flags).call('tokens.revoke', {id: args.token})
-    this.say(`Token ${args.token} is revoked.`, {id: args.token, name: args.token})
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(TokenRevoke)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const done = await client.call('tokens.revoke', {id})
+      this.say(`Token ${id} is revoked.`, {id, name: id})
+      return done
+    })
   }
 }

@@ -1,17 +1,21 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 
 export default class UserDelete extends BaseCommand {
   static override summary = 'Delete a user who holds nothing.'
 
   static override examples = ['<%= config.bin %> user delete ada --yes', '<%= config.bin %> user rm ada']
-  static override args = {user: Args.string({description: 'id or user name', required: true})}
+  static override strict = false
+  static override args = {user: Args.string({description: 'id or user name; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(UserDelete)
-    await this.consent(`Delete user ${args.user}?`, flags)
-    const done = await this.client(flags).call('users.delete', {id: args.user})
-    this.say(`User ${args.user} is deleted.`, {id: args.user, name: args.user})
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(UserDelete)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      await this.consent(`Delete user ${id}?`, flags)
+      const done = await client.call('users.delete', {id})
+      this.say(`User ${id} is deleted.`, {id, name: id})
+      return done
+    })
   }
 }

@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
 export default class UserDisable extends BaseCommand {
@@ -7,13 +7,17 @@ export default class UserDisable extends BaseCommand {
   static override description =
     'Work of the user goes on; take it away with `claim cancel`. `user enable` lets the user in again.'
   static override examples = ['<%= config.bin %> user disable ada', '<%= config.bin %> user disable ada --yes']
-  static override args = {user: Args.string({description: 'id or user name', required: true})}
+  static override strict = false
+  static override args = {user: Args.string({description: 'id or user name; may be repeated', required: true})}
 
-  async run(): Promise<User> {
-    const {args, flags} = await this.parse(UserDisable)
-    await this.consent(`Lock ${args.user} out?`, flags)
-    const user = await this.client(flags).call('users.update', {id: args.user, enabled: false})
-    this.say(`${user.username} is locked out.`, user)
-    return user
+  async run(): Promise<Several<User>> {
+    const {argv, flags} = await this.parse(UserDisable)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      await this.consent(`Lock ${id} out?`, flags)
+      const user = await client.call('users.update', {id, enabled: false})
+      this.say(`${user.username} is locked out.`, user)
+      return user
+    })
   }
 }

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {GetCommand} from '../../cli/list-command.ts'
 import {findUser, userLines} from '../../cli/user-account.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
-export default class UserGet extends BaseCommand {
+export default class UserGet extends GetCommand {
   static override summary = 'Show a user account.'
   static override examples = ['<%= config.bin %> user get ada', '<%= config.bin %> user show ada -o json']
   static override args = {user: Args.string({description: 'id or user name', required: true})}

@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {userColumns} from '../../cli/listings.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
-export default class UserList extends BaseCommand {
+export default class UserList extends ListCommand {
   static override summary = 'List the user accounts.'
 
   static override examples = ['<%= config.bin %> user list', '<%= config.bin %> user list -o name']

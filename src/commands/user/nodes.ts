@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ListCommand} from '../../cli/list-command.ts'
 import {assignedColumns} from '../../cli/site-listings.ts'
 import type {AssignedNode} from '../../contract/schemas/auth.ts'
 
-export default class UserNodes extends BaseCommand {
+export default class UserNodes extends ListCommand {
   static override summary = 'List the nodes that a user administers.'
   static override examples = ['<%= config.bin %> user nodes ops', '<%= config.bin %> user nodes ops -o name']
   static override args = {user: Args.string({description: 'id or user name', required: true})}

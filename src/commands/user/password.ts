@@ -35,7 +35,7 @@ export default class UserPassword extends BaseCommand {
   async run(): Promise<PasswordOutput> {
     const {args, flags} = await this.parse(UserPassword)
     const client = this.client(flags)
-    const me = await client.call('auth.whoami', {})
+    const me = await client.call('auth.whoami', {}, {prepares: true})
     if (args.user !== undefined && args.user !== me.username && args.user !== me.id) {
       const password = await readNewSecret(flags, `New password of ${args.user}`, this.mode.mayAsk)
       const {username} = await client.call('users.update', {id: args.user, password})

@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {backupTargetColumns} from '../../../cli/site-listings.ts'
 import type {BackupTarget} from '../../../contract/schemas/backups.ts'
 
-export default class BackupTargetList extends BaseCommand {
+export default class BackupTargetList extends ListCommand {
   static override summary = 'List the places for backups.'
   static override examples = ['<%= config.bin %> backup target list', '<%= config.bin %> backup target list -o json']
 

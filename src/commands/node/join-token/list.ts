@@ -1,8 +1,8 @@
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {joinTokenColumns} from '../../../cli/listings.ts'
 import type {JoinToken} from '../../../contract/schemas/auth.ts'
 
-export default class NodeJoinTokenList extends BaseCommand {
+export default class NodeJoinTokenList extends ListCommand {
   static override summary = 'List the tokens with which machines join unattended.'
 
   static override examples = [

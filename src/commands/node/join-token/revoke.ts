@@ -1,5 +1,5 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {BaseCommand, type Several} from '../../../cli/base-command.ts'
 
 export default class NodeJoinTokenRevoke extends BaseCommand {
   static override summary = 'Revoke a join token; nodes that joined with it stay.'
@@ -8,13 +8,16 @@ export default class NodeJoinTokenRevoke extends BaseCommand {
     '<%= config.bin %> node join-token revoke rack-7',
     '<%= config.bin %> node join-token revoke 3f9a',
   ]
-  static override args = {token: Args.string({description: 'id or name', required: true})}
+  static override strict = false
+  static override args = {token: Args.string({description: 'id or name; may be repeated', required: true})}
 
-  async run(): Promise<{done: true}> {
-    const {args, flags} = await this.parse(NodeJoinTokenRevoke)
-
-    const done = await this.client(flags).call('joinTokens.revoke', {id: args.token})
-    this.say(`Join token ${args.token} is revoked.`, {id: args.token, name: args.token})
-    return done
+  async run(): Promise<Several<{done: true}>> {
+    const {argv, flags} = await this.parse(NodeJoinTokenRevoke)
+    const client = this.client(flags)
+    return this.each(argv, async id => {
+      const done = await client.call('joinTokens.revoke', {id})
+      this.say(`Join token ${id} is revoked.`, {id, name: id})
+      return done
+    })
   }
 }

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {GetCommand} from '../../../cli/list-command.ts'
 import {bytes} from '../../../cli/output/figures.ts'
 import type {NodeQuota} from '../../../contract/schemas/sites.ts'
 
-export default class NodeQuotaGet extends BaseCommand {
+export default class NodeQuotaGet extends GetCommand {
   static override summary = 'Show what the sites of a node may use of its storage.'
   static override examples = [
     '<%= config.bin %> node quota get gpu-03',

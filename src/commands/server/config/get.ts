@@ -1,11 +1,11 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
 import {exitCode} from '../../../cli/exit-codes.ts'
 import {Failure} from '../../../cli/failure.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {settingColumns} from '../../../cli/listings.ts'
 import type {Setting} from '../../../contract/schemas/settings.ts'
 
-export default class ServerConfigGet extends BaseCommand {
+export default class ServerConfigGet extends ListCommand {
   static override summary = 'Show the settings of a server, or one of them.'
   static override examples = [
     '<%= config.bin %> server config get',

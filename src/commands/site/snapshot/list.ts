@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {snapshotColumns} from '../../../cli/site-listings.ts'
 import type {Snapshot} from '../../../contract/schemas/sites.ts'
 
-export default class SiteSnapshotList extends BaseCommand {
+export default class SiteSnapshotList extends ListCommand {
   static override summary = 'List the snapshots of a site, the oldest first.'
   static override examples = [
     '<%= config.bin %> site snapshot list datasets',

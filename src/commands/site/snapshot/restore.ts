@@ -24,8 +24,8 @@ export default class SiteSnapshotRestore extends TaskCommand {
     const {args, flags} = await this.parse(SiteSnapshotRestore)
     const {site: id, snapshot} = args
     const client = this.client(flags)
-    const input = {id, snapshot, confirm: flags.confirm, dryRun: flags['dry-run'] || undefined}
-    const begun = await client.call('sites.restore', input)
+    const input = {id, snapshot, dryRun: flags['dry-run'] || undefined}
+    const begun = await this.confirmed(flags.confirm, confirm => client.call('sites.restore', {...input, confirm}))
     const words = {doing: `Restoring site ${id}`, done: `Site ${id} is what it was at ${snapshot}.`}
     return this.started(client, begun, {flags, ...words})
   }

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {deviceColumns} from '../../../cli/storage-words.ts'
 import type {Device} from '../../../contract/schemas/storage.ts'
 
-export default class StorageDeviceList extends BaseCommand {
+export default class StorageDeviceList extends ListCommand {
   static override summary = 'List the block devices of a node, and what they carry.'
   static override examples = [
     '<%= config.bin %> storage device list --node gpu-03',

@@ -18,8 +18,8 @@ export default class StoragePoolDelete extends TaskCommand {
   async run(): Promise<OutputOf<'pools.delete'>> {
     const {args, flags} = await this.parse(StoragePoolDelete)
     const client = this.client(flags)
-    const input = {id: args.pool, confirm: flags.confirm, dryRun: flags['dry-run'] || undefined}
-    const begun = await client.call('pools.delete', input)
+    const input = {id: args.pool, dryRun: flags['dry-run'] || undefined}
+    const begun = await this.confirmed(flags.confirm, confirm => client.call('pools.delete', {...input, confirm}))
     const words = {doing: `Destroying pool ${args.pool}`, done: `Pool ${args.pool} is destroyed.`}
     return this.started(client, begun, {flags, ...words})
   }

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {GetCommand} from '../../../cli/list-command.ts'
 import {bytes} from '../../../cli/output/figures.ts'
 import type {Pool} from '../../../contract/schemas/storage.ts'
 
-export default class StoragePoolGet extends BaseCommand {
+export default class StoragePoolGet extends GetCommand {
   static override summary = 'Show a storage pool.'
   static override examples = [
     '<%= config.bin %> storage pool get tank',

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {poolColumns} from '../../../cli/storage-words.ts'
 import type {Pool} from '../../../contract/schemas/storage.ts'
 
-export default class StoragePoolList extends BaseCommand {
+export default class StoragePoolList extends ListCommand {
   static override summary = 'List storage pools, their use and their shares.'
   static override examples = [
     '<%= config.bin %> storage pool list',

@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ListCommand} from '../../../cli/list-command.ts'
 import {mountColumns} from '../../../cli/storage-words.ts'
 import type {Mount} from '../../../contract/schemas/storage.ts'
 
-export default class StoragePoolMounts extends BaseCommand {
+export default class StoragePoolMounts extends ListCommand {
   static override summary = 'List what nodes have mounted of other machines; dead mounts are shown as dead.'
   static override examples = [
     '<%= config.bin %> storage pool mounts',

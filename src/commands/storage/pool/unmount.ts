@@ -16,7 +16,7 @@ export default class StoragePoolUnmount extends TaskCommand {
   async run(): Promise<OutputOf<'mounts.delete'>> {
     const {args, flags} = await this.parse(StoragePoolUnmount)
     const client = this.client(flags)
-    const mounts = await client.call('mounts.list', {node: flags.node})
+    const mounts = await client.call('mounts.list', {node: flags.node}, {prepares: true})
     const found = mounts.filter(({name, id}) => name === args.name || id === args.name)
     if (found.length > 1) {
       const nodes = found.map(({node}) => node).join(', ')
