@@ -40,7 +40,7 @@ test('an agent with --runtime-port brings the runtime of its machine; status say
 
   const {stdout} = await person.ok(['runtime', 'approve', 'gpu-1', '--yes'])
   expect(stdout).toContain(`Approved gpu-1 at 127.0.0.1, port ${runtime.apiPort}: online, llama-3.`)
-  expect((await person.ok(['runtime', 'get', 'gpu-1'])).stdout).toMatch(/Status +online/)
+  expect((await person.ok(['runtime', 'get', 'gpu-1'])).stdout).toMatch(/Status\s+online/)
   expect(await person.run(['runtime', 'approve', 'gpu-1', '--yes'])).toMatchObject({
     code: 5,
     stderr: expect.stringContaining('Runtime gpu-1 does not wait for approval.'),
