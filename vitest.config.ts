@@ -18,6 +18,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     sequence: {concurrent: false},
+    maxConcurrency: 2,
     // Where another program may take the processor for seconds: once more, and the reporter names each such test.
     retry: process.env.CI === 'true' ? 1 : 0,
     reporters: ['default', './test/support/reporter.ts'],

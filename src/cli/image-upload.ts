@@ -42,6 +42,11 @@ export async function uploadImage({client, path, file, node, signal, tell}: Uplo
       const input = {file, node, offset, totalBytes, sha256}
       const image = await client.upload('osImages.upload', input, {content, bytes: count}, {signal})
       if (image.sizeBytes === totalBytes) return image
+      if (image.sizeBytes <= offset)
+        throw new Failure(
+          'upload_stuck',
+          `The node keeps nothing more of ${file}; ${howFar(image.sizeBytes, totalBytes)}`,
+        )
       offset = image.sizeBytes
       cuts = 0
       if (performance.now() - startedAt < piece.quickMs) size = Math.min(size * 2, piece.mostBytes)

@@ -18,7 +18,7 @@ export default class Api extends BaseCommand {
     'A path without a slash before it stands under /gpuctl/v1. Fields become the JSON body; of a GET or DELETE the query. What the server can do stands at /swagger/index.html.'
   static override examples = [
     '<%= config.bin %> api GET nodes',
-    '<%= config.bin %> api POST claims -F image=host -F gpus={"count":1}',
+    '<%= config.bin %> api POST claims -F image=host -F gpus=\'{"count":1}\'',
     '<%= config.bin %> api GET /openapi.json',
   ]
   static override args = {

@@ -5,7 +5,10 @@ import type {OutputOf} from '../../contract/contract.ts'
 
 export default class BackupDelete extends TaskCommand {
   static override summary = 'Delete a backup with its file.'
-  static override examples = ['<%= config.bin %> backup delete 7 --confirm shop_20251227_082204_1f0c2a.tar.zst --wait']
+  static override examples = [
+    '<%= config.bin %> backup delete 7 --confirm shop_20251227_082204_1f0c2a.tar.zst --wait',
+    '<%= config.bin %> backup rm 7 --confirm shop_20251227_082204_1f0c2a.tar.zst',
+  ]
   static override args = {backup: Args.string({description: 'id, number or file name', required: true})}
   static override flags = {
     wait: taskFlags.wait,

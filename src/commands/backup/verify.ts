@@ -5,7 +5,10 @@ import type {OutputOf} from '../../contract/contract.ts'
 
 export default class BackupVerify extends TaskCommand {
   static override summary = 'Read a backup again, all of it with what it builds on, and compare checksums.'
-  static override examples = ['<%= config.bin %> backup verify 7 --wait']
+  static override examples = [
+    '<%= config.bin %> backup verify 7 --wait',
+    '<%= config.bin %> backup verify shop_20251227_082204_1f0c2a.tar.zst -o json',
+  ]
   static override args = {backup: Args.string({description: 'id, number or file name', required: true})}
   static override flags = {wait: taskFlags.wait}
 
