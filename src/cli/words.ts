@@ -54,7 +54,9 @@ export const passThrough: ReadonlySet<string> = new Set(['instance:exec', 'insta
 
 /** Commands that work on this machine alone: there is no call of theirs to be shown. */
 export function callsNoServer(id: string): boolean {
-  return /^(up|down|commands|completion|doctor|help|support:.*|(agent|context|config):.*|server:(?!config:).*)$/.test(id)
+  return /^(up|down|commands|completion|doctor|help|support:.*|(agent|context|config):.*|server:(?!config:).*)$/.test(
+    id,
+  )
 }
 
 function names(groups: Record<string, string[]>): Record<string, string> {

@@ -3,9 +3,9 @@ import {get as getPlain} from 'node:http'
 import type {Diagnosis} from '../contract/finding.ts'
 import {detectCollector} from '../metrics/registry.ts'
 import {exec} from '../platform/exec.ts'
+import {checkDisk, checkDocker, checkFolder, checkTimeService, ok} from './host-checks.ts'
 import {agentDirectory} from './local-fleet.ts'
 import {type RunFile, readRunFile} from './run-file.ts'
-import {checkDisk, checkDocker, checkFolder, checkTimeService, ok} from './host-checks.ts'
 
 const clockErrorMs = 60_000
 

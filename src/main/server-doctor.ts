@@ -5,10 +5,10 @@ import {join} from 'node:path'
 import type {Diagnosis} from '../contract/finding.ts'
 import {exec} from '../platform/exec.ts'
 import {storeTrouble} from '../store/check.ts'
+import {checkAddress, checkDisk, checkDocker, checkFolder, checkTimeService, ok} from './host-checks.ts'
 import {serverDirectory} from './local-fleet.ts'
 import {readRunFile} from './run-file.ts'
 import {readServerFlags, type ServerFlags} from './server-options.ts'
-import {checkAddress, checkDisk, checkDocker, checkFolder, checkTimeService, ok} from './host-checks.ts'
 
 const certificateWarnMs = 21 * 86_400_000
 

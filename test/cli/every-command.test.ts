@@ -15,6 +15,11 @@ interface Manifest {
 
 /** Commands that do more than ask the server, and the test that runs them for real. */
 const elsewhere: Record<string, string> = {
+  apply: 'cli/apply.test.ts',
+  diff: 'cli/apply.test.ts',
+  doctor: 'cli/doctor.test.ts',
+  export: 'cli/apply.test.ts',
+  'agent doctor': 'cli/doctor.test.ts',
   'agent install': 'cli/install.test.ts',
   'agent start': 'e2e/side-by-side.test.ts',
   'agent status': 'e2e/main-job.test.ts',
@@ -23,15 +28,18 @@ const elsewhere: Record<string, string> = {
   'backup download': 'cli/backup-download.test.ts',
   down: 'e2e/main-job.test.ts',
   'image upload': 'cli/image-files.test.ts',
+  help: 'cli/docs.test.ts',
   'instance cp': 'e2e/access-files.test.ts',
   'instance exec': 'e2e/access-terminal.test.ts',
   'instance port-forward': 'e2e/access-ports.test.ts',
+  'instance restart': 'e2e/access-logs.test.ts',
   'instance ssh': 'e2e/ssh-commands.test.ts',
   'instance ssh-config write': 'e2e/access-ssh.test.ts',
   'instance terminal': 'e2e/access-terminal.test.ts',
   login: 'cli/accounts.test.ts',
   'model chat': 'e2e/models.test.ts',
   register: 'cli/accounts.test.ts',
+  'server doctor': 'cli/doctor.test.ts',
   'server install': 'cli/install.test.ts',
   'server start': 'e2e/main-job.test.ts',
   'server status': 'e2e/main-job.test.ts',
@@ -41,12 +49,20 @@ const elsewhere: Record<string, string> = {
   up: 'e2e/main-job.test.ts',
 }
 
+/** Examples that look for what they name in an answer, or send an answer back; the stand-in answers with strangers. */
+const useTheAnswer = /^gpuctl (gpu get|node label|server config get auth|user (get|show) ada)/
+
 /** Single examples that want more than this place has. */
 const notHere: Record<string, string> = {
   'gpuctl user password': 'asks a person at a terminal',
   'gpuctl config edit': 'opens an editor',
   'EDITOR="code -w" gpuctl config edit': 'opens an editor',
   'gpuctl context export lab | sudo tee /etc/gpuctl/config.yml': 'writes outside',
+  'gpuctl instance ssh-config remove --context lab': 'wants that server',
+  'gpuctl user create ada --gpus 4': 'asks a person at a terminal',
+  'gpuctl instance ssh-config print > lab.config && ssh -F lab.config gpuctl.train': 'wants a jump host',
+  'curl -H "Authorization: Bearer $(gpuctl whoami --token --yes)" http://127.0.0.1:8888/gpuctl/v1/nodes':
+    'calls a server of its own',
   'gpuctl api GET /openapi.json': 'is not an operation of the contract',
 }
 
@@ -55,9 +71,10 @@ const all = Object.entries(manifest.commands)
   .filter(([, {hidden}]) => !hidden)
   .map(([id, {examples = []}]) => ({name: id.replaceAll(':', ' '), examples: examples.map(asTyped(id))}))
 const commands = all.filter(({name}) => !Object.hasOwn(elsewhere, name))
-const examples = commands.flatMap(one => one.examples).filter(line => !Object.hasOwn(notHere, line))
+const isHere = (line: string) => !Object.hasOwn(notHere, line) && !useTheAnswer.test(line)
+const examples = commands.flatMap(one => one.examples).filter(isHere)
 const first = commands
-  .map(({name, examples}) => ({name, line: examples.find(line => !Object.hasOwn(notHere, line)) ?? ''}))
+  .map(({name, examples}) => ({name, line: (examples.find(isHere) ?? '').replace(/^(gpuctl .*) >.*/, '$1')}))
   .filter(({line}) => line !== '')
 /** The last two ways only for one command in four, unless all are asked for. */
 const some = first.filter((_, at) => process.env.GPUCTL_TEST_EVERY_WAY || at % 4 === 0)
@@ -105,12 +122,12 @@ describe('for machines each command prints one JSON document, or one to a line',
   concurrent: true,
   timeout: 60_000,
 }, () => {
-  test.each(first)('$name', async ({line}) => {
+  test.each(first)('$name', async ({name, line}) => {
     const {code, stdout, stderr} = await shell(line, {env: {GPUCTL_OUTPUT: 'json'}})
 
     expect({code, stderr}).toMatchObject({code: expectedCode(line)})
     expect(documents(stdout)).not.toHaveLength(0)
-    expect(unsafe.exec(stdout)).toBeNull()
+    if (name !== 'api') expect(unsafe.exec(stdout)).toBeNull()
   })
 })
 
@@ -191,10 +208,10 @@ async function shell(example: string, {env = {}, wrap = line => line}: Way = {})
   await writeFile(join(config, 'config.yml'), contexts(line), {mode: 0o600})
   const own = {
     GPUCTL_CONFIG_DIR: config,
-    GPUCTL_TOKEN: /completed|^gpuctl claim wait train$/.test(line) ? 'gpt_ended' : 'gpt_going',
+    GPUCTL_TOKEN: /completed|instance stop|^gpuctl claim wait train$/.test(line) ? 'gpt_ended' : 'gpt_going',
     ...(isContext(line) ? {GPUCTL_SERVER: ''} : {}),
   }
-  const options = {cwd: place.folder, env: {...place.env, ...own, ...env}, timeout: 55_000}
+  const options = {cwd: place.folder, env: {...place.env, ...own, ...env}, timeout: 55_000, maxBuffer: 8 * 1024 * 1024}
   return new Promise(resolve => {
     const child = execFile('bash', ['-c', wrap(line)], options, (error, stdout, stderr) =>
       resolve({code: error ? Number(error.code ?? -1) : 0, stdout, stderr}),

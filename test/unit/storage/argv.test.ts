@@ -81,10 +81,13 @@ const plansOf: Record<string, StoragePlans> = {
 describe.each(Object.entries(plansOf))('T15: %s', (type, plans) => {
   const methods = Object.entries(places).filter(([method]) => !without[type]?.includes(method))
 
-  test.each(methods)('none of 500 hostile texts in any field of %s changes the form of its commands', (method, fields) => {
-    const plan = plans[method as 'createPool'] as (input: object) => StorageCommand[]
-    for (const {input, right} of fields) checkForm(text => plan({...input(text), type}), right)
-  })
+  test.each(methods)(
+    'none of 500 hostile texts in any field of %s changes the form of its commands',
+    (method, fields) => {
+      const plan = plans[method as 'createPool'] as (input: object) => StorageCommand[]
+      for (const {input, right} of fields) checkForm(text => plan({...input(text), type}), right)
+    },
+  )
 })
 
 test.each<[string, (text: string) => StorageCommand[], string]>([

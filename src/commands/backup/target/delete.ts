@@ -4,7 +4,10 @@ import type {OutputOf} from '../../../contract/contract.ts'
 
 export default class BackupTargetDelete extends BaseCommand {
   static override summary = 'Forget a place for backups. Refused while backups lie there.'
-  static override examples = ['<%= config.bin %> backup target delete disk', '<%= config.bin %> backup target rm disk s3-main']
+  static override examples = [
+    '<%= config.bin %> backup target delete disk',
+    '<%= config.bin %> backup target rm disk s3-main',
+  ]
   static override strict = false
   static override args = {target: Args.string({description: 'id, number or name; may be repeated', required: true})}
 
