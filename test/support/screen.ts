@@ -6,13 +6,13 @@ import {program} from './gpuctl.ts'
 import {eventually} from './wait.ts'
 import type {WholeFleet} from './whole-fleet.ts'
 
-/** A terminal, of 80 × 24 unless said, in which a person runs a shell; gone with the test. */
+/** A terminal, of 80 × 24 unless said, in which a person runs a shell, also where CI runs the test; gone with the test. */
 export class Screen {
   readonly #socket = `gpuctl-${randomUUID().slice(0, 8)}`
 
   constructor({cliEnvironment}: Pick<WholeFleet, 'cliEnvironment'>, {columns, rows} = {columns: 80, rows: 24}) {
     const variables = Object.entries(cliEnvironment).flatMap(([name, value]) => ['-e', `${name}=${value}`])
-    const shell = ['-x', String(columns), '-y', String(rows), ...variables, 'env PS1="here> " sh']
+    const shell = ['-x', String(columns), '-y', String(rows), ...variables, 'env -u CI PS1="here> " sh']
     this.#tmux(['-f', '/dev/null', 'new-session', '-d', ...shell])
     onTestFinished(() => void execFile('tmux', ['-L', this.#socket, 'kill-server'], () => {}))
   }
