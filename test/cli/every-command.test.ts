@@ -148,7 +148,7 @@ describe('a reader that leaves at once is no failure', {concurrent: true, timeou
   test.each(some)('$name', async ({line}) => {
     const {code, stderr} = await shell(line, {wrap: typed => `set -o pipefail; { ${typed}; } | true`})
 
-    expect({code, stderr}).toMatchObject({code: expectedCode(line)})
+    expect([exitCode.ok, expectedCode(line)], stderr).toContain(code) // who leaves before the first byte ends it with 0
     expect(stderr).not.toContain('EPIPE')
   })
 })
