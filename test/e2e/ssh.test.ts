@@ -230,6 +230,7 @@ describe('terminals', () => {
     expect(terminal.code()).toBe(9)
 
     const other = await openTerminal(client, 'ada+train')
+    await other.until('# ')
     other.type('\x04')
     await other.closed
     expect(other.code()).toBe(0)

@@ -75,6 +75,7 @@ test('logs come over top and go with Ctrl-C; SIGTERM gives the terminal back as 
   const pidFile = join(admin.home, 'top.pid')
   screen.type(`sh -c 'echo $$ > ${pidFile}; exec ${process.execPath} ${program} top'\n`)
   await screen.shows(/^ {2}train +running/m)
+  await screen.shows(/ W +train$/m) // the card's own row names its holder
   screen.press('Tab')
   await screen.shows(/▸ GPU/)
   screen.press('l')

@@ -9,6 +9,7 @@ function run(wish: ShellWish, {path = process.env.PATH, input = ''} = {}) {
     const child = execFile(file, args, {env: {PATH: path, HOME: '/'}}, (error, stdout, stderr) =>
       resolve({code: error ? Number(error.code) : 0, stdout, stderr}),
     )
+    child.stdin?.on('error', () => {}) // it did not want its input
     child.stdin?.end(input)
   })
 }
