@@ -279,5 +279,6 @@ function reasonOf({reason, exitCode, phase}: Claim['status']): string {
 function timeLeft(time: string | null): string {
   if (time === null) return ''
   const leftMs = Date.parse(time) - Date.now()
+  if (Number.isNaN(leftMs)) return time
   return leftMs <= 0 ? 'expired' : ago(new Date(Date.now() - leftMs).toISOString()).replace(' ago', ' left')
 }

@@ -156,11 +156,11 @@ describe('a reader that leaves at once is no failure', {concurrent: true, timeou
 describe('40 columns of a terminal without colour hold it', {concurrent: true, timeout: 60_000}, () => {
   test.each(some)('$name', async ({line}) => {
     const {code, stdout} = await shell(line, {
-      env: {NO_COLOR: '1', TERM: 'xterm', TYPED: `stty cols 40 rows 24; ${line}`},
-      wrap: () => 'script -qec "$TYPED" /dev/null',
+      env: {NO_COLOR: '1', TERM: 'xterm', GPUCTL_PAGER: 'cat'},
+      wrap: () => 'script -qec "stty cols 40 rows 24; $EXAMPLE" /dev/null',
     })
 
-    expect(code).toBe(expectedCode(line))
+    expect(code, stdout).toBe(expectedCode(line))
     expect(stdout).not.toMatch(/\x1b\[[\d;]*m/) // no colour
   })
 })
@@ -208,6 +208,7 @@ async function shell(example: string, {env = {}, wrap = line => line}: Way = {})
   await writeFile(join(config, 'config.yml'), contexts(line), {mode: 0o600})
   const own = {
     GPUCTL_CONFIG_DIR: config,
+    EXAMPLE: line,
     GPUCTL_TOKEN: /completed|instance stop|^gpuctl claim wait train$/.test(line) ? 'gpt_ended' : 'gpt_going',
     ...(isContext(line) ? {GPUCTL_SERVER: ''} : {}),
   }

@@ -66,7 +66,7 @@ export const Node = Type.Object({
   cordonReason: Type.String(),
   /** Only while pending, only for those who may approve. */
   code: Nullable(RegistrationCode),
-  codeExpiresAt: Nullable(Type.String()),
+  codeExpiresAt: Nullable(Time),
   /** Where the agent's connection came from, and what it said of itself. */
   address: Type.String(),
   claimedAddress: Type.String(),
