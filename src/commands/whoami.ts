@@ -14,7 +14,7 @@ export default class Whoami extends BaseCommand {
   static override examples = [
     '<%= config.bin %> whoami',
     '<%= config.bin %> whoami -o json',
-    'curl -H "Authorization: Bearer $(<%= config.bin %> whoami --token --yes)" http://127.0.0.1:8888/gpuctl/v1/nodes',
+    'printf "Authorization: Bearer %s" "$(<%= config.bin %> whoami --token --yes)" | curl -H @- http://127.0.0.1:8888/gpuctl/v1/nodes',
   ]
   static override flags = {
     token: Flags.boolean({

@@ -61,7 +61,7 @@ const notHere: Record<string, string> = {
   'gpuctl instance ssh-config remove --context lab': 'wants that server',
   'gpuctl user create ada --gpus 4': 'asks a person at a terminal',
   'gpuctl instance ssh-config print > lab.config && ssh -F lab.config gpuctl.train': 'wants a jump host',
-  'curl -H "Authorization: Bearer $(gpuctl whoami --token --yes)" http://127.0.0.1:8888/gpuctl/v1/nodes':
+  'printf "Authorization: Bearer %s" "$(gpuctl whoami --token --yes)" | curl -H @- http://127.0.0.1:8888/gpuctl/v1/nodes':
     'calls a server of its own',
   'gpuctl api GET /openapi.json': 'is not an operation of the contract',
 }

@@ -1,5 +1,6 @@
 import type {InputOf} from '../../contract/contract.ts'
 import type {AuditRow} from '../../contract/schemas/audit.ts'
+import {problem} from '../errors.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
 
@@ -15,6 +16,8 @@ async function list(
   store: ServiceDependencies['store'],
 ): Promise<AuditRow[]> {
   const sinceMs = since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(since)
+  if (Number.isNaN(sinceMs))
+    throw problem('input_invalid', {field: 'since', problem: `${since} is not a time.`, fix: 'Give RFC 3339.'})
   const rows = await store.audit.list(mostRows)
   const wanted = rows.filter(
     row =>
