@@ -61,6 +61,7 @@ export const errorKinds = {
   pool_in_use: 'conflict',
   os_image_missing: 'not_found',
   member_unknown: 'not_found',
+  member_stays: 'conflict',
   storage_missing: 'not_found',
   storage_taken: 'conflict',
   storage_in_use: 'conflict',

@@ -110,6 +110,10 @@ const catalogue = {
     'No node of this server has the address {address}.',
     'Give the address of a node that is a member of the cluster: `gpuctl node list -o wide`.',
   ],
+  member_stays: [
+    '{name} is a member of the cluster already, and stays one.',
+    'Its record stays too. To take it out, switch it off and run `pvecm delnode {name}` on another member.',
+  ],
   storage_missing: ['On node {name}: {reason}', 'See what there is with `gpuctl storage pool list`.'],
   storage_taken: ['On node {name}: {reason}', 'Choose another name.'],
   storage_in_use: [

@@ -15,7 +15,7 @@ const mostOutputBytes = 64 * 1024
 /** It asks for the password of a member at most so often: once to copy its key, once more to use it. */
 const mostAnswers = 2
 
-interface JoinSettings {
+export interface JoinSettings {
   /** Read for GPUCTL_CLUSTER_PASSWORD and GPUCTL_CLUSTER_MASTER_PASSWORD. */
   env?: NodeJS.ProcessEnv
   /** Folder of known_hosts, id_ed25519 and id_rsa: ~/.ssh. */

@@ -5,7 +5,7 @@ import type {
   StorageOutput,
   TemplateCreation,
 } from '../contract/storage-protocol.ts'
-import {joinCluster} from './cluster-join.ts'
+import {type JoinSettings, joinCluster} from './cluster-join.ts'
 import {ClusterStorages} from './cluster-storages.ts'
 import {StorageError} from './driver.ts'
 import {fileName, machineName, machineNumber, markText, storageName} from './grammar.ts'
@@ -28,6 +28,7 @@ interface ClusterParts {
   locks: StorageLocks
   /** Absent where the machine runs no containers of images. */
   templateImages?: TemplateImages | undefined
+  joinSettings?: JoinSettings | undefined
 }
 
 type ClusterMethod = Extract<
@@ -44,7 +45,7 @@ export function clusterMethods(parts: ClusterParts): Methods {
   return {
     'cluster.look': () => proxmox.look(),
     'cluster.join': async (input, signal) => {
-      await joinCluster(input, {}, signal)
+      await joinCluster(input, parts.joinSettings, signal)
       return null
     },
     'storage.register': (input, signal) => storages.register(input, signal),

@@ -12,6 +12,7 @@ import type {
 } from '../contract/storage-protocol.ts'
 import {BackupHost} from './backup/backup-host.ts'
 import {clusterMethods, type TemplateImages} from './cluster.ts'
+import type {JoinSettings} from './cluster-join.ts'
 import {listDevices, usableDevice} from './devices.ts'
 import {type Run, type StorageCommand, type StorageDriver, StorageError} from './driver.ts'
 import {devicePath, poolName, volumeName} from './grammar.ts'
@@ -31,6 +32,7 @@ interface StorageHostParts {
   proxmox: Proxmox
   osImages: OsImages
   templateImages?: TemplateImages | undefined
+  joinSettings?: JoinSettings | undefined
 }
 
 type Methods = {[M in StorageMethod]: (input: StorageInput<M>, signal?: AbortSignal) => Promise<StorageOutput<M>>}

@@ -2,6 +2,7 @@ import {join} from 'node:path'
 import {type Exec, exec} from '../platform/exec.ts'
 import {BtrfsDriver} from './btrfs.ts'
 import type {TemplateImages} from './cluster.ts'
+import type {JoinSettings} from './cluster-join.ts'
 import {DirectoryDriver} from './directory.ts'
 import {FakeDriver} from './fake.ts'
 import {StorageHost} from './host.ts'
@@ -29,6 +30,8 @@ export interface StorageParts {
   env?: Record<string, string>
   /** Where Proxmox VE keeps its configuration and its files. */
   proxmox?: {configFolder: string; isoFolder: string}
+  /** How machines that are to join a cluster are reached. */
+  join?: JoinSettings | undefined
   templateImages?: TemplateImages | undefined
 }
 
@@ -37,7 +40,7 @@ const proxmoxFolders = {configFolder: '/etc/pve', isoFolder: '/var/lib/vz/templa
 /** All drivers; a new one is a file and a line here, and the conformance suite then asks for its workplace. */
 export function openStorage(parts: StorageParts): StorageHost {
   const {directory, poolRoot = '/srv/gpuctl', mountRoot = '/mnt/gpuctl', run = exec, fstab, exports} = parts
-  const {env, templateImages, proxmox: {configFolder, isoFolder} = proxmoxFolders} = parts
+  const {env, templateImages, join: joinSettings, proxmox: {configFolder, isoFolder} = proxmoxFolders} = parts
   const runner = storageRunner(run, env)
   const proxmox = new Proxmox({runner, configFolder})
   const folder = async () => ((await proxmox.isPresent()) ? isoFolder : join(directory, 'os-images'))
@@ -52,7 +55,7 @@ export function openStorage(parts: StorageParts): StorageHost {
     ],
     mounts: new NfsMounts({runner, root: mountRoot, ...(fstab ? {fstab} : {})}),
     shares: new NfsShares({runner, ...(exports ? {file: exports} : {})}),
-    ...{runner, proxmox, templateImages},
+    ...{runner, proxmox, templateImages, joinSettings},
     locks: new StorageLocks({folder: join(directory, 'locks'), runner}),
     osImages: new OsImages({folder}),
   })

@@ -14,6 +14,7 @@ import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
 import {taskKillLoop} from './task-kill-loop.ts'
 import {labPrograms} from './task-trials/lab-programs.ts'
+import {labMember, memberTrial} from './task-trials/members.ts'
 import {mountTrial} from './task-trials/mounts.ts'
 import {poolTrial} from './task-trials/pools.ts'
 import {siteTrial} from './task-trials/sites.ts'
@@ -214,13 +215,15 @@ async function tasks(): Promise<string[]> {
   const since = performance.now()
   const lab = {agent: join(process.env.GPUCTL_BENCH_FOLDER ?? '', 'lab-agent.js'), folder: join(folder, 'lab')}
   await labPrograms(lab.folder)
+  const member = await labMember(lab.folder)
   const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
-  const {fired, busy, plan, faults} = await taskKillLoop({
-    ...{program, lab, signal, killsPerStep: kills},
+  const trials = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial()]
+  const loop = taskKillLoop({
+    ...{program, lab, signal, trials, killsPerStep: kills},
     data: await mkdtemp(join(folder, 'tasks-')),
-    trials: [...pools, siteTrial(), mountTrial(), templateTrial()],
     onProgress: text => process.stderr.write(`  … ${text}\n`),
   })
+  const {fired, busy, plan, faults} = await loop.finally(() => member.close())
   const seconds = round((performance.now() - since) / 1000)
   console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)
   for (const line of plan.lines()) console.log(`  ${line}`)

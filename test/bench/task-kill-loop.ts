@@ -243,8 +243,9 @@ class TaskKillLoop implements TaskLab {
 
   async #untilNodeAnswers(): Promise<void> {
     for (let look = 0; look < 1_200; look++) {
-      const nodes = await this.ok<{connected: boolean}[]>('GET', '/nodes')
-      if (nodes[0]?.connected) return
+      const nodes = await this.ok<{name: string; connected: boolean}[]>('GET', '/nodes')
+      const node = this.node ? nodes.find(({name}) => name === this.node) : nodes[0]
+      if (node?.connected) return
       await pause(50)
     }
     throw new Error(`The node has not come back for a minute.\n${this.#agent.log()}`)

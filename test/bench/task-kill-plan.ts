@@ -3,6 +3,10 @@ export type Victim = (typeof victims)[number]
 
 /** A step that is over before anybody looks is tried so many times as often as it is to be hit. */
 const triesPerKill = 3
+/** And one that was never hit so many times at most: it does nothing here. */
+const mostMisses = 15
+/** Of the pause before a kill that came too late, the next time. */
+const sooner = 0.7
 
 interface StepAims {
   name: string
@@ -93,7 +97,9 @@ class TaskKind {
 
   missed(step: number): void {
     const found = this.#steps[step]
-    if (found) found.misses++
+    if (!found) return
+    found.misses++
+    found.lengthMs *= sooner
   }
 
   isDone(): boolean {
@@ -114,7 +120,8 @@ class TaskKind {
   }
 
   #isStepDone(step: StepAims): boolean {
-    return hitsOf(step) >= this.#killsPerStep || triesOf(step) >= triesPerKill * this.#killsPerStep
+    const isIdle = hitsOf(step) === 0 && step.misses >= mostMisses
+    return isIdle || hitsOf(step) >= this.#killsPerStep || triesOf(step) >= triesPerKill * this.#killsPerStep
   }
 }
 

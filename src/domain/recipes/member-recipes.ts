@@ -26,23 +26,30 @@ export const addMember: Recipe<MemberWork> = {
       name: 'join',
       title: ({name, address, master}) => `Adding ${name} (${address}) to the cluster of ${master}`,
       async isDone(run) {
-        const {name, address} = run.input
         const {manager, members} = await lookAtMaster(run)
         if (manager === null) return true
-        const isMember = members.includes(address) || members.includes(name)
+        const isMember = isAmong(members, run.input)
         if (isMember) run.notes.registered = true
         return isMember
       },
-      async do({agent, input: {address, master, masterId}, signal}) {
+      async do({agent, input: {address, master, masterId}, signal, notes}) {
+        notes.begun = true
         await agent(masterId).storage('cluster.join', {address, master}, signal)
+      },
+      /** No machine is put out of its cluster while it runs: a cancel that came too late leaves a member with its record. */
+      async undo(run) {
+        if (!run.notes.begun || !isAmong((await lookAtMaster(run)).members, run.input)) return
+        run.notes.stays = true
+        throw problem('member_stays', {name: run.input.name})
       },
     },
   ],
   result: ({input, notes}) => ({nodeId: input.label, node: input.name, registered: notes.registered === true}),
-  async ended({tx, record}, {status, input}) {
+  async ended({tx, record}, {status, input, notes}) {
     const {nodeId: id, name} = input as unknown as MemberWork
     if (status === 'completed')
       return void (await record.event('node', {id, name}, 'MemberAdded', `${name} was added.`))
+    if (notes.stays) return
     // An agent that came for it meanwhile has made a record of its own.
     const node = await tx.nodes.find(id)
     if (node && node.keyHash === null) await tx.nodes.delete(id)
@@ -52,4 +59,8 @@ export const addMember: Recipe<MemberWork> = {
 function lookAtMaster({agent, input: {master, masterId}}: StepRun<MemberWork>) {
   if (masterId === '') throw problem('member_unknown', {address: master})
   return agent(masterId).storage('cluster.look', {})
+}
+
+function isAmong(members: readonly string[], {name, address}: MemberWork): boolean {
+  return members.includes(address) || members.includes(name)
 }

@@ -11,8 +11,17 @@ sleep ${pauseSeconds}
 exec /usr/bin/mount -t tmpfs -o size=1m "$5" "$6"
 `
 
+/** The machine's own program, after a pause: pools that are folders, and file systems that go, are quicker than a kill. */
+const slow = (program: string) => `#!/bin/sh
+sleep ${pauseSeconds}
+exec /usr/bin/${program} "$@"
+`
+
 /** What a lab agent takes for Proxmox VE and for mounts of other machines: slow enough to be killed amid its work. */
 export async function labPrograms(folder: string): Promise<void> {
   await proxmoxPrograms(folder, pauseSeconds)
-  await writeFile(join(folder, 'bin', 'mount'), mount, {mode: 0o755})
+  const programs = {mount, mv: slow('mv'), umount: slow('umount')}
+  for (const [name, script] of Object.entries(programs)) {
+    await writeFile(join(folder, 'bin', name), script, {mode: 0o755})
+  }
 }

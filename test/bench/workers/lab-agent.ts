@@ -3,9 +3,10 @@ import {join} from 'node:path'
 import {startNodeAgent} from '../../../src/main/node-agent.ts'
 import {createLogger} from '../../../src/platform/logger.ts'
 import {environment} from '../../../src/storage/run.ts'
+import {memberAccess} from '../task-trials/members.ts'
 
-// lab-agent SERVER JOIN_TOKEN_FILE FOLDER: a node agent that finds programs of Proxmox VE and `mount` in FOLDER/bin, and
-// keeps its mounts there. Everything else, and all of the agent's own code, is as ever.
+// lab-agent SERVER JOIN_TOKEN_FILE FOLDER: a node agent that finds programs of Proxmox VE and some of the
+// system's in FOLDER/bin, and keeps its mounts there. Everything else, and all of the agent's own code, is as ever.
 const [server = '', joinTokenFile = '', folder = ''] = process.argv.slice(2)
 process.umask(0o077)
 const stopping = new AbortController()
@@ -18,6 +19,7 @@ const agent = await startNodeAgent({
     env: {...environment, PATH: `${join(folder, 'bin')}:${environment.PATH}`},
     fstab: join(folder, 'fstab'),
     mountRoot: join(folder, 'mnt'),
+    join: memberAccess(folder),
     proxmox: {configFolder: join(folder, 'pve'), isoFolder: join(folder, 'iso')},
   },
   onJoin: {code() {}, waiting() {}},
