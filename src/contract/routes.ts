@@ -163,6 +163,7 @@ export const routes = {
   'tasks.follow': 'GET /tasks/:id/events',
 
   'audit.list': 'GET /audit',
+  'audit.verify': 'GET /audit/verify',
 
   'events.list': 'GET /events',
   'events.stream': 'GET /events/stream',

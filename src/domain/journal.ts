@@ -1,6 +1,6 @@
 import type {Event} from '../contract/schemas/server.ts'
 import {isProblem} from './errors.ts'
-import type {Clock, Store, Tables} from './ports.ts'
+import type {AuditEntry, Clock, Store, Tables} from './ports.ts'
 
 /** Writes down what happens, in the transaction in which it happens. */
 export interface Recorder {
@@ -39,9 +39,13 @@ export class Journal {
     for (let attempt = 1; ; attempt++) {
       let events: Event[] = []
       try {
-        const result = await this.#store.transaction(tx => {
+        const result = await this.#store.transaction(async tx => {
           events = []
-          return work(tx, this.#recorder(tx, events))
+          const audit: AuditEntry[] = []
+          const done = await work(tx, this.#recorder(tx, events, audit))
+          // At the end: whoever appends keeps the others from it until COMMIT.
+          if (audit.length > 0) await tx.audit.append(audit)
+          return done
         })
         for (const event of events) this.#publish(event)
         return result
@@ -56,21 +60,16 @@ export class Journal {
     return () => this.#listeners.delete(listener)
   }
 
-  #recorder(tx: Tables, events: Event[]): Recorder {
+  #recorder(tx: Tables, events: Event[], audit: AuditEntry[]): Recorder {
     const at = new Date(this.#clock.now()).toISOString()
     return {
       event: async (kind, {id, name}, type, message, actor = 'system') => {
         events.push(await tx.events.append({at, kind, objectId: id, objectName: name, type, message, actor}))
       },
-      audit: ({username = 'anonymous', address, requestId}, action, object, details = {}) =>
-        tx.audit.append({
-          at,
-          actor: username,
-          action,
-          object,
-          requestId,
-          details: {...details, ...(address ? {address} : {})},
-        }),
+      audit: async ({username = 'anonymous', address, requestId}, action, object, details = {}) => {
+        const known = {...details, ...(address ? {address} : {})}
+        audit.push({at, actor: username, action, object, requestId, details: known})
+      },
     }
   }
 

@@ -79,6 +79,11 @@ export interface AuditEntry {
   details: Record<string, unknown>
 }
 
+/** As the store keeps it: counted without a gap. */
+export interface KeptEntry extends AuditEntry {
+  number: number
+}
+
 export interface UserTable {
   insert(user: New<UserRecord>): Promise<UserRecord>
   save(user: UserRecord): Promise<void>
@@ -356,9 +361,33 @@ export interface EventTable {
   prune(keep: number): Promise<number>
 }
 
+/** A place in the chain of the audit: a row's number and its hash. */
+export interface ChainLink {
+  number: number
+  hash: string
+}
+
+export interface AuditCheck {
+  /** Rows that are as they were written. */
+  checked: number
+  /** The last of them: the next page goes on from here. */
+  at: ChainLink
+  /** The last row of all. */
+  head: ChainLink
+  isDone: boolean
+  /** The first row at which something is wrong. */
+  fault: {number: number; fault: 'edited' | 'replaced' | 'missing' | 'added'} | null
+}
+
 export interface AuditTable {
-  append(entry: AuditEntry): Promise<void>
-  list(limit: number): Promise<AuditEntry[]>
+  /** Chains them to the last row. In a transaction this is the last thing that is done. */
+  append(entries: readonly AuditEntry[]): Promise<void>
+  /** Newest first. */
+  list(limit: number): Promise<KeptEntry[]>
+  /** Looks whether the rows behind `after` (all, unless given) are as they were written. */
+  verify(page: {after?: ChainLink; limit: number}): Promise<AuditCheck>
+  /** Removes up to `most` rows from the beginning that are older than `before`; what stays can still be verified. */
+  prune(before: string, most: number): Promise<number>
 }
 
 export interface IdempotencyTable {

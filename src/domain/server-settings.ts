@@ -25,6 +25,11 @@ export const serverSettings = {
     // One at a time, as the router's document has it (wire.md 1.6).
     byDefault: () => '1' as const,
   },
+  'audit.keep': {
+    description: 'how long rows of the audit are kept; what stays can still be verified',
+    values: ['forever', '90d', '365d', '730d', '3650d'],
+    byDefault: () => 'forever' as const,
+  },
 } as const satisfies Record<string, ServerSetting>
 
 export type SettingName = keyof typeof serverSettings

@@ -179,5 +179,6 @@ export const handlers: Handlers = {
   'tasks.cancel': (input, caller, {tasks}) => tasks.cancel(input, caller),
 
   'audit.list': (input, caller, {audit}) => audit.list(input, caller),
+  'audit.verify': (input, caller, {audit}) => audit.verify(input, caller),
   'events.list': (input, caller, {events}) => events.list(input, caller),
 }

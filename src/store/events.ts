@@ -1,5 +1,5 @@
 import type {Event} from '../contract/schemas/server.ts'
-import type {AuditTable, EventTable} from '../domain/ports.ts'
+import type {EventTable} from '../domain/ports.ts'
 import {Conditions} from './record-table.ts'
 import type {Row, Sql} from './sql.ts'
 
@@ -37,36 +37,6 @@ export function eventTable(sql: Sql): EventTable {
         .run('DELETE FROM events WHERE number <= (SELECT number FROM events ORDER BY number DESC LIMIT 1 OFFSET ?)', [
           keep,
         ])
-    },
-  }
-}
-
-export function auditTable(sql: Sql): AuditTable {
-  return {
-    async append({at, actor, action, object, requestId, details}) {
-      await sql.run('INSERT INTO audit (at, actor, action, object, request_id, details) VALUES (?, ?, ?, ?, ?, ?)', [
-        at,
-        actor,
-        action,
-        object,
-        requestId,
-        JSON.stringify(details),
-      ])
-    },
-    /** Newest first. */
-    async list(limit) {
-      const rows = await sql.all(
-        'SELECT at, actor, action, object, request_id, details FROM audit ORDER BY number DESC LIMIT ?',
-        [limit],
-      )
-      return rows.map(row => ({
-        at: row.at as string,
-        actor: row.actor as string,
-        action: row.action as string,
-        object: row.object as string,
-        requestId: row.request_id as string,
-        details: JSON.parse(row.details as string),
-      }))
     },
   }
 }

@@ -18,8 +18,9 @@ export async function migrate(
   const newest = migrations.at(-1)?.version ?? 0
   if (found > newest) throw newerSchema(place, found, newest)
   const pending = migrations.filter(migration => migration.version > found)
-  for (const {version, name, statements} of pending) {
+  for (const {version, name, statements, fill} of pending) {
     for (const statement of statements(types)) await sql.run(statement)
+    await fill?.(sql)
     await sql.run('INSERT INTO schema_versions (version, name, applied_at) VALUES (?, ?, ?)', [
       version,
       name,

@@ -413,13 +413,16 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
   test('audit, settings and idempotency keys are kept', async context => {
     const {audit, settings, idempotency} = await open(context)
     const entry = {at, actor: 'root', action: 'nodes.approve', object: 'n1', requestId: 'r1', details: {code: 'XK7M2'}}
-    await audit.append(entry)
-    await audit.append({...entry, requestId: 'r2'})
+    await audit.append([entry])
+    await audit.append([{...entry, requestId: 'r2'}])
     await settings.set('serverId', 'a')
     await settings.set('serverId', 'b')
     await idempotency.insert({ownerId: 'o', key: 'k', bodyHash: 'h', resultId: 'c', at})
 
-    expect(await audit.list(5)).toEqual([{...entry, requestId: 'r2'}, entry])
+    expect(await audit.list(5)).toEqual([
+      {...entry, requestId: 'r2', number: 2},
+      {...entry, number: 1},
+    ])
     expect(await settings.get('serverId')).toBe('b')
     expect(await settings.get('nothing')).toBeUndefined()
     expect(await idempotency.find('o', 'k')).toEqual({bodyHash: 'h', resultId: 'c'})

@@ -6,6 +6,7 @@ import {readTime} from '../../cli/units.ts'
 import type {AuditRow} from '../../contract/schemas/audit.ts'
 
 const auditColumns: Column<AuditRow>[] = [
+  {name: 'number', value: ({number}) => number, wide: true},
   {name: 'time', value: ({at}) => at, shown: ({at}) => ago(at)},
   {name: 'actor', value: ({actor}) => actor},
   {name: 'action', value: ({action}) => action},

@@ -1,6 +1,6 @@
 import {LoginGuard} from '../login-guard.ts'
 import {AccountService} from './accounts.ts'
-import {auditMethods} from './audit.ts'
+import {auditMethods, pruneAudit} from './audit.ts'
 import {AuthService} from './auth.ts'
 import {BackupTargetService} from './backup-targets.ts'
 import {BackupService} from './backups.ts'
@@ -66,6 +66,7 @@ export function createServices(deps: ServiceDependencies): Services {
     await store.events.prune(eventsKept)
     await store.tasks.prune(new Date(clock.now() - tasksKeptMs).toISOString())
     await store.idempotency.prune(new Date(clock.now() - keysKeptMs).toISOString())
+    await pruneAudit(deps)
   }
 
   return {

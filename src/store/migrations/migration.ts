@@ -1,3 +1,5 @@
+import type {Sql} from '../sql.ts'
+
 /** Names of the column types, where the stores differ. */
 export interface ColumnTypes {
   /** Primary key that the store counts up and never gives twice. */
@@ -14,4 +16,6 @@ export interface Migration {
   version: number
   name: string
   statements(types: ColumnTypes): string[]
+  /** After the statements: what is computed from the rows that are there. */
+  fill?(sql: Sql): Promise<void>
 }

@@ -9,6 +9,7 @@ import {deletedInstances} from './0008-deleted-instances.ts'
 import {sitesOfUsers} from './0009-sites-of-users.ts'
 import {siteSchedules} from './0010-site-schedules.ts'
 import {backupTargets} from './0011-backup-targets.ts'
+import {auditChain} from './0012-audit-chain.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -24,4 +25,5 @@ export const migrations: readonly Migration[] = [
   sitesOfUsers,
   siteSchedules,
   backupTargets,
+  auditChain,
 ]

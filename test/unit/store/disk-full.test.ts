@@ -60,14 +60,8 @@ test('F11: on a full disk writes are refused, reads and releases go on, and it r
     await tx.claims.save({...claim, status: {...claim.status, phase: 'Released'}})
     await tx.allocations.release(allocation.id, claim.createdAt)
     await tx.events.append(newEvent({objectId: claim.id, type: 'Released'}))
-    await tx.audit.append({
-      at: claim.createdAt,
-      actor: 'bob',
-      action: 'claims.cancel',
-      object: claim.id,
-      requestId: 'r',
-      details: {},
-    })
+    const row = {at: claim.createdAt, actor: 'bob', action: 'claims.cancel', object: claim.id, requestId: 'r'}
+    await tx.audit.append([{...row, details: {}}])
   })
   expect(await store.allocations.listLive()).toEqual([])
   await expect(store.settings.set('a', 'x')).rejects.toMatchObject({code: 'store_full'})
