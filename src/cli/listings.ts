@@ -18,7 +18,10 @@ import {ago, gpuSummary, memory, percent} from './output/figures.ts'
 
 export const nodeColumns: Column<Node>[] = [
   {name: 'name', value: ({name, hostname}) => name || hostname},
-  {name: 'status', value: node => (node.schedulable || node.status !== 'online' ? node.status : 'online, cordoned')},
+  {
+    name: 'status',
+    value: node => (node.schedulable || node.status !== 'online' ? node.status : `online, ${offWord(node)}`),
+  },
   {name: 'code', value: ({code}) => code},
   {name: 'gpus', value: ({gpus}) => gpuSummary(gpus)},
   {name: 'free', value: ({gpusFree}) => gpusFree},
@@ -264,6 +267,10 @@ export const taskColumns: Column<Task>[] = [
   {name: 'owner', value: ({owner}) => owner, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
 ]
+
+function offWord({drain}: Node): string {
+  return drain === null || drain.state === 'unfinished' ? 'cordoned' : drain.state
+}
 
 /** `2 × RTX 4090`, `1`, or nothing. */
 export function wantedGpus({gpus}: Claim['spec']): string {

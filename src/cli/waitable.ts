@@ -5,7 +5,7 @@ import {topicWords} from './words.ts'
 
 /** What `wait` can wait for, and the states that it can name. */
 const statesOf = {
-  node: ['pending', 'approved', 'joining', 'online', 'stale', 'offline', 'blocked', 'deleted'],
+  node: ['pending', 'approved', 'joining', 'online', 'stale', 'offline', 'blocked', 'drained', 'deleted'],
   claim: ['pending', 'scheduled', 'running', 'completed', 'failed', 'released'],
   instance: ['creating', 'running', 'stopping', 'exited', 'failed', 'unknown', 'deleted'],
 } as const
@@ -57,7 +57,12 @@ export async function seeObject(client: Client, {kind, name, state}: WaitObject,
 const look: Record<Kind, (client: Client, id: string, signal: AbortSignal) => Promise<Seen>> = {
   node: async (client, id, signal) => {
     const node = await client.call('nodes.get', {id}, {signal})
-    const states = [node.status, ...(node.admission === 'active' ? ['approved'] : [])]
+    const isDrained = node.drain?.state === 'drained'
+    const states = [
+      node.status,
+      ...(node.admission === 'active' ? ['approved'] : []),
+      ...(isDrained ? ['drained'] : []),
+    ]
     return {kind: 'node', id: node.id, name: node.name, state: node.status, states, isOver: false}
   },
   claim: async (client, id, signal) => {

@@ -8,7 +8,7 @@ import {readObject, type Seen, seeObject} from '../cli/waitable.ts'
 export default class Wait extends BaseCommand {
   static override summary = 'Wait until a node, claim or instance is in a state.'
   static override description =
-    'Nodes: online, stale, offline, approved, deleted. Claims: pending, scheduled, running, completed, failed, released. Instances: running, exited, failed, deleted. Ends with 1 where the state can no longer come, with 124 after --timeout (30s unless given, 0 looks once).'
+    'Nodes: online, stale, offline, approved, drained, deleted. Claims: pending, scheduled, running, completed, failed, released. Instances: running, exited, failed, deleted. Ends with 1 where the state can no longer come, with 124 after --timeout (30s unless given, 0 looks once).'
   static override examples = [
     '<%= config.bin %> wait node/gpu-03 --for online --timeout 30s',
     '<%= config.bin %> wait claim/train --for completed --timeout 2h',

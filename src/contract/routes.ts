@@ -54,6 +54,7 @@ export const routes = {
   'nodes.update': 'PATCH /nodes/:id',
   'nodes.test': 'POST /nodes/:id/test',
   'nodes.cordon': 'POST /nodes/:id/cordon',
+  'nodes.drain': 'POST /nodes/:id/drain',
   'nodes.uncordon': 'POST /nodes/:id/uncordon',
   'nodes.block': 'POST /nodes/:id/block',
   'nodes.delete': 'DELETE /nodes/:id',

@@ -2,6 +2,7 @@ import type {QueueView, Wake} from '../domain/ports.ts'
 import type {Timer} from '../platform/clock.ts'
 import {ClaimController} from './claim-controller.ts'
 import {type ControllerDependencies, type ControllerSettings, controllerDefaults} from './dependencies.ts'
+import {DrainController} from './drain-controller.ts'
 import {NodeController} from './node-controller.ts'
 import {QueueController} from './queue-controller.ts'
 import {SilenceWatch} from './silence-watch.ts'
@@ -10,7 +11,7 @@ import {TaskController} from './task-controller.ts'
 
 export interface Controllers {
   /**
-   * `queue`: `claim:<id>` or `node:<id>`, what changed for placement. `claim`: a claim id. `task`: a task id. `node`: a node id; a node that
+   * `queue`: `claim:<id>` or `node:<id>`, what changed for placement. `claim`: a claim id. `task`: a task id. `drain`: a node id. `node`: a node id; a node that
    * has just connected: `opened:<id>:<revision that its agent has stored>`.
    */
   wake: Wake
@@ -34,9 +35,17 @@ export function createControllers(deps: ControllerDependencies): Controllers {
     wakeNode: id => nodes.wake(id),
     isFrozen: () => watch.isFrozen,
   })
+  const drains: DrainController = new DrainController(deps, {
+    ...{tickMs: settings.tickMs, wakeNode: id => nodes.wake(id), wakeClaim: id => claims.wake(id)},
+    offerChanged: id => queue.nodeChanged(id),
+    claimChanged: id => queue.claimChanged(id, {afterMs: 0}),
+  })
   const claims: ClaimController = new ClaimController(deps, {
     wakeNode: id => nodes.wake(id),
-    offerChanged: id => queue.nodeChanged(id),
+    offerChanged: id => {
+      queue.nodeChanged(id)
+      drains.workChanged(id)
+    },
     claimChanged: (id, requeue) => queue.claimChanged(id, requeue),
     isLost: id => watch.isLost(id),
   })
@@ -50,6 +59,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
     const [what, id = '', revision = '0'] = key.split(':')
     if (controller === 'claim') claims.wake(key)
     else if (controller === 'task') tasks.wake(key)
+    else if (controller === 'drain') drains.wake(key)
     else if (controller === 'node' && what === 'opened') nodes.linkOpened(id, Number(revision))
     else if (controller === 'node') nodes.wake(key)
     else if (what === 'claim') queue.claimChanged(id)
@@ -89,6 +99,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
     // One may wake another: at rest is when all were, one after the other, twice.
     for (let round = 0; round < 2; round++) {
       await ticking
+      await drains.idle()
       await claims.idle()
       await queue.idle()
       await nodes.idle()
@@ -107,6 +118,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       for (const nodeId of new Set(unfinished.map(one => one.nodeId))) nodes.wake(nodeId)
       await queue.load()
       await tasks.start()
+      await drains.start()
       queue.tick()
       plan()
     },
@@ -114,7 +126,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
       isStopped = true
       timer?.cancel()
       await ticking
-      await Promise.all([claims.close(), queue.close(), nodes.close(), tasks.close(), sites.close()])
+      await Promise.all([drains.close(), claims.close(), queue.close(), nodes.close(), tasks.close(), sites.close()])
     },
     idle,
   }

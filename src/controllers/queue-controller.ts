@@ -1,6 +1,8 @@
 import {setImmediate as nextTurn} from 'node:timers/promises'
+import type {Claim} from '../contract/schemas/claims.ts'
 import {allocationId, containerName, volumesOf} from '../domain/allocation.ts'
 import {move} from '../domain/claim.ts'
+import {drainedReason} from '../domain/drain.ts'
 import {isProblem} from '../domain/errors.ts'
 import type {Recorder} from '../domain/journal.ts'
 import {offerOf} from '../domain/offers.ts'
@@ -17,6 +19,9 @@ const mostPerTransaction = 50
 const longestSliceMs = 10
 /** Waiting claims that are taken in at once when the server starts. */
 const claimsPerTurn = 1_000
+/** How long the container of a claim that was moved away may take to end, and how often it is looked at. */
+const endsWithinMs = 120_000
+const endsAgainMs = 1_000
 const pass = 'pass'
 
 interface Retry {
@@ -206,9 +211,21 @@ export class QueueController {
       this.#planner.remove(claimId)
       return
     }
+    if (this.#isStillEnding(claim)) {
+      this.#retries.set(claimId, {afterMs: endsAgainMs, avoided: retry?.avoided ?? [], dueMs: nowMs + endsAgainMs})
+      this.#planner.remove(claimId)
+      return
+    }
     const {id, number, createdAt, spec} = claim
     const excluded = this.#excluded(id)
     this.#planner.add({id, number, spec, createdAtMs: Date.parse(createdAt), excluded, avoided: retry?.avoided})
+  }
+
+  /** Its container on a drained node ends in peace before the next one begins. */
+  #isStillEnding({id, status, updatedAt}: Claim): boolean {
+    const {clock, memory, fleet} = this.#deps
+    if (status.reason !== drainedReason || clock.now() - Date.parse(updatedAt) > endsWithinMs) return false
+    return memory.reportsOfClaim(id).some(({state, nodeId}) => state === 'running' && fleet.connected(nodeId))
   }
 
   /** Nodes that still have a container of an earlier binding of the claim. */

@@ -3,6 +3,7 @@ import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
 import {generationOf} from './allocation.ts'
 import {isFinal, move} from './claim.ts'
+import {drainedReason} from './drain.ts'
 
 /** What is known about a bound claim at one moment. */
 export interface Facts {
@@ -220,6 +221,14 @@ export function evict(claim: Claim, instance: Instance, reason: string, nowMs: n
   const again = claim.status.phase === 'Scheduled' || (claim.spec.restart ?? 'never') !== 'never'
   if (again) return toQueue(claim, instance, reason, nowMs)
   return {...fail(claim, {...instance, status: 'failed'}, reason, nowMs), release: true}
+}
+
+/** The node is drained: the claim goes elsewhere, or its container is stopped and it is over. */
+export function leave(claim: Claim, instance: Instance, fate: 'moves' | 'ends', nowMs: number): Step {
+  const {name, status} = claim
+  if (fate === 'ends') return fail(claim, {...instance, status: 'stopping'}, drainedReason, nowMs)
+  const message = `${status.nodeName} is drained; ${name} goes back to the queue.`
+  return {...toQueue(claim, instance, drainedReason, nowMs), event: {type: 'Moved', message}}
 }
 
 function toQueue(claim: Claim, instance: Instance, reason: string, nowMs: number): Step {

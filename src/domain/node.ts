@@ -21,6 +21,8 @@ export function gpusOf(node: NodeRecord, memory: FleetMemory): Node['gpus'] {
 export interface NodeView {
   connected: boolean
   gpusUsed: number
+  /** Claims that have a place there. */
+  held: number
   /** Shows the code of a pending node, and how the machine is reached. */
   mayApprove: boolean
   nameTaken: boolean
@@ -47,6 +49,7 @@ export function describeNode(node: NodeRecord, memory: FleetMemory, view: NodeVi
     connected: view.connected,
     schedulable: node.schedulable,
     cordonReason: node.cordonReason,
+    drain: node.drain ? {...node.drain, left: view.held} : null,
     code: pending && view.mayApprove ? node.code : null,
     codeExpiresAt: pending && view.mayApprove ? node.codeExpiresAt : null,
     address: node.address,

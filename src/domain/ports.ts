@@ -482,7 +482,7 @@ export interface Store extends Tables {
 }
 
 /** Wakes a controller: the key's state may have changed. Events only wake; the state is read again. */
-export type Wake = (controller: 'queue' | 'claim' | 'node' | 'task', key: string) => void
+export type Wake = (controller: 'queue' | 'claim' | 'node' | 'drain' | 'task', key: string) => void
 
 /** The agents' links as the domain sees them. */
 export interface Fleet {

@@ -1,5 +1,6 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
 import type {BackupTarget} from '../contract/schemas/backups.ts'
+import type {Drain} from '../contract/schemas/drains.ts'
 import type {DeclaredGpus, NodeListing} from '../contract/schemas/machines.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
@@ -31,6 +32,8 @@ export interface NodeRecord {
   kind: 'agent' | 'docker'
   schedulable: boolean
   cordonReason: string
+  /** The last drain; absent once it takes work again. */
+  drain?: Drain
   /** Registration code while the request waits or its key is not fetched. */
   code: string | null
   codeExpiresAt: string | null

@@ -84,6 +84,7 @@ export const handlers: Handlers = {
   'nodes.update': (input, caller, {nodes}) => nodes.update(input, caller),
   'nodes.test': (input, caller, {nodes}) => nodes.test(input, caller),
   'nodes.cordon': (input, caller, {nodes}) => nodes.cordon(input, caller),
+  'nodes.drain': (input, caller, {nodes}) => nodes.drain(input, caller),
   'nodes.uncordon': (input, caller, {nodes}) => nodes.uncordon(input, caller),
   'nodes.block': (input, caller, {nodes}) => nodes.block(input, caller),
   'nodes.delete': (input, caller, {nodes}) => nodes.delete(input, caller),

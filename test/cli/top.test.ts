@@ -189,10 +189,10 @@ describe('the keys of top', () => {
     })
   })
 
-  test('drain names what it stops, and a waiting claim is cancelled', () => {
+  test('drain names what runs there, and a waiting claim is cancelled', () => {
     expect(typed(['down', 'd']).view.question).toMatchObject({
-      text: 'Drain gpu-02: no new work, and stop train?',
-      act: {do: 'drain', id: 'id-gpu-02', instances: [{id: 'i-train'}]},
+      text: 'Drain gpu-02: no new work, and train may finish or go elsewhere?',
+      act: {do: 'drain', id: 'id-gpu-02', name: 'gpu-02'},
     })
     expect(typed(['shift-tab', 'k', 'y']).act).toEqual({do: 'cancel', id: 'c-first', name: 'first'})
   })

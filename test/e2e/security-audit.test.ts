@@ -120,6 +120,7 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
   await step('users.unassign', {id: 'ann', node: 'gpu-1'})
   await step('nodes.block', {id: 'gpu-2', reason: 'no'})
   await step('nodes.cordon', {id: 'gpu-1', reason: 'work'})
+  await step('nodes.drain', {id: 'gpu-1', reason: 'work'})
   await step('nodes.uncordon', {id: 'gpu-1'})
   await step('nodes.delete', {id: 'gpu-1'})
 

@@ -20,7 +20,16 @@ interface JsonSchema {
 const hostile = 'gpu\u001b[31m\u202e\u200b<b>\u0007 好'
 
 /** States in which a command that waits is content: of work that goes on, of work that is over. */
-export const going: readonly unknown[] = ['completed', 'Running', 'running', 'online', 'active', 'ok', 'ready']
+export const going: readonly unknown[] = [
+  'completed',
+  'Running',
+  'running',
+  'online',
+  'active',
+  'ok',
+  'ready',
+  'drained',
+]
 export const ended: readonly unknown[] = ['completed', 'Completed', 'exited', ...going]
 
 interface Wishes {

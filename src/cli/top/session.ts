@@ -2,6 +2,7 @@ import {spawn} from 'node:child_process'
 import {constants} from 'node:os'
 import type {ReadStream, WriteStream} from 'node:tty'
 import type {Client} from '../../client/client.ts'
+import {fatesInWords} from '../drain-words.ts'
 import {exitCode} from '../exit-codes.ts'
 import type {Paint} from '../output/paint.ts'
 import {followFleet} from './feed.ts'
@@ -128,10 +129,9 @@ export class TopSession {
       await client.call('instances.stop', {id: act.id})
       return `${act.name} is being stopped.`
     }
-    await client.call('nodes.cordon', {id: act.id, reason: 'drained'})
-    for (const {id} of act.instances) await client.call('instances.stop', {id})
-    const stopped = act.instances.length === 0 ? '' : `; ${act.instances.length} of its instances are being stopped`
-    return `${act.name} gets no new work${stopped}.`
+    const {work} = await client.call('nodes.drain', {id: act.id})
+    const fates = fatesInWords(work, {atDeadline: false})
+    return `${act.name} gets no new work${fates ? `; ${fates}` : ''}.`
   }
 
   #say(message: string): void {

@@ -9,7 +9,7 @@ export type Act =
   | {do: 'ssh'; instance: string}
   | {do: 'stop'; id: string; name: string}
   | {do: 'cancel'; id: string; name: string}
-  | {do: 'drain'; id: string; name: string; instances: readonly {id: string; name: string}[]}
+  | {do: 'drain'; id: string; name: string}
 
 /** What the person at the screen has chosen. */
 export interface View {
@@ -92,9 +92,12 @@ function drain(view: View, snapshot: FleetSnapshot): {view: View; act?: Act} {
   const {node} = chosen(view, snapshot)
   if (!node) return {view: {...view, message: 'Choose a node first (Tab goes to that pane).'}}
   const running = snapshot.instances.filter(({nodeId, status}) => nodeId === node.id && status === 'running')
-  const work = running.length === 0 ? 'nothing runs there' : `stop ${running.map(({name}) => name).join(', ')}`
+  const work =
+    running.length === 0
+      ? 'nothing runs there'
+      : `${running.map(({name}) => name).join(', ')} may finish or go elsewhere`
   const text = `Drain ${node.name}: no new work, and ${work}?`
-  return {view: {...view, question: {text, act: {do: 'drain', id: node.id, name: node.name, instances: running}}}}
+  return {view: {...view, question: {text, act: {do: 'drain', id: node.id, name: node.name}}}}
 }
 
 function answer(view: View, key: string): {view: View; act?: Act} {

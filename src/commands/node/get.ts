@@ -1,4 +1,5 @@
 import {Args} from '@oclif/core'
+import {drainWords} from '../../cli/drain-words.ts'
 import {GetCommand} from '../../cli/list-command.ts'
 import {ago, gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
@@ -16,6 +17,7 @@ export default class NodeGet extends GetCommand {
       ['Status', `${node.status}${node.connected ? ', connected' : ''}`],
       ['Code', node.code],
       ['New work', node.schedulable ? 'yes' : `no${node.cordonReason ? `: ${node.cordonReason}` : ''}`],
+      ['Drain', drainWords(node.drain)],
       ['GPUs', gpuSummary(node.gpus) || 'none'],
       ['Free GPUs', node.gpusFree],
       ['GPU state', node.gpuState === 'lost' ? `lost: ${node.gpuReason}` : node.gpuState],

@@ -4,7 +4,7 @@ import {BaseCommand, type Several} from '../../cli/base-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
 export default class NodeUncordon extends BaseCommand {
-  static override summary = 'Give a node work again.'
+  static override summary = 'Give a node work again; ends a drain.'
 
   static override examples = [
     '<%= config.bin %> node uncordon gpu-03',

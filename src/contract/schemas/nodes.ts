@@ -1,6 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {ById, Done, identity, Labels, Nullable, Reference, Time} from './common.ts'
+import {Drain, DrainedWork} from './drains.ts'
 import {EngineTest, machineFacts, NodeAddition, NodeChange} from './machines.ts'
 
 /** Five characters without 0, 1, I, L and O, so that an operator can read them over the phone. */
@@ -64,6 +65,8 @@ export const Node = Type.Object({
   /** Takes new work. */
   schedulable: Type.Boolean(),
   cordonReason: Type.String(),
+  /** The last drain, until the node takes work again; `left`: claims that still have a place there. */
+  drain: Nullable(Type.Object({...Drain.properties, left: Type.Integer({minimum: 0})})),
   /** Only while pending, only for those who may approve. */
   code: Nullable(RegistrationCode),
   codeExpiresAt: Nullable(Time),
@@ -311,6 +314,23 @@ export const nodes = {
     access: 'node_admin',
     input: Type.Object({id: Reference, reason: Type.Optional(Type.String({maxLength: 256}))}),
     output: Node,
+  }),
+  'nodes.drain': operation({
+    summary:
+      'Give the node no new work, and its work away: what can run elsewhere goes back to the queue, the rest may finish.',
+    access: 'node_admin',
+    input: Type.Object({
+      id: Reference,
+      reason: Type.Optional(Type.String({maxLength: 256})),
+      /** What finishes by itself has so long; absent: as long as it takes, or with force nothing. */
+      deadlineSeconds: Type.Optional(Type.Integer({minimum: 1, maximum: 30 * 86_400})),
+      force: Type.Optional(
+        Type.Boolean({description: 'end what cannot go elsewhere and has not ended by the deadline'}),
+      ),
+      /** Tell what would become of its work, change nothing. */
+      dryRun: Type.Optional(Type.Boolean()),
+    }),
+    output: Type.Object({node: Node, work: Type.Array(DrainedWork)}),
   }),
   'nodes.uncordon': operation({summary: 'Give the node work again.', access: 'node_admin', input: ById, output: Node}),
   'nodes.block': operation({

@@ -16,8 +16,9 @@ export function setSchedulable(
   return journal.change(async (tx, record) => {
     const before = await stillThere(tx, node)
     if (before.schedulable === schedulable && before.cordonReason === reason) return before
+    const drain = schedulable ? undefined : before.drain
     const updatedAt = new Date(clock.now()).toISOString()
-    const after = await tx.nodes.save({...before, schedulable, cordonReason: reason, updatedAt})
+    const after = await tx.nodes.save({...before, schedulable, cordonReason: reason, drain, updatedAt})
     const named = {id: after.id, name: after.name || after.hostname}
     const [type, words] = schedulable ? ['Uncordoned', 'takes work again'] : ['Cordoned', 'takes no new work']
     await record.event('node', named, type!, `${named.name} ${words}${reason ? `: ${reason}` : ''}.`, caller.username)

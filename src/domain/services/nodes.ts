@@ -3,11 +3,12 @@ import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import {type Caller, hasRole} from '../caller.ts'
 import {isProblem, problem} from '../errors.ts'
-import {describeNode, describeReading, statusWord} from '../node.ts'
+import {describeNode, describeReading, type NodeView, statusWord} from '../node.ts'
 import {NodeHistory, type NodeSample} from '../node-history.ts'
 import {cardsUsed} from '../offers.ts'
 import type {NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import {drainNode} from './drains.ts'
 import {Joining} from './joining.ts'
 import {Machines} from './machines.ts'
 import {blockNode, deleteNode, setSchedulable} from './node-changes.ts'
@@ -85,6 +86,7 @@ export class NodeService {
       withEngines: async () => (await this.#deps.store.nodes.list({admission: 'active'})).flatMap(engineIds),
       cordon: ({id, reason = ''}, caller) => this.#setSchedulable(id, false, reason, caller),
       block: (input, caller) => this.#block(input, caller),
+      drain: (input, caller) => this.#drain(input, caller),
       uncordon: ({id}, caller) => this.#setSchedulable(id, true, '', caller),
       delete: (input, caller) => this.#delete(input, caller),
     }
@@ -127,7 +129,10 @@ export class NodeService {
     const admission = pending || status === 'pending' ? 'pending' : undefined
     if (admission && !mayApprove) return []
     const records = await store.nodes.list(admission && {admission})
-    const used = cardsUsed(await store.allocations.listLive())
+    const live = await store.allocations.listLive()
+    const used = cardsUsed(live)
+    const held = new Map<string, number>()
+    for (const {nodeId} of live) held.set(nodeId, (held.get(nodeId) ?? 0) + 1)
     const now = this.#now()
     const names = new Set(records.filter(node => node.admission === 'active').map(({name}) => name))
     const described: Node[] = []
@@ -136,7 +141,8 @@ export class NodeService {
       const nameTaken =
         node.admission === 'pending' &&
         (admission ? (await store.nodes.findActiveByName(node.hostname)) !== undefined : names.has(node.hostname))
-      described.push(this.#describe(node, {gpusUsed: used.get(node.id) ?? 0, mayApprove, nameTaken}))
+      const view = {gpusUsed: used.get(node.id) ?? 0, held: held.get(node.id) ?? 0, mayApprove, nameTaken}
+      described.push(this.#describe(node, view))
     }
     return described.filter(
       node =>
@@ -148,12 +154,16 @@ export class NodeService {
 
   async #described(node: NodeRecord, caller: Caller): Promise<Node> {
     const {store} = this.#deps
-    const gpusUsed = cardsUsed(await store.allocations.listLive(node.id)).get(node.id) ?? 0
+    const live = await store.allocations.listLive(node.id)
+    const gpusUsed = cardsUsed(live).get(node.id) ?? 0
     const nameTaken = node.admission === 'pending' && (await store.nodes.findActiveByName(node.hostname)) !== undefined
-    return this.#describe(node, {gpusUsed, mayApprove: hasRole(caller, 'super_admin'), nameTaken})
+    return this.#describe(node, {
+      ...{gpusUsed, held: live.length, nameTaken},
+      mayApprove: hasRole(caller, 'super_admin'),
+    })
   }
 
-  #describe(node: NodeRecord, view: {gpusUsed: number; mayApprove: boolean; nameTaken: boolean}): Node {
+  #describe(node: NodeRecord, view: Omit<NodeView, 'connected' | 'engine'>): Node {
     const {memory, fleet} = this.#deps
     const shown = node.admission === 'pending' && node.name === '' ? {...node, name: node.hostname} : node
     const engine = this.#machines.answerOf(node)
@@ -178,6 +188,17 @@ export class NodeService {
     const after = await setSchedulable(this.#deps, {node, schedulable, reason}, caller)
     this.#deps.wake('queue', `node:${node.id}`)
     return this.#described(after, caller)
+  }
+
+  async #drain({id, ...input}: InputOf<'nodes.drain'>, caller: Caller): Promise<OutputOf<'nodes.drain'>> {
+    const {wake} = this.#deps
+    const node = await this.keeping.own(id, caller)
+    const {after, work} = await drainNode(this.#deps, {node, ...input}, caller)
+    if (!input.dryRun) {
+      wake('queue', `node:${node.id}`)
+      wake('drain', node.id)
+    }
+    return {node: await this.#described(after, caller), work}
   }
 
   /** Its key opens nothing until it is approved again, and its host name cannot join. Its work is that of a lost node. */
