@@ -12,7 +12,7 @@ export const exitCode = {
   unreachable: 7,
   forbidden: 8,
   cancelled: 9,
-  /** Only of `diff` and `apply --dry-run`: something is not as the files say. */
+  /** Of `diff` something is not as the files say; of a --dry-run something would be changed. */
   differs: 10,
   timedOut: 124,
   interrupted: 130,

@@ -81,6 +81,8 @@ export interface GlobalFlags {
   'request-timeout'?: number
   yes?: boolean
   debug?: boolean
+  /** Of commands that change something. */
+  'dry-run'?: boolean
 }
 
 /** What decides over stdout and stderr; known before the flags are parsed, because their errors are printed so too. */

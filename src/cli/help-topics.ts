@@ -65,7 +65,8 @@ Every other flag has its variable too: --request-timeout is GPUCTL_REQUEST_TIMEO
 EXPR of --where: NAME=VALUE, !=, ~ (pattern), !~, <, <=, >, >=, NAME or !NAME, joined by &&; NAME is a column or a field of
 the JSON (status.phase). Amounts are 24GB or 24GiB; a time compares with a span: age>2h.
 
---curl and --explain show a call instead of making it.
+--curl and --explain show a call instead of making it. -n (--dry-run) lets the server check a change and say what it would do,
+without doing it: exit 10, or 0 where nothing would change.
 
 A failure in a JSON format is one object on stdout:
   {"error": {"code": "…", "message": "…", "hint": "…", "details": {…}, "requestId": "…"}}

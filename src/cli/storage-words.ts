@@ -3,11 +3,8 @@ import type {Device, Mount, Pool} from '../contract/schemas/storage.ts'
 import type {Column} from './output/column.ts'
 import {bytes} from './output/figures.ts'
 
-/** Of commands that hand in a task: wait for its end, or only show what it would run. */
-export const taskFlags = {
-  wait: Flags.boolean({description: 'until it is done', allowNo: true}),
-  'dry-run': Flags.boolean({char: 'n', description: 'show the very commands, do nothing'}),
-}
+/** Of commands that hand in a task. */
+export const taskFlags = {wait: Flags.boolean({description: 'until it is done', allowNo: true})}
 
 export const poolColumns: Column<Pool>[] = [
   {name: 'name', value: ({name}) => name},

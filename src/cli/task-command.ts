@@ -1,6 +1,6 @@
 import type {Client} from '../client/client.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
-import {BaseCommand} from './base-command.ts'
+import {ChangeCommand} from './change-command.ts'
 import {followTask} from './task-progress.ts'
 
 interface Started {
@@ -10,12 +10,11 @@ interface Started {
 
 interface TaskFlags {
   wait?: boolean
-  'dry-run'?: boolean
   timeout?: number
 }
 
 /** A command that hands in a task: shows the commands of a dry run, or the task, or waits for its end. */
-export abstract class TaskCommand extends BaseCommand {
+export abstract class TaskCommand extends ChangeCommand {
   /** Says what was begun or done, and returns it with the newest state of the task. */
   protected async started<T extends Started>(
     client: Client,
@@ -24,7 +23,7 @@ export abstract class TaskCommand extends BaseCommand {
   ): Promise<T> {
     const {task, commands} = begun
     if (task === null) {
-      for (const line of commands ?? []) this.log(line)
+      this.showCommands(commands ?? [])
       return begun
     }
     if (!flags.wait) {

@@ -3,7 +3,7 @@ import type {Readable} from 'node:stream'
 import {setTimeout as delay} from 'node:timers/promises'
 import type {InputOf, OutputOf} from '../contract/contract.ts'
 import type {Frame} from '../contract/frames.ts'
-import type {OperationName} from '../contract/routes.ts'
+import {type OperationName, routes} from '../contract/routes.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import {ApiError, readFailure, UnreachableError} from './api-error.ts'
 import type {ServerEvent} from './events.ts'
@@ -11,6 +11,7 @@ import {maskText} from './masked.ts'
 import {requestParts} from './request-parts.ts'
 import type {Terminal} from './terminal.ts'
 import {type Message, readText, send, type Target} from './transport.ts'
+import {isDryRun, Tried} from './tried.ts'
 
 export interface ClientParts {
   /** Found out at the first call, because it may ask files and the keyring. */
@@ -20,6 +21,8 @@ export interface ClientParts {
   timeoutMs?: number
   /** Told of every HTTP exchange, without secrets. */
   trace?: (line: string) => void
+  /** Every change is only tried: its call throws Tried, unless the operation answers dry runs in its own way. */
+  rehearses?: boolean | undefined
   /** Gets every message in place of the server, and ends the command. */
   instead?: (planned: Planned) => Promise<never>
   /** Told that a call begins; what it returns is called at its end. */
@@ -67,7 +70,8 @@ export class Client {
 
   /** Throws ApiError when the server refuses, UnreachableError when it does not answer. */
   async call<N extends OperationName>(name: N, input: InputOf<N>, options: CallOptions = {}): Promise<OutputOf<N>> {
-    const {method, path, body} = requestParts(name, input as Record<string, unknown>)
+    const isTried = Boolean(this.#parts.rehearses) && !routes[name].startsWith('GET ')
+    const {method, path, body} = requestParts(name, isTried ? {...input, dryRun: true} : {...input})
     const key = options.idempotencyKey ?? (repeatable.has(name) ? await newKey() : undefined)
     const headers: Record<string, string> = key === undefined ? {} : {'idempotency-key': key}
     if (!options.prepares) await this.#show(name, {method, path, body, headers})
@@ -77,7 +81,9 @@ export class Client {
         const answer = await this.#open({method, path, body, headers, signal: options.signal})
         return readText(await this.target(), answer)
       })
-      return (text === '' ? {} : JSON.parse(text)) as OutputOf<N>
+      const answer = text === '' ? {} : JSON.parse(text)
+      if (isTried && isDryRun(answer)) throw new Tried(answer)
+      return answer as OutputOf<N>
     } finally {
       ended?.()
     }

@@ -28,6 +28,8 @@ export interface Caller {
   address: string
   /** Header Idempotency-Key, at most 128 characters. */
   idempotencyKey?: string
+  /** Wants to know what would happen: its first change is tried and rolled back (Rehearsed). */
+  rehearses?: boolean
 }
 
 const ladder: readonly Role[] = ['viewer', 'user', 'node_admin', 'super_admin']

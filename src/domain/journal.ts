@@ -1,6 +1,7 @@
 import type {Event} from '../contract/schemas/server.ts'
 import {isProblem} from './errors.ts'
 import type {AuditEntry, Clock, Store, Tables} from './ports.ts'
+import {Rehearsed} from './rehearsal.ts'
 
 /** Writes down what happens, in the transaction in which it happens. */
 export interface Recorder {
@@ -13,7 +14,7 @@ export interface Recorder {
   ): Promise<void>
   /** One row for each changing call (security T31). Never a secret in the details. */
   audit(
-    who: {username?: string; address?: string; requestId: string},
+    who: {username?: string; address?: string; requestId: string; rehearses?: boolean},
     action: string,
     object: string,
     details?: Record<string, unknown>,
@@ -34,15 +35,19 @@ export class Journal {
     this.#clock = clock
   }
 
-  /** Runs the work in a transaction. It may run several times, so it has no effect outside the store. */
+  /**
+   * Runs the work in a transaction. It may run several times, so it has no effect outside the store. Throws Rehearsed where
+   * the caller in its audit row only rehearses.
+   */
   async change<T>(work: (tx: Tables, record: Recorder) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       let events: Event[] = []
       try {
         const result = await this.#store.transaction(async tx => {
           events = []
-          const audit: AuditEntry[] = []
+          const audit: (AuditEntry & {rehearses?: boolean})[] = []
           const done = await work(tx, this.#recorder(tx, events, audit))
+          if (audit.some(({rehearses}) => rehearses)) throw rehearsed(events, audit)
           // At the end: whoever appends keeps the others from it until COMMIT.
           if (audit.length > 0) await tx.audit.append(audit)
           return done
@@ -60,15 +65,15 @@ export class Journal {
     return () => this.#listeners.delete(listener)
   }
 
-  #recorder(tx: Tables, events: Event[], audit: AuditEntry[]): Recorder {
+  #recorder(tx: Tables, events: Event[], audit: (AuditEntry & {rehearses?: boolean})[]): Recorder {
     const at = new Date(this.#clock.now()).toISOString()
     return {
       event: async (kind, {id, name}, type, message, actor = 'system') => {
         events.push(await tx.events.append({at, kind, objectId: id, objectName: name, type, message, actor}))
       },
-      audit: async ({username = 'anonymous', address, requestId}, action, object, details = {}) => {
+      audit: async ({username = 'anonymous', address, requestId, rehearses}, action, object, details = {}) => {
         const known = {...details, ...(address ? {address} : {})}
-        audit.push({at, actor: username, action, object, requestId, details: known})
+        audit.push({at, actor: username, action, object, requestId, details: known, ...(rehearses ? {rehearses} : {})})
       },
     }
   }
@@ -76,4 +81,8 @@ export class Journal {
   #publish(event: Event): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+function rehearsed(events: readonly Event[], audit: readonly AuditEntry[]): Rehearsed {
+  return new Rehearsed({messages: events.map(({message}) => message), actions: audit.map(({action}) => action)})
 }

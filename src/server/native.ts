@@ -1,6 +1,7 @@
 import type {Socket} from 'node:net'
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {contract} from '../contract/contract.ts'
+import {takesDryRun} from '../contract/dry-run.ts'
 import type {Operation} from '../contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
 import {problem} from '../domain/errors.ts'
@@ -11,6 +12,7 @@ import {type EventOperation, openEventStream, type StreamSources} from './event-
 import {answerFailures, type Family} from './failures.ts'
 import {handlers, type JsonOperation} from './handlers.ts'
 import {inputReader} from './input.ts'
+import {type Ask, rehearse, withDryRun} from './rehearse.ts'
 import {openSocket, type SocketOperation} from './socket-routes.ts'
 import type {Terminals} from './terminal.ts'
 import type {Upgrades} from './upgrade.ts'
@@ -59,7 +61,8 @@ function addOperation(scope: FastifyInstance, name: OperationName, parts: Native
   const operation: Operation = contract[name]
   const [method, path] = routes[name].split(' ') as [string, string]
   const {access, transport = 'json', input} = operation
-  const readInput = inputReader({method, path, schema: input, isUpload: isUpload(name)})
+  const schema = takesDryRun(name, operation) ? withDryRun(input) : input
+  const readInput = inputReader({method, path, schema, isUpload: isUpload(name)})
   const answer = answerOf(name, operation, parts)
   scope.route({
     method,
@@ -87,8 +90,16 @@ function answerOf(name: OperationName, operation: Operation, {sources, terminals
     return (input, request, reply) => openEventStream(name as EventOperation, input as never, request, reply, sources)
   }
   const handle = handlers[name as JsonOperation]
+  const ask: Ask = (input, asker) => handle(input as never, asker as never, sources.services)
+  const isOwn = 'dryRun' in ((operation.input as {properties?: object}).properties ?? {})
+  const isTried = takesDryRun(name, operation) && !isOwn
   return async (input, request, reply) => {
-    const output = await handle(input as never, request.asker as never, sources.services)
+    if (isTried && (input as {dryRun?: boolean}).dryRun !== undefined) {
+      const {dryRun, ...rest} = input as {dryRun: boolean}
+      if (dryRun) return rehearse(ask, rest, request.asker)
+      input = rest
+    }
+    const output = await ask(input, request.asker)
     // The schema decides what leaves the house: a member that it does not name is dropped. Compiled at first use.
     const body = reply.serializeInput(output as Record<string, unknown>, operation.output as Record<string, unknown>)
     return reply

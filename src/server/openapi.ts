@@ -1,4 +1,5 @@
 import {contract} from '../contract/contract.ts'
+import {dryRunMember, takesDryRun} from '../contract/dry-run.ts'
 import type {Operation} from '../contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
 import type {Dialect, DialectRoute} from './dialect.ts'
@@ -67,8 +68,10 @@ export function openApi(version: string, dialects: readonly Dialect[]): Record<s
 }
 
 function described(name: OperationName, method: string, path: string): Record<string, unknown> {
-  const {summary, access, input, output, status = 200, transport = 'json', idempotent}: Operation = contract[name]
-  const {properties = {}, required = []} = input as {properties?: Record<string, Member>; required?: string[]}
+  const operation: Operation = contract[name]
+  const {summary, access, input, output, status = 200, transport = 'json', idempotent} = operation
+  const {properties: own = {}, required = []} = input as {properties?: Record<string, Member>; required?: string[]}
+  const properties = takesDryRun(name, operation) ? {dryRun: dryRunMember, ...own} : own
   const inPath = [...path.matchAll(/:(\w+)/g)].map(match => match[1] as string)
   const others = Object.entries(properties).filter(([member]) => !inPath.includes(member))
   const isUpload = transport === 'upload'

@@ -18,7 +18,7 @@ test('a drain is told before, asks, is waited for, and is shown with the node', 
   )
   const busy = (await nodeOf('job')).nodeName
 
-  expect((await ok(['node', 'drain', 'sim-0001', '--dry-run', '--force'])).stdout).toMatch(
+  expect((await run(['node', 'drain', 'sim-0001', '--dry-run', '--force'])).stdout).toMatch(
     /^sim-0001 would take no new work; served.* back to the queue/,
   )
   expect(await run(['node', 'drain', 'sim-0001'])).toMatchObject({

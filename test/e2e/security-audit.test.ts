@@ -2,6 +2,8 @@ import {readdir, readFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import {WebSocket} from 'ws'
+import {contract} from '../../src/contract/contract.ts'
+import {type DryRun, takesDryRun} from '../../src/contract/dry-run.ts'
 import {apiPrefix, type OperationName, routes} from '../../src/contract/routes.ts'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
 import {registerRuntime, standInRuntime} from '../support/stand-in-runtime.ts'
@@ -33,6 +35,8 @@ const writtenAs: Partial<Record<OperationName, string>> = {
   'instances.delete': 'claims.cancel',
   'quotas.set': 'users.update',
 }
+/** Their dry runs show what would be made. */
+const answersItself: OperationName[] = ['claims.submit', 'nodes.drain']
 /** Rows of later: the end of what the call began. */
 const ends = 'sessions.end'
 
@@ -43,10 +47,18 @@ const publicKey = Buffer.concat([
 const canary = (what: string) => `canary-${what}-7Qx9vK2m`
 const secretMembers = new Set(['token', 'secret', 'pollSecret', 'nodeKey', 'ticket'])
 
+interface Used {
+  secrets: string[]
+  calls: Map<OperationName, string[]>
+  /** By the request of the call itself what its dry run said. */
+  tries: Map<string, DryRun>
+}
+
 /** Calls every changing operation once with success, and much else with secrets in it; all secrets that were met. */
-async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: Map<OperationName, string[]>}> {
+async function useAll(plane: ControlPlane): Promise<Used> {
   const secrets: string[] = [plane.adminToken, plane.firstPassword ?? '']
   const calls = new Map<OperationName, string[]>()
+  const tries = new Map<string, DryRun>()
   const admin = plane.adminToken
   let count = 0
   const step = async (
@@ -56,6 +68,7 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
     more: Record<string, string> = {},
   ) => {
     const requestId = `audit-${++count}`
+    if (takesDryRun(name, contract[name])) tries.set(requestId, await tryOut(name, input, token))
     const reply = await plane.ok<Record<string, string>>(name, input, {
       token,
       headers: {...more, 'x-request-id': requestId},
@@ -63,6 +76,11 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
     for (const [key, value] of Object.entries(reply)) if (secretMembers.has(key) && value) secrets.push(value)
     calls.set(name, [...(calls.get(name) ?? []), requestId])
     return reply
+  }
+  /** Before each change is made it is tried; that it can then be made shows that the trial did not. */
+  const tryOut = async (name: OperationName, input: object, token: string | undefined) => {
+    const headers = {'x-request-id': `tried-${count}`}
+    return plane.ok<DryRun>(name, {...input, dryRun: true}, {token, headers})
   }
   const secret = (what: string) => {
     secrets.push(canary(what))
@@ -164,7 +182,7 @@ async function useAll(plane: ControlPlane): Promise<{secrets: string[]; calls: M
     headers: {authorization: `Basic ${secret('basic')}`, cookie: `token=${secret('cookie')}`},
   })
   await astray('GET', '/nowhere', {token: admin, headers: {'x-api-key': secret('api-key')}})
-  return {secrets: secrets.filter(Boolean), calls}
+  return {secrets: secrets.filter(Boolean), calls, tries}
 }
 
 /** A command that stays; ends when what is returned is called. */
@@ -178,10 +196,10 @@ function exec(plane: ControlPlane, id: string, token: string, requestId: string)
   })
 }
 
-test('T31 and T8: every changing operation leaves one audit row, and no secret stays in log, store, events or files', async () => {
+test('T31 and T8: every changing operation leaves one audit row, its dry run none, and no secret stays in log, store, events or files', async () => {
   const plane = await controlPlane()
   await simulatedFleet(plane)
-  const {secrets, calls} = await useAll(plane)
+  const {secrets, calls, tries} = await useAll(plane)
   expect([...calls.keys()].sort()).toEqual([...changing].sort())
   const events = JSON.stringify(await plane.ok('events.list', {limit: 1000}, {token: plane.adminToken}))
   const rows = await plane.stopAndReadAudit()
@@ -191,6 +209,12 @@ test('T31 and T8: every changing operation leaves one audit row, and no secret s
       const found = rows.filter(row => row.requestId === requestId && row.action !== ends).map(({action}) => action)
       expect([name, found]).toEqual([name, [writtenAs[name] ?? name]])
     }
+  }
+  expect(rows.filter(({requestId}) => requestId.startsWith('tried-'))).toEqual([])
+  for (const [name, requestIds] of calls) {
+    const said = requestIds.flatMap(requestId => tries.get(requestId)?.actions ?? [])
+    const isTried = takesDryRun(name, contract[name]) && !answersItself.includes(name)
+    expect([name, said]).toEqual([name, isTried ? requestIds.map(() => writtenAs[name] ?? name) : []])
   }
   expect(rows.every(({actor, at, object}) => actor !== '' && at !== '' && object !== '')).toBe(true)
   expect(rows.find(({action}) => action === 'nodes.approve')).toMatchObject({

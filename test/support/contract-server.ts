@@ -3,6 +3,7 @@ import {readFile} from 'node:fs/promises'
 import type {Readable} from 'node:stream'
 import {type FastifyInstance, type FastifyReply, fastify} from 'fastify'
 import {contract} from '../../src/contract/contract.ts'
+import {type DryRun, takesDryRun} from '../../src/contract/dry-run.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
 import type {Operation} from '../../src/contract/operation.ts'
 import {apiPrefix, type OperationName, routes} from '../../src/contract/routes.ts'
@@ -10,6 +11,7 @@ import {nativeFailure} from '../../src/server/errors.ts'
 import {answerFailures} from '../../src/server/failures.ts'
 import {inputReader} from '../../src/server/input.ts'
 import {parseJson} from '../../src/server/json.ts'
+import {withDryRun} from '../../src/server/rehearse.ts'
 import {encodeEvent} from '../../src/server/stream.ts'
 import {uploadScope} from '../../src/server/upload-routes.ts'
 import {ended, going, sample} from './schema-sample.ts'
@@ -62,7 +64,9 @@ function add(scope: FastifyInstance, name: OperationName, asked: OperationName[]
   const operation: Operation = contract[name]
   const {transport = 'json', status = 200, input, output} = operation
   const [method, path] = routes[name].split(' ') as [string, string]
-  const read = inputReader({method, path, schema: input, isUpload: transport === 'upload'})
+  const isTried = takesDryRun(name, operation)
+  const schema = isTried ? withDryRun(input) : input
+  const read = inputReader({method, path, schema, isUpload: transport === 'upload'})
   scope.route({
     method,
     url: path,
@@ -74,9 +78,18 @@ function add(scope: FastifyInstance, name: OperationName, asked: OperationName[]
       if (transport === 'bytes')
         return reply.type('application/octet-stream').send(encodeFrame(frameKind.stdout, Buffer.from('one line\n')))
       if (transport === 'upload') for await (const _ of request.body as Readable) void _
-      return reply.code(status).send(honest[name] ?? sample(output, {given, states}))
+      const answer = honest[name] ?? sample(output, {given, states})
+      return reply.code(status).send(isTried && given.dryRun ? tried(name, answer as object) : answer)
     },
   })
+}
+
+/** Operations that answer dry runs themselves begin no task; all others say what would happen. */
+function tried(name: OperationName, answer: object): object {
+  if (Object.hasOwn((contract[name].input as {properties?: object}).properties ?? {}, 'dryRun')) {
+    return 'task' in answer ? {...answer, task: null} : answer
+  }
+  return {dryRun: true, messages: [`${name} would be done.`], actions: [name]} satisfies DryRun
 }
 
 function sendOne(reply: FastifyReply, data: unknown): void {

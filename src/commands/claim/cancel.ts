@@ -1,9 +1,10 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {durationFlag} from '../../cli/units.ts'
 import type {Claim} from '../../contract/schemas/claims.ts'
 
-export default class ClaimCancel extends BaseCommand {
+export default class ClaimCancel extends ChangeCommand {
   static override summary = 'End a claim and give its GPUs back.'
 
   static override examples = ['<%= config.bin %> claim cancel train', '<%= config.bin %> claim cancel train --grace 2m']

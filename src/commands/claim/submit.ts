@@ -1,11 +1,12 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {claimFlags, commandOf, readClaim} from '../../cli/claim-input.ts'
 import {exitCodeOfClaim, followClaim, isFinal} from '../../cli/claim-progress.ts'
+import {exitCode} from '../../cli/exit-codes.ts'
 import {wantedGpus} from '../../cli/listings.ts'
 import type {Claim} from '../../contract/schemas/claims.ts'
 
-export default class ClaimSubmit extends BaseCommand {
+export default class ClaimSubmit extends ChangeCommand {
   static override summary = 'Ask for GPUs: the claim is queued and becomes a running instance as soon as they are free.'
   static override description =
     'The command of the workload stands behind `--`. With --wait it returns when the instance runs; where the workload has ended by then, with its exit code.'
@@ -19,7 +20,6 @@ export default class ClaimSubmit extends BaseCommand {
   static override flags = {
     ...claimFlags,
     'no-queue': Flags.boolean({description: 'refuse at once when nothing is free for it now (exit 6)'}),
-    'dry-run': Flags.boolean({char: 'n', description: 'check everything, submit nothing'}),
     wait: Flags.boolean({description: 'until it runs', allowNo: true}),
     for: Flags.option({
       description: 'what --wait waits for',
@@ -35,9 +35,9 @@ export default class ClaimSubmit extends BaseCommand {
     const submitted = await client.call('claims.submit', {
       ...spec,
       noQueue: flags['no-queue'] || undefined,
-      dryRun: flags['dry-run'] || undefined,
     })
     if (flags['dry-run']) {
+      process.exitCode = exitCode.differs
       this.say(
         `Claim ${submitted.name} would be accepted: ${wantedGpus(submitted.spec)} GPUs. Nothing was submitted.`,
         submitted,

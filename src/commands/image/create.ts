@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {imageFlags} from '../../cli/catalogue-input.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Image} from '../../contract/schemas/catalogue.ts'
 
-export default class ImageCreate extends BaseCommand {
+export default class ImageCreate extends ChangeCommand {
   static override summary = 'Put an image into the catalogue, so that people can choose it by name.'
   static override examples = [
     '<%= config.bin %> image create cuda --address nvidia/cuda:12.0-runtime-ubuntu22.04',

@@ -1,7 +1,7 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class ImageDeleteFile extends BaseCommand {
+export default class ImageDeleteFile extends ChangeCommand {
   static override summary = 'Delete a file that was uploaded, or what has come of it.'
   static override examples = [
     '<%= config.bin %> image delete-file debian-12.img',

@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class ImageDelete extends BaseCommand {
+export default class ImageDelete extends ChangeCommand {
   static override summary = 'Take an image out of the catalogue.'
 
   static override examples = ['<%= config.bin %> image delete cuda', '<%= config.bin %> image delete 3f9a -q']

@@ -1,10 +1,10 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {imageFlags} from '../../cli/catalogue-input.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {Image} from '../../contract/schemas/catalogue.ts'
 
-export default class ImageUpdate extends BaseCommand {
+export default class ImageUpdate extends ChangeCommand {
   static override summary = 'Change an image of the catalogue.'
   static override description =
     'What no flag names stays as it is. Instances that were made from it keep what they have.'

@@ -1,12 +1,12 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {claimFlags, nameAndCommand, readClaim} from '../../cli/claim-input.ts'
 import {followClaim} from '../../cli/claim-progress.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
 const {name, node, env, label, restart, volume} = claimFlags
 
-export default class InstanceCreate extends BaseCommand {
+export default class InstanceCreate extends ChangeCommand {
   static override summary = 'Create an instance from an image and a spec of the catalogue.'
   static override examples = [
     '<%= config.bin %> instance create dev --image cuda --spec small',

@@ -1,8 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
-export default class InstanceDelete extends BaseCommand {
+export default class InstanceDelete extends ChangeCommand {
   static override summary = 'Remove an instance, its files and its volumes, and give its GPUs back.'
   static override examples = [
     '<%= config.bin %> instance delete train',

@@ -1,10 +1,11 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {instanceState} from '../../cli/instance-state.ts'
 
 import type {Instance} from '../../contract/schemas/instances.ts'
 
-export default class InstanceStart extends BaseCommand {
+export default class InstanceStart extends ChangeCommand {
   static override summary = 'Start a stopped instance.'
   static override examples = [
     '<%= config.bin %> instance start train',

@@ -1,10 +1,11 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {instanceState} from '../../cli/instance-state.ts'
 import {durationFlag} from '../../cli/units.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 
-export default class InstanceStop extends BaseCommand {
+export default class InstanceStop extends ChangeCommand {
   static override summary = 'Stop an instance; it keeps its GPUs.'
   static override examples = [
     '<%= config.bin %> instance stop train',

@@ -1,11 +1,11 @@
 import {readFile} from 'node:fs/promises'
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import {readStdin} from '../../cli/prompt.ts'
 import type {SshKey} from '../../contract/schemas/keys.ts'
 
-export default class KeyAdd extends BaseCommand {
+export default class KeyAdd extends ChangeCommand {
   static override summary = 'Add an SSH public key, with which you log in to the jump host.'
   static override description = 'Takes ed25519, ECDSA and RSA (2048 bits or more) in the format of a .pub file.'
   static override examples = [

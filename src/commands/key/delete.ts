@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class KeyDelete extends BaseCommand {
+export default class KeyDelete extends ChangeCommand {
   static override summary = 'Delete an SSH public key; sessions that it opened end at once.'
   static override examples = ['<%= config.bin %> key delete laptop', '<%= config.bin %> key rm 3f9a']
   static override strict = false

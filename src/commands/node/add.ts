@@ -1,11 +1,11 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import {machineFlags, readMachine} from '../../cli/machine-input.ts'
 import type {OutputOf} from '../../contract/contract.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeAdd extends BaseCommand {
+export default class NodeAdd extends ChangeCommand {
   static override summary =
     'Add a machine without an agent: by its Docker, over mutual TLS, or to a cluster of Proxmox VE.'
   static override description =

@@ -1,5 +1,6 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {gpuSummary, span} from '../../cli/output/figures.ts'
 import {labelFlag, readPairs} from '../../cli/units.ts'
 import {waitFor} from '../../cli/wait.ts'
@@ -8,7 +9,7 @@ import type {Node} from '../../contract/schemas/nodes.ts'
 /** Five characters of the code's alphabet, in any case, with spaces and dashes: a typed code is the consent. */
 const typedCode = /^[ -]*([A-HJKMNP-Z2-9][ -]*){5}$/i
 
-export default class NodeApprove extends BaseCommand {
+export default class NodeApprove extends ChangeCommand {
   static override summary = 'Admit a waiting node by its code, id or name.'
   static override description =
     'A typed code asks nothing: whoever types it has seen it on the machine. By id or name it asks first. It prints whom it admitted.'

@@ -1,8 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeBlock extends BaseCommand {
+export default class NodeBlock extends ChangeCommand {
   static override summary = 'Keep a node out: its key opens nothing any more, and its host name cannot join.'
   static override description =
     'Its work is treated as that of a lost node. `node approve` lets it in again, with the same key.'

@@ -1,12 +1,14 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeCordon extends BaseCommand {
+export default class NodeCordon extends ChangeCommand {
   static override summary = 'Give a node no new work; what runs there goes on.'
   static override examples = [
     '<%= config.bin %> node cordon gpu-03',
     '<%= config.bin %> node cordon gpu-03 --reason "new fans"',
+    '<%= config.bin %> node cordon gpu-03 gpu-04 -n',
   ]
   static override strict = false
   static override args = {node: Args.string({description: 'id or name; may be repeated', required: true})}

@@ -1,7 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class NodeDelete extends BaseCommand {
+export default class NodeDelete extends ChangeCommand {
   static override summary = 'Forget a node and revoke its key.'
   static override description = 'While work runs there it asks for the name of the node by --confirm.'
   static override examples = [

@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {fatesInWords} from '../../cli/drain-words.ts'
 import {exitCode} from '../../cli/exit-codes.ts'
 import {Failure} from '../../cli/failure.ts'
@@ -11,7 +11,7 @@ import type {Node} from '../../contract/schemas/nodes.ts'
 
 type Drained = OutputOf<'nodes.drain'>
 
-export default class NodeDrain extends BaseCommand {
+export default class NodeDrain extends ChangeCommand {
   static override summary = 'Give a node no new work, and its work away, before you work on it.'
   static override description =
     'Claims that restart and may run elsewhere go back to the queue; the others may finish. With --deadline they have so long; what then still runs stays, and the drain is unfinished. With --force it is ended instead, without --deadline at once. `gpuctl node uncordon` ends a drain and gives the node work again; what has left does not come back.'
@@ -26,7 +26,6 @@ export default class NodeDrain extends BaseCommand {
     force: Flags.boolean({description: 'end what has not finished by the deadline'}),
     reason: Flags.string({description: 'shown to whoever looks at the node'}),
     wait: Flags.boolean({description: 'until nothing runs there', allowNo: true}),
-    'dry-run': Flags.boolean({char: 'n', description: 'tell what would become of its work, change nothing'}),
   }
 
   async run(): Promise<Drained> {
@@ -43,6 +42,7 @@ export default class NodeDrain extends BaseCommand {
     if (flags['dry-run'] || !flags.yes) {
       const plan = await client.call('nodes.drain', {...wish, dryRun: true}, {prepares: !flags['dry-run']})
       if (flags['dry-run']) {
+        process.exitCode = exitCode.differs
         this.say(`${plan.node.name} would take no new work; ${words(plan.work)}.`, plan.node)
         return plan
       }

@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeLabel extends BaseCommand {
+export default class NodeLabel extends ChangeCommand {
   static override summary = 'Set or take away labels of a node; the others stay.'
   static override examples = [
     '<%= config.bin %> node label gpu-03 rack=7 zone=a',

@@ -1,7 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class NodeReject extends BaseCommand {
+export default class NodeReject extends ChangeCommand {
   static override summary = 'Refuse a waiting node; its code is dead at once.'
 
   static override examples = [

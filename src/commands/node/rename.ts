@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeRename extends BaseCommand {
+export default class NodeRename extends ChangeCommand {
   static override summary = 'Give a node another name; its work goes on.'
   static override examples = [
     '<%= config.bin %> node rename gpu-03 rack-7',

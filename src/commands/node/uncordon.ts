@@ -1,11 +1,10 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
-
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeUncordon extends BaseCommand {
+export default class NodeUncordon extends ChangeCommand {
   static override summary = 'Give a node work again; ends a drain.'
-
   static override examples = [
     '<%= config.bin %> node uncordon gpu-03',
     '<%= config.bin %> node uncordon gpu-03 -o json',

@@ -1,10 +1,10 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import {machineFlags, readMachine} from '../../cli/machine-input.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
-export default class NodeUpdate extends BaseCommand {
+export default class NodeUpdate extends ChangeCommand {
   static override summary = 'Change what is said of a node.'
   static override description =
     'What no flag names stays as it is; an empty value takes it away. --label replaces all labels.'

@@ -1,10 +1,10 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import {quotaWord} from '../../cli/listings.ts'
 import type {Quota} from '../../contract/schemas/quotas.ts'
 
-export default class QuotaSet extends BaseCommand {
+export default class QuotaSet extends ChangeCommand {
   static override summary = 'Set how many GPUs a user may hold, and the highest priority of his claims.'
   static override description = 'A quota below what is held takes nothing away: it only stops further claims.'
   static override examples = [

@@ -1,8 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Runtime} from '../../contract/schemas/runtimes.ts'
 
-export default class RuntimeApprove extends BaseCommand {
+export default class RuntimeApprove extends ChangeCommand {
   static override summary = 'Let the /v1 proxy ask a waiting inference runtime.'
   static override description =
     'It asks first. If the machine of the runtime still waits to join, it is admitted with it. A runtime that registers again, as it does at every start, waits again.'

@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class RuntimeDelete extends BaseCommand {
+export default class RuntimeDelete extends ChangeCommand {
   static override summary = 'Forget an inference runtime; its token is worth nothing from now on.'
   static override description = 'One that still runs may register again, and then waits for approval.'
   static override examples = [

@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class SessionKill extends BaseCommand {
+export default class SessionKill extends ChangeCommand {
   static override summary = 'End an open session, yours or (administrators) anybody’s.'
   static override examples = ['<%= config.bin %> session kill 3', '<%= config.bin %> session kill 3f9a1c']
   static override strict = false

@@ -28,7 +28,7 @@ export default class SiteClone extends TaskCommand {
     const {site: id, snapshot, name} = args
     const quotaBytes = flags.quota === undefined ? undefined : readMemoryMiB(flags.quota, '--quota') * 2 ** 20
     const client = this.client(flags)
-    const input = {id, snapshot, name, quotaBytes, owner: flags.owner, dryRun: flags['dry-run'] || undefined}
+    const input = {id, snapshot, name, quotaBytes, owner: flags.owner}
     const begun = await client.call('sites.clone', input)
     const words = {doing: `Making site ${name} of ${id}`, done: `Site ${name} is ready.`}
     return this.started(client, begun, {flags, ...words})

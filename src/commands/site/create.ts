@@ -30,7 +30,6 @@ export default class SiteCreate extends TaskCommand {
     const begun = await client.call('sites.create', {
       name: args.name,
       ...{node, pool, owner, quotaBytes},
-      dryRun: flags['dry-run'] || undefined,
     })
     const words = {doing: `Making site ${args.name}`, done: `Site ${args.name} is ready on ${node}.`}
     return this.started(client, begun, {flags, ...words})

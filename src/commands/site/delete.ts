@@ -19,7 +19,7 @@ export default class SiteDelete extends TaskCommand {
   async run(): Promise<OutputOf<'sites.delete'>> {
     const {args, flags} = await this.parse(SiteDelete)
     const client = this.client(flags)
-    const input = {id: args.site, dryRun: flags['dry-run'] || undefined}
+    const input = {id: args.site}
     const begun = await this.confirmed(flags.confirm, confirm => client.call('sites.delete', {...input, confirm}))
     const words = {doing: `Destroying site ${args.site}`, done: `Site ${args.site} is destroyed.`}
     return this.started(client, begun, {flags, ...words})

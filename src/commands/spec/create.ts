@@ -1,9 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {readSpec, specFlags} from '../../cli/catalogue-input.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Spec} from '../../contract/schemas/catalogue.ts'
 
-export default class SpecCreate extends BaseCommand {
+export default class SpecCreate extends ChangeCommand {
   static override summary = 'Put a spec into the catalogue: GPUs, processors and memory under one name.'
   static override examples = [
     '<%= config.bin %> spec create small --gpus 1 --gpu-model "RTX 4090" --cpus 8 --memory 32GiB',

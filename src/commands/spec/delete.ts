@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class SpecDelete extends BaseCommand {
+export default class SpecDelete extends ChangeCommand {
   static override summary = 'Take a spec out of the catalogue.'
 
   static override examples = ['<%= config.bin %> spec delete small', '<%= config.bin %> spec rm small']

@@ -1,10 +1,10 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
 import {readSpec, specFlags} from '../../cli/catalogue-input.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {Spec} from '../../contract/schemas/catalogue.ts'
 
-export default class SpecUpdate extends BaseCommand {
+export default class SpecUpdate extends ChangeCommand {
   static override summary = 'Change a spec of the catalogue.'
   static override description =
     'What no flag names stays as it is. Instances that were made from it keep what they have.'

@@ -1,8 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
 
-export default class TaskCancel extends BaseCommand {
+export default class TaskCancel extends ChangeCommand {
   static override summary = 'End a task; what it has done is taken back.'
   static override examples = ['<%= config.bin %> task cancel 17', '<%= config.bin %> task cancel 17 -o json']
   static override strict = false

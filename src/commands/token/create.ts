@@ -1,10 +1,10 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import {durationFlag} from '../../cli/units.ts'
 import type {OutputOf} from '../../contract/contract.ts'
 
-export default class TokenCreate extends BaseCommand {
+export default class TokenCreate extends ChangeCommand {
   static override summary = 'Create an API token for a script or CI. It is shown this once.'
   static override examples = [
     '<%= config.bin %> token create ci --ttl 90d',

@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class TokenRevoke extends BaseCommand {
+export default class TokenRevoke extends ChangeCommand {
   static override summary = 'Revoke an API token; it stops working at once.'
 
   static override examples = ['<%= config.bin %> token revoke ci', '<%= config.bin %> token revoke 3f9a']

@@ -1,8 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {AssignedNode} from '../../contract/schemas/auth.ts'
 
-export default class UserAssign extends BaseCommand {
+export default class UserAssign extends ChangeCommand {
   static override summary = 'Give nodes to a user who administers them.'
   static override description =
     'A user with the role node_admin sees the storage, sites and backups of the nodes that are his, and of no others.'

@@ -1,9 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {readSecret, secretFlags} from '../../cli/secret-input.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
-export default class UserCreate extends BaseCommand {
+export default class UserCreate extends ChangeCommand {
   static override summary = 'Create a user account.'
   static override description = 'The password is asked for, or comes from standard input or a file; never from a flag.'
   static override examples = [

@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 
-export default class UserDelete extends BaseCommand {
+export default class UserDelete extends ChangeCommand {
   static override summary = 'Delete a user who holds nothing.'
 
   static override examples = ['<%= config.bin %> user delete ada --yes', '<%= config.bin %> user rm ada']

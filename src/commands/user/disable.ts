@@ -1,8 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
-export default class UserDisable extends BaseCommand {
+export default class UserDisable extends ChangeCommand {
   static override summary = 'Lock a user out; logins and tokens stop at once.'
   static override description =
     'Work of the user goes on; take it away with `claim cancel`. `user enable` lets the user in again.'

@@ -1,8 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
-export default class UserEnable extends BaseCommand {
+export default class UserEnable extends ChangeCommand {
   static override summary = 'Let a user in again who was locked out.'
   static override description = 'The user logs in anew: logins from before stay ended.'
   static override examples = ['<%= config.bin %> user enable ada', '<%= config.bin %> user enable ada -o json']

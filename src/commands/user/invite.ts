@@ -1,9 +1,9 @@
 import {Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {durationFlag} from '../../cli/units.ts'
 import type {OutputOf} from '../../contract/contract.ts'
 
-export default class UserInvite extends BaseCommand {
+export default class UserInvite extends ChangeCommand {
   static override summary = 'Make an invitation with which people register themselves. It is shown this once.'
   static override description =
     'Good for one account and a week unless said. `node join-token revoke NAME` takes it back.'

@@ -1,5 +1,5 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {GlobalFlags} from '../../cli/global-flags.ts'
 import {ask, readStdin} from '../../cli/prompt.ts'
@@ -13,7 +13,7 @@ interface PasswordOutput {
   loginKept: boolean
 }
 
-export default class UserPassword extends BaseCommand {
+export default class UserPassword extends ChangeCommand {
   static override summary = 'Change a password: your own, or as an administrator that of another user.'
   static override description =
     'Ends all other logins of the user. Your own wants the current one too: with --password-stdin it is the first line, the new one the second.'

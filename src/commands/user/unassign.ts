@@ -1,8 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {AssignedNode} from '../../contract/schemas/auth.ts'
 
-export default class UserUnassign extends BaseCommand {
+export default class UserUnassign extends ChangeCommand {
   static override summary = 'Take nodes away from a user who administers them.'
   static override examples = [
     '<%= config.bin %> user unassign ops --node gpu-03',

@@ -1,9 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {User} from '../../contract/schemas/auth.ts'
 
-export default class UserUpdate extends BaseCommand {
+export default class UserUpdate extends ChangeCommand {
   static override summary = 'Change what a user may do.'
   static override description =
     'Another role ends all logins of the user. Passwords: `user password`; locking out: `user disable`.'

@@ -1,10 +1,10 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import {usageError} from '../../../cli/failure.ts'
 import {readSecret} from '../../../cli/secret-input.ts'
 import type {BackupTarget} from '../../../contract/schemas/backups.ts'
 
-export default class BackupTargetCreate extends BaseCommand {
+export default class BackupTargetCreate extends ChangeCommand {
   static override summary = 'Name a place for backups: a folder of the nodes, or an S3 bucket.'
   static override description =
     'A folder must be there on each node that backs up to it. The secret of a bucket’s key is asked for, or read from a file or standard input; it is kept sealed and never shown.'

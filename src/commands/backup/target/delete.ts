@@ -1,8 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../../cli/base-command.ts'
+import type {Several} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import type {OutputOf} from '../../../contract/contract.ts'
 
-export default class BackupTargetDelete extends BaseCommand {
+export default class BackupTargetDelete extends ChangeCommand {
   static override summary = 'Forget a place for backups. Refused while backups lie there.'
   static override examples = [
     '<%= config.bin %> backup target delete disk',

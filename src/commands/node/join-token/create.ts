@@ -1,9 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import {durationFlag, labelFlag, readPairs} from '../../../cli/units.ts'
 import type {OutputOf} from '../../../contract/contract.ts'
 
-export default class NodeJoinTokenCreate extends BaseCommand {
+export default class NodeJoinTokenCreate extends ChangeCommand {
   static override summary = 'Create a token with which machines join without a typed code. It is shown this once.'
   static override examples = [
     '<%= config.bin %> node join-token create rack-7 --uses 8 --ttl 1h --auto-approve',

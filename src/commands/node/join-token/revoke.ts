@@ -1,7 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../../cli/base-command.ts'
+import type {Several} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 
-export default class NodeJoinTokenRevoke extends BaseCommand {
+export default class NodeJoinTokenRevoke extends ChangeCommand {
   static override summary = 'Revoke a join token; nodes that joined with it stay.'
 
   static override examples = [

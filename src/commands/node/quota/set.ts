@@ -1,9 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import {readGigabytes} from '../../../cli/site-listings.ts'
 import type {NodeQuota} from '../../../contract/schemas/sites.ts'
 
-export default class NodeQuotaSet extends BaseCommand {
+export default class NodeQuotaSet extends ChangeCommand {
   static override summary = 'Set what the sites of a node may use of its storage.'
   static override description =
     'A GB is 2^30 bytes. A quota below what is used takes nothing away: the node is over its quota until something goes.'

@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import type {Setting} from '../../../contract/schemas/settings.ts'
 
-export default class ServerConfigSet extends BaseCommand {
+export default class ServerConfigSet extends ChangeCommand {
   static override summary = 'Change a setting of a server; it holds at once.'
   static override examples = [
     '<%= config.bin %> server config set auth.registration closed',

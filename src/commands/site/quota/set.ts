@@ -1,10 +1,10 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import {bytes} from '../../../cli/output/figures.ts'
 import {readMemoryMiB} from '../../../cli/units.ts'
 import type {Site} from '../../../contract/schemas/sites.ts'
 
-export default class SiteQuotaSet extends BaseCommand {
+export default class SiteQuotaSet extends ChangeCommand {
   static override summary = 'Set what a site may use.'
   static override description = 'The quotas of all sites of a node fit into that of the node: `node quota set`.'
   static override examples = [

@@ -1,11 +1,11 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import {usageError} from '../../../cli/failure.ts'
 import type {Site} from '../../../contract/schemas/sites.ts'
 
 const frequencies = ['manual', 'daily', 'weekly', 'monthly'] as const
 
-export default class SiteScheduleSet extends BaseCommand {
+export default class SiteScheduleSet extends ChangeCommand {
   static override summary = 'Say when snapshots of a site are made by themselves.'
   static override description =
     'Times are UTC. Those of the schedule are called auto-…, and only they go by themselves; `manual` ends the schedule and keeps them.'

@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import type {Snapshot} from '../../../contract/schemas/sites.ts'
 
-export default class SiteSnapshotCreate extends BaseCommand {
+export default class SiteSnapshotCreate extends ChangeCommand {
   static override summary = 'Keep what a site is now.'
   static override examples = [
     '<%= config.bin %> site snapshot create datasets',

@@ -1,8 +1,8 @@
 import {Args} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import type {OutputOf} from '../../../contract/contract.ts'
 
-export default class SiteSnapshotDelete extends BaseCommand {
+export default class SiteSnapshotDelete extends ChangeCommand {
   static override summary = 'Forget a snapshot; the site stays as it is.'
   static override examples = [
     '<%= config.bin %> site snapshot delete datasets before-cleaning',

@@ -24,7 +24,7 @@ export default class SiteSnapshotRestore extends TaskCommand {
     const {args, flags} = await this.parse(SiteSnapshotRestore)
     const {site: id, snapshot} = args
     const client = this.client(flags)
-    const input = {id, snapshot, dryRun: flags['dry-run'] || undefined}
+    const input = {id, snapshot}
     const begun = await this.confirmed(flags.confirm, confirm => client.call('sites.restore', {...input, confirm}))
     const words = {doing: `Restoring site ${id}`, done: `Site ${id} is what it was at ${snapshot}.`}
     return this.started(client, begun, {flags, ...words})

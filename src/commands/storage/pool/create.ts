@@ -40,7 +40,6 @@ export default class StoragePoolCreate extends TaskCommand {
       name: args.name,
       ...{node, device, type, comment, force: force || undefined},
       content: content?.split(',') as ('images' | 'rootdir')[] | undefined,
-      dryRun: flags['dry-run'] || undefined,
     })
     const words = {doing: `Making pool ${args.name}`, done: `Pool ${args.name} is ready on ${node}.`}
     return this.started(client, begun, {flags, ...words})

@@ -18,7 +18,7 @@ export default class StoragePoolDelete extends TaskCommand {
   async run(): Promise<OutputOf<'pools.delete'>> {
     const {args, flags} = await this.parse(StoragePoolDelete)
     const client = this.client(flags)
-    const input = {id: args.pool, dryRun: flags['dry-run'] || undefined}
+    const input = {id: args.pool}
     const begun = await this.confirmed(flags.confirm, confirm => client.call('pools.delete', {...input, confirm}))
     const words = {doing: `Destroying pool ${args.pool}`, done: `Pool ${args.pool} is destroyed.`}
     return this.started(client, begun, {flags, ...words})

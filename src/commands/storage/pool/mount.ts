@@ -32,7 +32,6 @@ export default class StoragePoolMount extends TaskCommand {
       server: flags['server-ip'],
       exportPath: flags.export,
       readOnly: flags.ro || undefined,
-      dryRun: flags['dry-run'] || undefined,
     })
     const words = {doing: `Mounting ${args.name}`, done: `${args.name} is mounted on ${flags.node}.`}
     return this.started(client, begun, {flags, ...words})

@@ -1,8 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../../cli/base-command.ts'
+import {ChangeCommand} from '../../../cli/change-command.ts'
 import type {OutputOf} from '../../../contract/contract.ts'
 
-export default class StoragePoolShare extends BaseCommand {
+export default class StoragePoolShare extends ChangeCommand {
   static override summary = 'Export a storage pool over NFS to a network.'
   static override description = 'Asks before it lets root of the clients be root here (--no-root-squash).'
   static override examples = [
@@ -15,17 +15,15 @@ export default class StoragePoolShare extends BaseCommand {
     ro: Flags.boolean({description: 'for reading only', exclusive: ['rw']}),
     rw: Flags.boolean({description: 'for reading and writing (unless --ro)'}),
     'root-squash': Flags.boolean({description: 'root of the clients is nobody here', default: true, allowNo: true}),
-    'dry-run': Flags.boolean({char: 'n', description: 'show the very commands, do nothing'}),
   }
 
   async run(): Promise<OutputOf<'pools.share'>> {
     const {args, flags} = await this.parse(StoragePoolShare)
     const {network, ro, 'root-squash': rootSquash, 'dry-run': dryRun} = flags
-    if (!rootSquash && !dryRun)
-      await this.consent(`Let root of ${network} be root on the files of ${args.pool}?`, flags)
-    const input = {id: args.pool, network, readWrite: !ro, rootSquash, dryRun: dryRun || undefined}
+    if (!rootSquash) await this.consent(`Let root of ${network} be root on the files of ${args.pool}?`, flags)
+    const input = {id: args.pool, network, readWrite: !ro, rootSquash}
     const shared = await this.client(flags).call('pools.share', input)
-    if (dryRun) for (const line of shared.commands) this.log(line)
+    if (dryRun) this.showCommands(shared.commands)
     else
       this.say(`Pool ${shared.pool.name} is exported as ${shared.pool.share?.exportPath} to ${network}.`, shared.pool)
     return shared

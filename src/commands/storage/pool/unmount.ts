@@ -24,7 +24,6 @@ export default class StoragePoolUnmount extends TaskCommand {
     }
     const begun = await client.call('mounts.delete', {
       id: found[0]?.id ?? args.name,
-      dryRun: flags['dry-run'] || undefined,
     })
     const words = {doing: `Unmounting ${args.name}`, done: `${args.name} is unmounted.`}
     return this.started(client, begun, {flags, ...words})
