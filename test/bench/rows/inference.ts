@@ -31,7 +31,7 @@ export const inference: Row = {
     const short = await startRuntime(context, {api, server}, {model: 'bench-short', tokens: 1, everyMs: 1})
     const long = await startRuntime(context, {api, server}, {model: 'bench-model', ...answers})
     // Some thousand calls, so that what is measured is a server that has been running, not one that compiles its code.
-    const warm = {key, beginsMs: Array.from({length: streams}, () => 0), everyMs: 0}
+    const warm = {key, beginsMs: Array.from({length: streams}, () => 0), everyMs: 0, unmeasured: 0}
     for (const port of [short.port, server.port]) {
       await readers.run({...warm, port, model: short.model, forMs: context.quick ? 1_000 : 6_000})
     }
@@ -94,7 +94,8 @@ async function compare(context: RowContext, {readers, server, runtime, key}: Sid
     await runtime.beat()
     // By chance, and the same for both.
     const beginsMs = Array.from({length: streams}, () => Math.random() * readEveryMs)
-    const job = {key, model: runtime.model, beginsMs, everyMs: readEveryMs, forMs: quick ? 1_500 : 6_000}
+    // Between two pairs the connections are cut, the runtime's for silence: each stream's first answer makes them anew.
+    const job = {key, model: runtime.model, beginsMs, everyMs: readEveryMs, forMs: quick ? 2_500 : 7_000, unmeasured: 1}
     const measured = async (port: number) => {
       const result = await readers.run({...job, port})
       const [failure] = Object.keys(result.failed)

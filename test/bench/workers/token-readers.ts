@@ -12,6 +12,8 @@ export interface TokenReadersJob {
   /** From the beginning of one answer of a reader to that of the next one; 0: as soon as it is over. */
   everyMs: number
   forMs: number
+  /** Answers at the beginning of each reader that are not measured: they open connections. */
+  unmeasured: number
 }
 
 export interface TokenReadersResult {
@@ -26,7 +28,7 @@ export interface TokenReadersResult {
 
 /** Readers of streamed answers: they count tokens and note when the first byte came. */
 serveJobs<TokenReadersJob, TokenReadersResult>(async job => {
-  const {beginsMs, everyMs, forMs} = job
+  const {beginsMs, everyMs, forMs, unmeasured} = job
   const agent = new Agent({keepAlive: true, maxSockets: beginsMs.length})
   const first: number[] = []
   const failed: Record<string, number> = {}
@@ -36,10 +38,13 @@ serveJobs<TokenReadersJob, TokenReadersResult>(async job => {
   const endAt = startedAt + forMs
   const reader = async (beginMs: number) => {
     // At set moments, as callers are who know nothing of each other: one late answer gathers no crowd.
+    let answers = 0
     for (let at = startedAt + beginMs; at < endAt; at = next(at, everyMs)) {
       await pause(Math.max(0, at - performance.now()))
       await ask(job, agent).then(
         answer => {
+          answers += 1
+          if (answers <= unmeasured) return
           first.push(answer.firstByteMs)
           tokens += answer.tokens
           readingMs += answer.wholeMs
