@@ -18,6 +18,30 @@ export const secretFlags = {
   }),
 }
 
+/** How the passphrase of a backup gets in. */
+export const passphraseFlags = {
+  'passphrase-file': Flags.string({description: 'read the passphrase from a file', helpValue: '<file>'}),
+  'passphrase-stdin': Flags.boolean({
+    description: 'read the passphrase from standard input',
+    exclusive: ['passphrase-file'],
+  }),
+}
+
+/** The passphrase from where the flags say, or asked for; a new one twice. */
+export async function readPassphrase(
+  flags: {'passphrase-stdin'?: boolean; 'passphrase-file'?: string},
+  mayAsk: boolean,
+  {isNew = false}: {isNew?: boolean} = {},
+): Promise<string> {
+  if (flags['passphrase-stdin']) return readStdin()
+  if (flags['passphrase-file'] !== undefined) return readSecretFile(flags['passphrase-file'])
+  const question = {kind: 'password', instead: '--passphrase-file or --passphrase-stdin', mayAsk} as const
+  const given = await ask({...question, message: 'Passphrase of the backup'})
+  if (isNew && (await ask({...question, message: 'Passphrase, once more'})) !== given)
+    throw usageError('The two are not the same.', 'Try again; nothing was written.')
+  return given
+}
+
 /** Words for who sends a password to a server that others can listen to; undefined where nobody can. */
 export function inClear(server: string): string | undefined {
   const {protocol, hostname} = new URL(server)

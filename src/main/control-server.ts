@@ -184,7 +184,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     ({host, port}) => `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   )
   const fingerprint = tls && fingerprintOf(tls)
-  await writeRunFile(directory, {version, startedAt, urls, ssh: jumpHost?.door, fingerprint})
+  await writeRunFile(directory, {version, startedAt, urls, ssh: jumpHost?.door, store: store.facts.name, fingerprint})
   logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
   void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
   const pings = pingEngines({services, clock, logger})

@@ -13,6 +13,8 @@ export interface RunFile {
   urls: string[]
   /** Server only: its jump host, if it has one. */
   ssh?: {host: string; port: number; fingerprint: string; publicKey: string}
+  /** Server only. */
+  store?: 'sqlite' | 'postgres'
   /** Server only, over https: SHA-256 of its certificate. */
   fingerprint?: string
   /** Agent only. */

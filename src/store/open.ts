@@ -9,6 +9,8 @@ export interface OpenStoreOptions {
   onFatal: (error: unknown) => void
   /** For tests of upgrades. */
   migrations?: readonly Migration[]
+  /** Next to a server that may run: no lock is taken, and a schema that is not the newest is refused. */
+  beside?: boolean
 }
 
 /**
@@ -16,10 +18,19 @@ export interface OpenStoreOptions {
  * Throws StoreUnusable when it is damaged, foreign, readable by others or of a newer program; store_unavailable when a
  * PostgreSQL does not answer.
  */
-export async function openStore({at, onFatal, migrations = allMigrations}: OpenStoreOptions): Promise<OpenedStore> {
+export async function openStore({
+  at,
+  onFatal,
+  migrations = allMigrations,
+  beside = false,
+}: OpenStoreOptions): Promise<OpenedStore> {
   if (/^postgres(ql)?:\/\//.test(at)) {
     const {openPostgres} = await import('./postgres.ts')
-    return openPostgres({url: at, migrations})
+    return openPostgres({url: at, migrations, mayMigrate: !beside})
+  }
+  if (beside) {
+    const {openSqliteBeside} = await import('./sqlite-beside.ts')
+    return openSqliteBeside({path: at, migrations})
   }
   const {openSqlite} = await import('./sqlite.ts')
   return openSqlite({path: at, migrations, onFatal})

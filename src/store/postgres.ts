@@ -25,9 +25,11 @@ const int8 = 20
 export async function openPostgres({
   url,
   migrations,
+  mayMigrate,
 }: {
   url: string
   migrations: readonly Migration[]
+  mayMigrate: boolean
 }): Promise<OpenedStore> {
   const {default: pg} = await import('pg')
   const pool = new pg.Pool({
@@ -43,7 +45,7 @@ export async function openPostgres({
   try {
     await transactions.run(async sql => {
       await sql.run(`SELECT pg_advisory_xact_lock(${migrationLock})`)
-      await migrate(sql, {types, migrations, place})
+      await migrate(sql, {types, migrations, place, mayMigrate})
     })
   } catch (error) {
     await pool.end()

@@ -47,19 +47,27 @@ function openItself(file: string): number {
 
 /** Refuses other programs' files and broken ones (F25), before anything is written to them. */
 export function check(database: Database, file: string): void {
-  const statements = new Statements({database})
-  const pragma = (text: string) => Object.values(statements.all(`PRAGMA ${text}`)[0] ?? {})[0]
+  const pragma = pragmaOf(database)
   const pages = Number(pragma('page_count'))
   if (pages === 0) return
-  if (pragma('application_id') !== applicationId) {
-    throw new StoreUnusable(`${file} is not a database of gpuctl.`, 'Give another file, or move this one away.')
-  }
+  refuseForeign(database, file)
   const bytes = pages * Number(pragma('page_size'))
   const subjects = bytes <= largestCheckedBytes ? [''] : [`('users')`, `('nodes')`, `('settings')`, `('held_gpus')`]
   for (const subject of subjects) {
     const verdict = pragma(`quick_check${subject}`)
     if (verdict !== 'ok') throw new Error(`quick_check: ${verdict}`)
   }
+}
+
+/** Throws StoreUnusable for another program's file. */
+export function refuseForeign(database: Database, file: string): void {
+  if (pragmaOf(database)('application_id') === applicationId) return
+  throw new StoreUnusable(`${file} is not a database of gpuctl.`, 'Give another file, or move this one away.')
+}
+
+function pragmaOf(database: Database) {
+  const statements = new Statements({database})
+  return (text: string) => Object.values(statements.all(`PRAGMA ${text}`)[0] ?? {})[0]
 }
 
 export function prepareWriter(database: Database, isDurable: boolean): void {

@@ -5,21 +5,13 @@ import type {Tables} from '../domain/ports.ts'
 import {lockFile} from './file-lock.ts'
 import {GroupCommit} from './group-commit.ts'
 import {migrate} from './migrate.ts'
-import type {ColumnTypes, Migration} from './migrations/migration.ts'
+import type {Migration} from './migrations/migration.ts'
 import type {OpenedStore} from './opened-store.ts'
 import {ReserveFile} from './reserve-file.ts'
-import type {Row, Sql} from './sql.ts'
 import {type Database, loadSqlite, Statements} from './sqlite-driver.ts'
 import {check, hasNoRoom, judge, keepCopyBeforeMigration, makePrivate, prepareWriter, unusable} from './sqlite-file.ts'
-import {words} from './sqlite-transaction.ts'
+import {OutsideSql, types} from './sqlite-outside.ts'
 import {tablesOver, tablesWhenUsed} from './tables.ts'
-
-const types: ColumnTypes = {
-  number: 'INTEGER PRIMARY KEY AUTOINCREMENT',
-  text: 'TEXT',
-  integer: 'INTEGER',
-  writer: '',
-}
 
 const busyTimeoutMs = 2_000
 
@@ -83,43 +75,5 @@ export async function openSqlite({path, migrations, onFatal}: SqliteOptions): Pr
     for (const database of opened) database.close()
     unlock()
     throw unusable(error, file)
-  }
-}
-
-/** Outside of a transaction: reads see what is committed, a write is a transaction of its own. */
-class OutsideSql implements Sql {
-  readonly words = words
-  readonly #statements: Statements
-  readonly #groups: GroupCommit
-  readonly #givesBack: boolean
-
-  constructor({statements, groups, givesBack}: {statements: Statements; groups: GroupCommit; givesBack?: boolean}) {
-    this.#statements = statements
-    this.#groups = groups
-    this.#givesBack = givesBack ?? false
-  }
-
-  async all(...[statement, parameters]: Parameters<Sql['all']>): Promise<Row[]> {
-    return this.#statements.all(statement, parameters)
-  }
-
-  async get(...[statement, parameters]: Parameters<Sql['get']>): Promise<Row | undefined> {
-    return this.#statements.all(statement, parameters)[0]
-  }
-
-  write(...[statement, parameters]: Parameters<Sql['write']>): Promise<Row[]> {
-    return this.together(sql => sql.write(statement, parameters))
-  }
-
-  run(...[statement, parameters]: Parameters<Sql['run']>): Promise<number> {
-    return this.together(sql => sql.run(statement, parameters))
-  }
-
-  together<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return this.#groups.run(sql => work(this.#givesBack ? sql.givingBack() : sql))
-  }
-
-  givingBack(): Sql {
-    return new OutsideSql({statements: this.#statements, groups: this.#groups, givesBack: true})
   }
 }
