@@ -4,7 +4,7 @@ import {describe, expect, onTestFinished, test} from 'vitest'
 import type {Model} from '../../src/contract/schemas/models.ts'
 import {type ControlPlane, controlPlane} from '../support/control-plane.ts'
 import {chat, chatPath, gate, inferenceWorld, keyFor, model, runtimeThat} from '../support/inference-world.ts'
-import {registerRuntime} from '../support/stand-in-runtime.ts'
+import {beatRuntime, registerRuntime, standInRuntime} from '../support/stand-in-runtime.ts'
 import {eventually} from '../support/wait.ts'
 
 const excludedAt = async (plane: ControlPlane) =>
@@ -111,6 +111,27 @@ describe('W1.6-4: what a runtime refuses', () => {
     expect([reply.status, canary, reply.headers.location]).toEqual([502, 0, undefined])
     expect(runtime.faultsLeft()).toBe(0)
   })
+})
+
+test('T6: an address that was admitted once and may not be dialled any more is not dialled', async () => {
+  const plane = await controlPlane()
+  const {key} = await keyFor(plane)
+  // Listens wherever this machine is called, at 0.0.0.0 too, which no server may be made to dial.
+  const runtime = await standInRuntime({host: '0.0.0.0'})
+  const registered = await registerRuntime(plane, {...runtime, host: '127.0.0.1'})
+  const ask = () => plane.call('POST', chatPath, {body: chat, token: key})
+  expect((await ask()).status).toBe(200)
+  await fetch(`http://0.0.0.0:${runtime.port + 1}/v1/models`)
+  const reached = runtime.seen.length
+
+  await plane.whileStopped(async store => {
+    const record = (await store.runtimes.find(registered.id))!
+    await store.transaction(tx => tx.runtimes.save({...record, address: '0.0.0.0'}))
+  })
+  expect(await beatRuntime(plane, registered)).toBe(200)
+  const reply = await ask()
+  expect([reply.status, reply.json]).toMatchObject([502, {error: {type: 'bad_gateway'}}])
+  expect(runtime.seen).toHaveLength(reached)
 })
 
 test('a stream that breaks off at the runtime breaks off here, and is not begun again elsewhere', async () => {
