@@ -81,11 +81,16 @@ export const gpuColumns: Column<FleetGpu>[] = [
     value: ({temperatureC}) => temperatureC,
     shown: gpu => (gpu.temperatureC === null ? '' : `${gpu.temperatureC} °C`),
   },
-  {name: 'state', value: ({state}) => state},
+  {name: 'state', value: gpuState},
   {name: 'claim', value: ({claim}) => claim},
   {name: 'owner', value: ({owner}) => owner},
   {name: 'uuid', value: ({uuid}) => uuid, wide: true},
+  {name: 'disabled', value: ({disabled}) => disabled?.reason || disabled?.at, wide: true},
 ]
+
+export function gpuState({state, disabled}: FleetGpu): string {
+  return disabled === null || state === 'disabled' ? state : `${state}, disabled`
+}
 
 export const claimColumns: Column<Claim>[] = [
   {name: 'name', value: ({name}) => name},

@@ -97,6 +97,8 @@ export const routes = {
   'runtimes.delete': 'DELETE /runtimes/:id',
 
   'gpus.list': 'GET /gpus',
+  'gpus.disable': 'POST /gpus/:id/disable',
+  'gpus.enable': 'POST /gpus/:id/enable',
 
   'claims.submit': 'POST /claims',
   'claims.list': 'GET /claims',

@@ -20,6 +20,7 @@ export function gpusOf(node: NodeRecord, memory: FleetMemory): Node['gpus'] {
 
 export interface NodeView {
   connected: boolean
+  /** Held or disabled. */
   gpusUsed: number
   /** Claims that have a place there. */
   held: number

@@ -33,8 +33,13 @@ export function offerOf(
       const card = cards.get(index)
       // HAMi-core works on CUDA.
       const isSplit = splits && vendor !== 'amd' && memoryMiB !== null
-      const leftMiB = card?.isWhole ? 0 : Math.max(0, sellableMiB({memoryMiB}) - (card?.sharedMiB ?? 0))
-      return {index, uuid, model, memoryMiB, simulated, free: !card, ...(isSplit ? {leftMiB} : {})}
+      const isDisabled = node.disabledGpus?.[uuid] !== undefined
+      const left = Math.max(0, sellableMiB({memoryMiB}) - (card?.sharedMiB ?? 0))
+      return {
+        ...{index, uuid, model, memoryMiB, simulated, free: !card && !isDisabled},
+        ...(isSplit ? {leftMiB: card?.isWhole || isDisabled ? 0 : left} : {}),
+        ...(isDisabled ? {disabled: true as const} : {}),
+      }
     }),
   }
 }
@@ -51,9 +56,17 @@ export function cardsHeld(
   return cards
 }
 
-/** How many cards of each node somebody holds, whole or in part. */
-export function cardsUsed(live: readonly Pick<Allocation, 'nodeId' | 'gpus'>[]): Map<string, number> {
+/** How many cards of each node somebody holds, whole or in part; of the nodes that are given the disabled ones count too. */
+export function cardsUsed(
+  live: readonly Pick<Allocation, 'nodeId' | 'gpus'>[],
+  nodes: readonly Pick<NodeRecord, 'id' | 'inventory' | 'disabledGpus'>[] = [],
+): Map<string, number> {
   const cards = new Map<string, Set<number>>()
+  for (const {id, inventory, disabledGpus} of nodes) {
+    if (!disabledGpus) continue
+    const off = (inventory?.gpus ?? []).filter(({uuid}) => disabledGpus[uuid])
+    cards.set(id, new Set(off.map(({index}) => index)))
+  }
   for (const {nodeId, gpus} of live) {
     const known = cards.get(nodeId) ?? new Set()
     for (const {index} of gpus) known.add(index)

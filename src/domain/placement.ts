@@ -31,8 +31,10 @@ export interface OfferedGpu {
   model: string
   memoryMiB: number | null
   simulated: boolean
-  /** Nobody holds any of it. */
+  /** Nobody holds any of it, and it is not disabled. */
   free: boolean
+  /** An operator took it out of placement. */
+  disabled?: true
   /** Memory that is left for parts of it (HAMi); absent: it is never split. */
   leftMiB?: number
 }
@@ -112,7 +114,8 @@ export function fitOn(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reaso
   const free = offer.gpus.filter(gpu => isUsable(gpu, needs) && gpuSuits(gpu, needs))
   if (free.length < count) {
     const suitable = offer.gpus.filter(gpu => gpuSuits(gpu, needs)).length
-    const asked = `${count > 1 ? `, ${count} asked` : ''}`
+    const disabled = offer.gpus.filter(gpu => gpu.disabled && gpuSuits(gpu, needs)).length
+    const asked = `${disabled > 0 ? `, ${disabled} disabled` : ''}${count > 1 ? `, ${count} asked` : ''}`
     const share = needs.gpus?.shareMiB
     if (share !== undefined) return {reason: `has ${size(share)} left on ${free.length} of ${suitable} GPUs${asked}`}
     return {reason: `has ${free.length} of ${suitable} GPUs free${asked}`}

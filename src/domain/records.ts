@@ -2,7 +2,7 @@ import type {Inventory} from '../contract/agent-protocol.ts'
 import type {BackupTarget} from '../contract/schemas/backups.ts'
 import type {Drain} from '../contract/schemas/drains.ts'
 import type {DeclaredGpus, NodeListing} from '../contract/schemas/machines.ts'
-import type {HeldGpu} from '../contract/schemas/nodes.ts'
+import type {DisabledGpu, HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
 import type {Mount, Pool} from '../contract/schemas/storage.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
@@ -57,6 +57,8 @@ export interface NodeRecord {
   docker: {address: string; useTls?: boolean; ca: string; cert: string; sealedKey: string} | null
   /** GPUs that the operator declared for an agentless node, where the server cannot look. */
   declaredGpus: DeclaredGpus | null
+  /** GPUs that get no new work, by UUID. */
+  disabledGpus?: Record<string, DisabledGpu>
   /** What the operator said of it; absent until something is said. */
   facts?: MachineFacts
   /** What the agent told at its last connect. */

@@ -124,6 +124,8 @@ export const handlers: Handlers = {
   'runtimes.delete': (input, caller, {runtimes}) => runtimes.delete(input, caller),
 
   'gpus.list': (input, caller, {gpus}) => gpus.list(input, caller),
+  'gpus.disable': (input, caller, {gpus}) => gpus.disable(input, caller),
+  'gpus.enable': (input, caller, {gpus}) => gpus.enable(input, caller),
 
   'claims.submit': (input, caller, {claims}) => claims.submit(input, caller),
   'claims.list': (input, caller, {claims}) => claims.list(input, caller),

@@ -138,6 +138,8 @@ async function useAll(plane: ControlPlane): Promise<Used> {
   await step('users.unassign', {id: 'ann', node: 'gpu-1'})
   await step('nodes.block', {id: 'gpu-2', reason: 'no'})
   await step('nodes.cordon', {id: 'gpu-1', reason: 'work'})
+  await step('gpus.disable', {id: 'sim-0001:0', reason: 'ECC errors'})
+  await step('gpus.enable', {id: 'sim-0001:0'})
   await step('nodes.drain', {id: 'gpu-1', reason: 'work'})
   await step('nodes.uncordon', {id: 'gpu-1'})
   await step('nodes.delete', {id: 'gpu-1'})

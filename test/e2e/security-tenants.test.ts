@@ -16,8 +16,8 @@ const ladder: readonly Role[] = ['viewer', 'user', 'node_admin', 'super_admin']
 /** What stands behind `:id`: something that a user owns, or something of the whole fleet, where the role alone decides. */
 const owned = ['claims', 'instances', 'tokens', 'keys', 'sessions']
 const shared = ['users', 'joinTokens', 'nodes', 'images', 'specs', 'runtimes', 'models', 'backupTargets']
-/** Of the nodes that a node_admin administers: test/unit/domain/sites.test.ts and test/e2e/storage-pools.test.ts walk them. */
-const assigned = ['sites', 'backups', 'pools', 'mounts']
+/** Of the nodes that a node_admin administers: test/unit/domain/gpus.test.ts, test/unit/domain/sites.test.ts and test/e2e/storage-pools.test.ts walk them. */
+const assigned = ['gpus', 'sites', 'backups', 'pools', 'mounts']
 /** Walked by the tests of its own: test/unit/domain/tasks.test.ts. */
 const elsewhere = ['tasks']
 const byId = (Object.keys(routes) as OperationName[]).filter(name => routes[name].includes(':id'))

@@ -1,4 +1,5 @@
 import {ago, memory} from '../output/figures.ts'
+import {sparkline} from '../output/sparkline.ts'
 import type {FleetSnapshot, GpuRow, InstanceRow, NodeRow, QueueRow} from './fleet.ts'
 
 export type PaneName = 'nodes' | 'gpus' | 'instances' | 'queue'
@@ -29,7 +30,6 @@ export interface Pane<T extends {id: string} = {id: string}> {
   text: (row: number, column: ColumnShape, now: number) => string
 }
 
-const bars = '▁▂▃▄▅▆▇█'
 /** So many GPUs of a node are drawn as bars. */
 const mostBars = 16
 
@@ -108,10 +108,8 @@ function paneOf<T extends {id: string}>(
 /** One block for each GPU, the higher the busier; `·` where it is not known, and + where there are more. */
 function loadBars({gpus}: NodeRow): string {
   const shown = gpus.length > mostBars ? gpus.slice(0, mostBars - 1) : gpus
-  const blocks = shown.map(({utilizationPercent: load}) =>
-    load === null ? '·' : bars[Math.min(bars.length - 1, Math.floor((load / 100) * bars.length))],
-  )
-  return blocks.join('') + (gpus.length > mostBars ? '+' : '')
+  const loads = shown.map(({utilizationPercent}) => utilizationPercent)
+  return sparkline(loads, mostBars) + (gpus.length > mostBars ? '+' : '')
 }
 
 function modelName({model, simulated}: GpuRow): string {

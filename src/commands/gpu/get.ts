@@ -2,8 +2,9 @@ import {Args} from '@oclif/core'
 import {exitCode} from '../../cli/exit-codes.ts'
 import {Failure} from '../../cli/failure.ts'
 import {GetCommand} from '../../cli/list-command.ts'
+import {gpuState} from '../../cli/listings.ts'
 import {gpuSummary, memory, percent} from '../../cli/output/figures.ts'
-import type {FleetGpu} from '../../contract/schemas/nodes.ts'
+import type {DisabledGpu, FleetGpu} from '../../contract/schemas/nodes.ts'
 
 export default class GpuGet extends GetCommand {
   static override summary = 'Show one GPU and who holds it.'
@@ -27,10 +28,15 @@ export default class GpuGet extends GetCommand {
       ['Memory', memory(gpu.memoryMiB)],
       ['Use', percent(gpu.utilizationPercent)],
       ['Temperature', gpu.temperatureC === null ? null : `${gpu.temperatureC} °C`],
-      ['State', gpu.state],
+      ['State', gpuState(gpu)],
+      ['Disabled', gpu.disabled && disabledWords(gpu.disabled)],
       ['Claim', gpu.claim],
       ['Owner', gpu.owner],
       ['UUID', gpu.uuid],
     ])
   }
+}
+
+function disabledWords({reason, by, at}: DisabledGpu): string {
+  return `since ${at} by ${by}${reason ? `: ${reason}` : ''}`
 }

@@ -102,13 +102,28 @@ export const Node = Type.Object({
 })
 export type Node = Static<typeof Node>
 
+/** Why and since when a GPU gets no new work. */
+export const DisabledGpu = Type.Object({
+  reason: Type.String(),
+  by: Type.String({description: 'user name'}),
+  at: Time,
+})
+export type DisabledGpu = Static<typeof DisabledGpu>
+
+/** `gpu-03:1`, or its UUID. */
+const GpuReference = Type.String({minLength: 1, maxLength: 320, description: 'NODE:INDEX, or UUID'})
+
 /** A GPU of the fleet, with who holds it. */
 export const FleetGpu = Type.Object({
   ...Gpu.properties,
   node: Type.String(),
   nodeId: Type.String(),
-  /** `shared`: parts of it are held; memoryFreeMiB is what is left for further parts. */
-  state: Type.Enum(['free', 'shared', 'used', 'unavailable']),
+  /**
+   * `shared`: parts of it are held; memoryFreeMiB is what is left for further parts. `disabled`: an operator took it out of
+   * placement and nobody holds it; of one that is held `disabled` says so.
+   */
+  state: Type.Enum(['free', 'shared', 'used', 'disabled', 'unavailable']),
+  disabled: Nullable(DisabledGpu),
   memoryFreeMiB: Nullable(Type.Integer()),
   /** Who holds it; of a shared card all those that the caller may see, with commas. */
   claim: Nullable(Type.String()),
@@ -364,5 +379,17 @@ export const nodes = {
     access: 'viewer',
     input: Type.Object({free: Type.Optional(Type.Boolean()), model: Type.Optional(Type.String())}),
     output: Type.Array(FleetGpu),
+  }),
+  'gpus.disable': operation({
+    summary: 'Give the GPU no new work; what runs on it goes on.',
+    access: 'node_admin',
+    input: Type.Object({id: GpuReference, reason: Type.Optional(Type.String({maxLength: 256}))}),
+    output: FleetGpu,
+  }),
+  'gpus.enable': operation({
+    summary: 'Give the GPU work again.',
+    access: 'node_admin',
+    input: Type.Object({id: GpuReference}),
+    output: FleetGpu,
   }),
 }

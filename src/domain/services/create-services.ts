@@ -8,7 +8,8 @@ import {imageMethods, specMethods} from './catalogue.ts'
 import {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {EventService} from './events.ts'
-import {gpuMethods, serverMethods} from './fleet.ts'
+import {serverMethods} from './fleet.ts'
+import {gpuMethods} from './gpus.ts'
 import {InstanceService} from './instances.ts'
 import {KeyService} from './keys.ts'
 import {addClusterMember} from './members.ts'
@@ -82,7 +83,7 @@ export function createServices(deps: ServiceDependencies): Services {
     sessions,
     runtimes: runtimeMethods,
     models: modelMethods(runtimeMethods),
-    gpus: gpuMethods(deps),
+    gpus: gpuMethods(deps, nodes.keeping),
     claims: claims.methods(),
     instances: new InstanceService(deps, claims, sessions).methods(),
     images: imageMethods(deps),

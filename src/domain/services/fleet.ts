@@ -1,63 +1,10 @@
 import type {OutputOf} from '../../contract/contract.ts'
-import type {FleetGpu} from '../../contract/schemas/nodes.ts'
-import {type Caller, seesAll} from '../caller.ts'
 import {problem} from '../errors.ts'
-import {gpusOf, statusWord} from '../node.ts'
-import {cardsHeld, cardsUsed} from '../offers.ts'
-import {modelMatches, sellableMiB} from '../placement.ts'
-import type {Tables} from '../ports.ts'
-import type {Allocation, NodeRecord} from '../records.ts'
+import {statusWord} from '../node.ts'
+import {cardsUsed} from '../offers.ts'
+import type {NodeRecord} from '../records.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
-
-export function gpuMethods(deps: ServiceDependencies): Services['gpus'] {
-  return {
-    async list({free, model}, caller) {
-      const all = await fleetGpus(deps, caller)
-      return all.filter(
-        gpu => (!free || gpu.state === 'free') && (model === undefined || modelMatches(gpu.model, model)),
-      )
-    },
-  }
-}
-
-/** Every GPU of the admitted nodes. Who holds one is told to the holder and to administrators. */
-async function fleetGpus({store, memory, queue}: ServiceDependencies, caller: Caller): Promise<FleetGpu[]> {
-  const nodes = await store.nodes.list({admission: 'active'})
-  const refusals = new Map(queue.offers().map(({nodeId, refusal}) => [nodeId, refusal]))
-  const live = byNode(await store.allocations.listLive())
-  const gpus: FleetGpu[] = []
-  for (const node of nodes) {
-    const isUsable = (refusals.get(node.id) ?? 'unknown') === ''
-    const held = live.get(node.id) ?? []
-    const cards = cardsHeld(held)
-    for (const gpu of gpusOf(node, memory)) {
-      const card = cards.get(gpu.index)
-      const total = gpu.memoryMiB === null ? null : sellableMiB(gpu)
-      const memoryFreeMiB = total === null ? null : card?.isWhole ? 0 : total - (card?.sharedMiB ?? 0)
-      const state = card ? (card.isWhole ? 'used' : 'shared') : isUsable ? 'free' : 'unavailable'
-      const holders = held.filter(({gpus}) => gpus.some(({index}) => index === gpu.index))
-      const names = await holderNames(store, holders, caller)
-      gpus.push({...gpu, node: node.name, nodeId: node.id, state, memoryFreeMiB, ...names})
-    }
-  }
-  return gpus
-}
-
-function byNode(allocations: readonly Allocation[]): Map<string, Allocation[]> {
-  const found = new Map<string, Allocation[]>()
-  for (const one of allocations) found.set(one.nodeId, [...(found.get(one.nodeId) ?? []), one])
-  return found
-}
-
-/** Those that the caller may see. */
-async function holderNames({claims}: Tables, holders: readonly Allocation[], caller: Caller) {
-  const found = await Promise.all(holders.map(({claimId}) => claims.find(claimId)))
-  const shown = found.filter(claim => claim && (seesAll(caller) || claim.ownerId === caller.id))
-  if (shown.length === 0) return {claim: null, instance: null, owner: null}
-  const name = shown.map(claim => claim!.name).join(', ')
-  return {claim: name, instance: name, owner: [...new Set(shown.map(claim => claim!.owner))].join(', ')}
-}
 
 export function serverMethods(deps: ServiceDependencies, maintain: () => Promise<void>): Services['server'] {
   const {server} = deps
@@ -104,7 +51,9 @@ async function fleetStatus(deps: ServiceDependencies): Promise<OutputOf<'server.
 
 async function countGpus({store, queue}: ServiceDependencies, active: readonly NodeRecord[]) {
   const usable = new Set(queue.offers().flatMap(({nodeId, refusal}) => (refusal === '' ? [nodeId] : [])))
-  const used = cardsUsed(await store.allocations.listLive())
+  const live = await store.allocations.listLive()
+  const used = cardsUsed(live)
+  const taken = cardsUsed(live, active)
   const counts = {total: 0, free: 0, used: 0, unavailable: 0, simulated: 0}
   for (const {id, inventory} of active) {
     const total = inventory?.gpus.length ?? 0
@@ -112,8 +61,9 @@ async function countGpus({store, queue}: ServiceDependencies, active: readonly N
     counts.total += total
     counts.used += held
     counts.simulated += inventory?.gpus.filter(gpu => gpu.simulated).length ?? 0
-    if (usable.has(id)) counts.free += total - held
-    else counts.unavailable += total - held
+    const free = usable.has(id) ? Math.max(0, total - (taken.get(id) ?? 0)) : 0
+    counts.free += free
+    counts.unavailable += total - held - free
   }
   return counts
 }

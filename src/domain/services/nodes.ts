@@ -130,7 +130,7 @@ export class NodeService {
     if (admission && !mayApprove) return []
     const records = await store.nodes.list(admission && {admission})
     const live = await store.allocations.listLive()
-    const used = cardsUsed(live)
+    const used = cardsUsed(live, records)
     const held = new Map<string, number>()
     for (const {nodeId} of live) held.set(nodeId, (held.get(nodeId) ?? 0) + 1)
     const now = this.#now()
@@ -155,7 +155,7 @@ export class NodeService {
   async #described(node: NodeRecord, caller: Caller): Promise<Node> {
     const {store} = this.#deps
     const live = await store.allocations.listLive(node.id)
-    const gpusUsed = cardsUsed(live).get(node.id) ?? 0
+    const gpusUsed = cardsUsed(live, [node]).get(node.id) ?? 0
     const nameTaken = node.admission === 'pending' && (await store.nodes.findActiveByName(node.hostname)) !== undefined
     return this.#describe(node, {
       ...{gpusUsed, held: live.length, nameTaken},
