@@ -52,7 +52,7 @@ const elsewhere: Record<string, string> = {
 }
 
 /** Examples that look for what they name in an answer, or send an answer back; the stand-in answers with strangers. */
-const useTheAnswer = /^gpuctl (gpu get|node label|server config get auth|user (get|show) ada)/
+const useTheAnswer = /^gpuctl (gpu get|gpu stats gpu|node label|server config get auth|user (get|show) ada)/
 
 /** Single examples that want more than this place has. */
 const notHere: Record<string, string> = {
