@@ -51,6 +51,7 @@ test.each([
   ['context add ', []],
   ['logs tr', ['train']],
   ['wait no', ['node/']],
+  ['wait s', ['site/', 'spec/']],
   ['wait node/gpu', ['node/gpu-1', 'node/gpu-2']],
   ['site create x --owner ', ['ada']],
   ['user update ada --role s', ['super_admin']],

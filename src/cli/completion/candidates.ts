@@ -1,4 +1,5 @@
 import {findCommand} from '../argv.ts'
+import {waitKinds} from '../wait-kinds.ts'
 import {passThrough, shortcuts, topicWords} from '../words.ts'
 import type {Kind} from './kinds.ts'
 import type {ArgumentNode, CommandTree, FlagNode} from './tree.ts'
@@ -128,10 +129,10 @@ function valuesOf({options, kind, files}: ArgumentNode, current: string, prefix:
 
 /** `claim/train`, for `wait`. */
 function objectWords(current: string, namesOf: NamesOf): Completion {
-  const kind = (['claim', 'instance', 'node'] as const).find(one => current.startsWith(`${one}/`))
+  const kind = waitKinds.find(one => current.startsWith(`${one}/`))
   if (kind) return pick(namesOf(kind), current.slice(kind.length + 1), `${kind}/`)
   const found = pick(
-    ['claim/', 'instance/', 'node/'].map(word => ({word, about: ''})),
+    waitKinds.map(word => ({word: `${word}/`, about: ''})),
     current,
   )
   return {...found, directive: 'stay'}

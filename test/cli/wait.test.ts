@@ -1,0 +1,97 @@
+import {expect, test} from 'vitest'
+import {operator} from '../support/gpuctl.ts'
+import {nativeServer, Refusal} from './native-server.ts'
+
+async function person(answers: Record<string, unknown>) {
+  const server = await nativeServer(answers)
+  return {...(await operator({GPUCTL_SERVER: server.url, GPUCTL_TOKEN: 'secret'})), ...server}
+}
+
+/** Answers one after the other; the last one for ever. */
+function one(...answers: object[]) {
+  let at = 0
+  return (_: unknown, response: import('node:http').ServerResponse) => {
+    response.writeHead(200, {'content-type': 'application/json'})
+    response.end(JSON.stringify(answers[Math.min(at++, answers.length - 1)]))
+  }
+}
+
+test.each([
+  ['task/7', 'completed', 'GET /tasks/7', {id: 't', number: 7, status: 'completed'}, 'task 7 is completed.'],
+  ['sites/data', 'active', 'GET /sites/data', {id: 's', name: 'data', status: 'active'}, 'site data is active.'],
+  ['backup/9', 'success', 'GET /backups/9', {id: 'b', status: 'SUCCESS'}, 'backup 9 is success.'],
+  [
+    'runtime/r',
+    'approved',
+    'GET /runtimes/r',
+    {id: 'r', status: 'offline', approval: 'approved'},
+    'runtime r is offline.',
+  ],
+  ['pool/tank', 'online', 'GET /storage/pools/tank', {id: 'p', name: 'tank', status: 'online'}, 'pool tank is online.'],
+  ['model/m', 'ready', 'GET /models/m', {id: 'm', status: 'ready'}, 'model m is ready.'],
+  ['image/box', 'listed', 'GET /images/box', {id: 'i', name: 'box', listed: true}, 'image box is listed.'],
+  ['product/big', 'unlisted', 'GET /specs/big', {id: 's', name: 'big', listed: false}, 'spec big is unlisted.'],
+])('%s is waited for until it is %s', async (object, state, route, answer, said) => {
+  const {run} = await person({[route]: answer})
+
+  expect(await run(['wait', object, '--for', state, '--timeout', '0'])).toEqual({
+    code: 0,
+    stdout: `${said}\n`,
+    stderr: '',
+  })
+})
+
+test('a jq program says when it is as wanted', async () => {
+  const node = {id: 'n', name: 'gpu-03', status: 'online', admission: 'active', drain: null}
+  const {run, asked} = await person({
+    'GET /nodes/gpu-03': one({...node, gpusFree: 0}, {...node, gpusFree: 1}, {...node, gpusFree: 2}),
+  })
+
+  expect(await run(['wait', 'node/gpu-03', '--for', 'jq=.gpusFree >= 2', '-q'])).toMatchObject({code: 0, stdout: 'n\n'})
+  expect(asked).toHaveLength(3)
+  expect(await run(['wait', 'node/gpu-03', '--for', 'jq=.gpusFree > 7', '--timeout', '0'])).toMatchObject({
+    code: 124,
+    stderr: expect.stringContaining("gpuctl wait node/gpu-03 --for 'jq=.gpusFree > 7'"),
+  })
+  expect(await run(['wait', 'node/gpu-03', '--for', 'jq=.gpusFree >'])).toMatchObject({code: 2})
+})
+
+test('several are watched side by side; the first that cannot get there ends it, though another still waits', async () => {
+  const claim = (name: string, phase: string) => ({id: name, name, status: {phase}})
+  const {run, json} = await person({
+    'GET /claims/a': one(claim('a', 'Pending'), claim('a', 'Running')),
+    'GET /claims/b': one(claim('b', 'Running')),
+    'GET /claims/slow': one(claim('slow', 'Pending')),
+    'GET /claims/bad': one(claim('bad', 'Failed')),
+    'GET /claims/none': new Refusal(404, 'not_found', 'There is no claim none.'),
+  })
+
+  expect(await json(['wait', 'claim/a', 'claim/b', '--for', 'running'])).toMatchObject([
+    {name: 'a', state: 'running', isThere: true},
+    {name: 'b', state: 'running', isThere: true},
+  ])
+  expect(await run(['wait', 'claim/slow', 'claim/bad', '--for', 'completed', '--timeout', '1m'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('claim bad is failed and will not be completed.'),
+  })
+  expect(await run(['wait', 'claim/none', '--for', 'running'])).toMatchObject({code: 3})
+})
+
+test('what is gone is deleted; a kind or a state that is none is refused with those that are', async () => {
+  const {run, asked} = await person({'GET /sites/data': new Refusal(404, 'not_found', 'There is no site data.')})
+
+  expect(await run(['wait', 'site/data', '--for', 'deleted'])).toMatchObject({
+    code: 0,
+    stdout: 'site data is deleted.\n',
+  })
+  asked.length = 0
+  expect(await run(['wait', 'cloud/a', '--for', 'online'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/cloud\/a is not KIND\/NAME.*\n.*kinds are backup, claim, image, instance/),
+  })
+  expect(await run(['wait', 'task/7', '--for', 'online'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('It is one of pending, running, completed, failed, or jq=EXPR.'),
+  })
+  expect(asked).toEqual([])
+})
