@@ -108,6 +108,20 @@ export function pathOf(request: FastifyRequest): string {
 }
 
 /**
+ * A browser's EventSource and WebSocket set no headers: `?token=` holds a login token, or a one-time ticket. Tokens that live for
+ * months are not taken from an address, where they would be kept (security T8).
+ */
+export function streamToken(request: FastifyRequest): string | undefined {
+  const query = request.query as Record<string, unknown>
+  const {token} = query
+  delete query.token
+  const known = bearer(request)
+  if (known !== undefined || typeof token !== 'string' || token === '') return known
+  if (token.startsWith('gps_')) query.ticket = token
+  return token.startsWith('gps_') || token.startsWith('gpt_') ? undefined : token
+}
+
+/**
  * A browser's stream cannot set headers; its one-time ticket stands in the query (`ticket`, in foreign APIs `token`), and
  * is no input of the operation.
  */

@@ -1,5 +1,7 @@
 import {createHash} from 'node:crypto'
-import {expect, test} from 'vitest'
+import {once} from 'node:events'
+import {expect, onTestFinished, test} from 'vitest'
+import WebSocket from 'ws'
 import {type ControlPlane, controlPlane} from '../support/control-plane.ts'
 import {
   beatRuntime,
@@ -8,6 +10,7 @@ import {
   type StandInRuntime,
   standInRuntime,
 } from '../support/stand-in-runtime.ts'
+import {eventually} from '../support/wait.ts'
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/
@@ -376,4 +379,46 @@ test('W6.1-9 W6.5-8: what goes wrong in this family is said in its own words', a
   await plane.user('bob')
   const token = await plane.login('bob', 'Long-enough-bob')
   expect(await words('DELETE', '/v0/nodes/x', {token})).toEqual([403, 'Access denied'])
+})
+
+test('W1.7: /ws/dashboard tells of runtimes that come, change, beat and go, to administrators alone', async () => {
+  const plane = await controlPlane()
+  const token = plane.adminToken
+  const {password} = await plane.user('ann')
+  const login = await plane.login('ann', password)
+  const address = (credential: string) => `${plane.url.replace('http', 'ws')}/ws/dashboard?token=${credential}`
+  const refusal = async (to: string) => {
+    const socket = new WebSocket(to)
+    socket.on('error', () => {})
+    const [, {statusCode}] = (await once(socket, 'unexpected-response')) as [unknown, {statusCode: number}]
+    socket.terminate()
+    return statusCode
+  }
+  const apiToken = (await plane.ok<{secret: string}>('tokens.create', {name: 'page'}, {token})).secret
+  // A token that lives for months is not taken from an address (T8).
+  expect(await refusal(address(''))).toBe(401)
+  expect(await refusal(address(apiToken))).toBe(401)
+  expect(await refusal(address(login))).toBe(403)
+
+  const boss = await plane.user('boss', {role: 'super_admin'})
+  const adminLogin = await plane.login('boss', boss.password)
+  const socket = new WebSocket(address(adminLogin))
+  onTestFinished(() => socket.terminate())
+  const told: {type: string; data: {id: string; status?: string; load?: unknown}}[] = []
+  socket.on('message', message => told.push(JSON.parse(String(message))))
+  await once(socket, 'open')
+  const heard = (type: string) => eventually(() => told.find(one => one.type === type)?.data, {what: type})
+
+  const runtime = await registerRuntime(plane, await standInRuntime(), {approve: false})
+  expect(await heard('NodeRegistered')).toMatchObject({id: runtime.id, status: 'pending', machine_name: 'server-01'})
+  await plane.ok('runtimes.approve', {id: runtime.id}, {token})
+  expect(await heard('NodeStatusChanged')).toMatchObject({id: runtime.id})
+  expect(await beatRuntime(plane, runtime)).toBe(200)
+  expect(await heard('MetricsUpdated')).toMatchObject({id: runtime.id})
+  expect((await plane.call('DELETE', `/v0/nodes/${runtime.id}`, {token})).status).toBe(204)
+  expect(await heard('NodeRemoved')).toEqual({id: runtime.id})
+
+  const closed = once(socket, 'close')
+  await plane.ok('auth.logout', {all: true}, {token: adminLogin})
+  expect((await closed)[0]).toBe(4401)
 })

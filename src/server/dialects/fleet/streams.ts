@@ -3,7 +3,7 @@ import type {NodeStats} from '../../../contract/schemas/nodes.ts'
 import type {Caller} from '../../../domain/caller.ts'
 import {problem} from '../../../domain/errors.ts'
 import type {Services} from '../../../domain/services/services.ts'
-import {bearer} from '../../auth.ts'
+import {streamToken} from '../../auth.ts'
 import {type DialectSources, route} from '../../dialect.ts'
 import {answerWithStream, endWith} from '../../event-stream.ts'
 import type {Reading} from '../../node-readings.ts'
@@ -176,18 +176,4 @@ function networkOf({networkRxBytes, networkTxBytes}: Pick<NodeStats, 'networkRxB
 
 function timeOf(reading: Reading): string {
   return seconds(new Date(reading.at).toISOString())
-}
-
-/**
- * A browser's EventSource sets no headers: `?token=` holds a login token, or a one-time ticket. Tokens that live for
- * months are not taken from an address, where they would be kept (security T8).
- */
-function streamToken(request: FastifyRequest): string | undefined {
-  const query = request.query as Record<string, unknown>
-  const {token} = query
-  delete query.token
-  const known = bearer(request)
-  if (known !== undefined || typeof token !== 'string' || token === '') return known
-  if (token.startsWith('gps_')) query.ticket = token
-  return token.startsWith('gps_') || token.startsWith('gpt_') ? undefined : token
 }

@@ -6,6 +6,7 @@ import type {Services} from '../../../domain/services/services.ts'
 import {addressOf, bearer, isLocalCall} from '../../auth.ts'
 import {type Dialect, route} from '../../dialect.ts'
 import {accountRoutes} from './accounts.ts'
+import {dashboardRoute} from './dashboard.ts'
 import {failure} from './failure.ts'
 import {figureRoutes} from './figures.ts'
 import {beatOf, Health, Node, nodeToWire, Registered, Registration, registeredToWire, registrationOf} from './wire.ts'
@@ -28,7 +29,7 @@ export function credentialOf(request: FastifyRequest): string | undefined {
 /** Document 000: inference runtimes register themselves, are approved, and beat. */
 export const llmRouter: Dialect = {
   name: 'llm-router',
-  owns: path => /^\/v0(\/|$)/.test(path),
+  owns: path => /^\/(v0(\/|$)|ws\/dashboard$)/.test(path),
   credential: credentialOf,
   failure,
   routes: [
@@ -132,6 +133,7 @@ export const llmRouter: Dialect = {
     }),
     ...accountRoutes,
     ...figureRoutes,
+    dashboardRoute,
   ],
 }
 
