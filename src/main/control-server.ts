@@ -32,7 +32,7 @@ import {openStore} from '../store/open.ts'
 import {AgentlessNodes, dockerEndpoint} from './agentless-nodes.ts'
 import {dialSsh} from './dial-ssh.ts'
 import {pingEngines} from './engine-pings.ts'
-import {prepareFirstStart} from './first-start.ts'
+import {ownId, prepareFirstStart} from './first-start.ts'
 import {fleetOf} from './fleet.ts'
 import {followRequestsPerRuntime, inferenceWhenUsed} from './inference.ts'
 import {watchMachine} from './machine-watch.ts'
@@ -48,6 +48,8 @@ export interface ControlServerOptions {
   exposed: boolean
   /** Where not given as PEM texts: of our own, made at the first start. */
   tls?: Tls | 'self-signed'
+  /** Paths where the texts come from, for whoever starts it again. */
+  tlsFiles?: {cert: string; key: string}
   /** The SSH jump host, beside the first address; absent: none. Port 0 = a free one. */
   ssh?: {port: number; settings?: Partial<JumpHostSettings>}
   /** `postgres://…`; absent: a SQLite file in the directory. */
@@ -184,7 +186,15 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     ({host, port}) => `${tls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`,
   )
   const fingerprint = tls && fingerprintOf(tls)
-  await writeRunFile(directory, {version, startedAt, urls, ssh: jumpHost?.door, store: store.facts.name, fingerprint})
+  await writeRunFile(directory, {
+    version,
+    startedAt,
+    urls,
+    ssh: jumpHost?.door,
+    store: store.facts.name,
+    tlsFiles: options.tlsFiles,
+    fingerprint,
+  })
   logger.info({urls, serverId, store: store.facts.name}, 'the control server listens')
   void agentless.sync().catch(error => logger.warn({err: error}, 'an agentless node did not start'))
   const pings = pingEngines({services, clock, logger})
@@ -250,13 +260,4 @@ function maintainEverySecond(services: Services, logger: Logger): {stop(): Promi
       await round()
     },
   }
-}
-
-/** Made at the first start; containers carry it in their labels. */
-async function ownId(store: Awaited<ReturnType<typeof openStore>>): Promise<string> {
-  const known = await store.settings.get('server_id')
-  if (known) return known
-  const made = newId()
-  await store.transaction(tx => tx.settings.set('server_id', made))
-  return made
 }

@@ -28,9 +28,25 @@ export interface FirstStart {
  * credentials. Then sees to the token with which commands on this machine reach their own server.
  */
 export async function prepareFirstStart(parts: FirstStart): Promise<{password?: string}> {
-  const {store, exposed} = parts
-  const users = await store.users.list()
-  const made = users.length === 0 ? await makeAdmin(parts) : {}
+  const made = await makeFirstAdmin(parts)
+  const admins = await refuseWeakAdmins(parts.store, parts.exposed)
+  if (admins[0]) await keepLocalToken(parts, admins[0])
+  return made
+}
+
+type AdminParts = Omit<FirstStart, 'services'> & {
+  /** The password, where it comes from neither the variable nor chance. */
+  given?: string
+}
+
+/** Where there is nobody yet. Answers the password if it is a random one. */
+export async function makeFirstAdmin(parts: AdminParts): Promise<{password?: string}> {
+  const users = await parts.store.users.list()
+  return users.length === 0 ? makeAdmin(parts) : {}
+}
+
+/** Throws CannotStart where others can reach a server whose administrator has a weak password. All administrators. */
+export async function refuseWeakAdmins(store: Store, exposed: boolean): Promise<UserRecord[]> {
   const admins = (await store.users.list()).filter(user => user.role === 'super_admin' && user.enabled)
   for (const {id, username} of exposed ? admins : []) {
     const weakness = await store.settings.get(weaknessSetting(id))
@@ -40,18 +56,25 @@ export async function prepareFirstStart(parts: FirstStart): Promise<{password?: 
       'Change it first, or listen on 127.0.0.1.',
     )
   }
-  if (admins[0]) await keepLocalToken(parts, admins[0])
-  return made
+  return admins
 }
 
-async function makeAdmin({store, passwords, directory, env, exposed}: FirstStart): Promise<{password?: string}> {
-  const given = env.GPUCTL_ADMIN_PASSWORD_FILE
-  const password = given ? (await readSecretFile(given)).trim() : randomSecret(15)
+async function makeAdmin({
+  store,
+  passwords,
+  directory,
+  env,
+  exposed,
+  given: typed,
+}: AdminParts): Promise<{password?: string}> {
+  const file = env.GPUCTL_ADMIN_PASSWORD_FILE
+  const given = typed ?? (file ? (await readSecretFile(file)).trim() : undefined)
+  const password = given ?? randomSecret(15)
   const weakness = weaknessOf(password, adminName, leastAdminLength)
   if (exposed && weakness)
     throw new CannotStart(
-      `The password in ${given} is too weak for an address that others can reach: ${weakness}`,
-      'Write another one into the file: 12 characters or more.',
+      `The password ${typed === undefined ? `in ${file} ` : ''}is too weak for an address that others can reach: ${weakness}`,
+      'Give another one: 12 characters or more.',
     )
   const at = new Date().toISOString()
   const passwordHash = await passwords.hash(password)
@@ -70,7 +93,7 @@ async function makeAdmin({store, passwords, directory, env, exposed}: FirstStart
     })
     await noteWeakness(tx.settings, id, adminName, password)
   })
-  if (given) return {}
+  if (given !== undefined) return {}
   await writeSecretFile(join(directory, firstPasswordFile), `${password}\n`)
   return {password}
 }
@@ -94,4 +117,13 @@ async function keepLocalToken({store, services, directory}: FirstStart, admin: U
   if (former) await services.tokens.revoke({id: former.id}, caller)
   const {secret} = await services.tokens.create({name: localTokenName, scopes: ['read', 'write']}, caller)
   await writeSecretFile(path, `${secret}\n`)
+}
+
+/** Made at the first start; containers carry it in their labels. */
+export async function ownId(store: Store): Promise<string> {
+  const known = await store.settings.get('server_id')
+  if (known) return known
+  const made = crypto.randomUUID()
+  await store.transaction(tx => tx.settings.set('server_id', made))
+  return made
 }

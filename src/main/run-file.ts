@@ -15,6 +15,8 @@ export interface RunFile {
   ssh?: {host: string; port: number; fingerprint: string; publicKey: string}
   /** Server only. */
   store?: 'sqlite' | 'postgres'
+  /** Server only, over https with a certificate that it was given. */
+  tlsFiles?: {cert: string; key: string}
   /** Server only, over https: SHA-256 of its certificate. */
   fingerprint?: string
   /** Agent only. */

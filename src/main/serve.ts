@@ -1,3 +1,4 @@
+import {resolve} from 'node:path'
 import {setFlagsFromString} from 'node:v8'
 import {DirectoryLocked} from '../platform/lock.ts'
 import {createLogger, type Logger} from '../platform/logger.ts'
@@ -40,6 +41,7 @@ export async function serve(
   const signalled = firstSignal(logger)
   const server = await startOrExplain({
     ...{addresses, tls, exposed, version, logger},
+    tlsFiles: flags.tlsCert && flags.tlsKey ? {cert: resolve(flags.tlsCert), key: resolve(flags.tlsKey)} : undefined,
     ssh: flags.sshPort ? {port: flags.sshPort} : undefined,
     directory: serverDirectory(flags.data),
     database: flags.database,
@@ -72,19 +74,25 @@ function whereElse(isJumpHost: boolean): string {
   return 'Choose another one with --listen HOST:PORT.'
 }
 
+/** Says of a folder that is taken who has it. */
+export async function explainLock<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof DirectoryLocked)) throw error
+    const hint = 'A control server runs there already: see `gpuctl server status`.'
+    throw new CannotStart(error.message, hint, {cause: error})
+  }
+}
+
 async function startOrExplain(options: ControlServerOptions): Promise<RunningServer> {
   try {
-    return await startControlServer(options)
+    return await explainLock(startControlServer(options))
   } catch (error) {
     const {code = '', address, port} = error as {code?: string; address?: string; port?: number}
     const trouble = addressTrouble[code]
     if (trouble)
       throw new CannotStart(`${address}:${port} ${trouble}.`, whereElse(port === options.ssh?.port), {cause: error})
-    if (error instanceof DirectoryLocked) {
-      throw new CannotStart(error.message, 'A control server runs there already: see `gpuctl server status`.', {
-        cause: error,
-      })
-    }
     throw error
   }
 }

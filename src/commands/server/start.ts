@@ -42,8 +42,10 @@ export default class ServerStart extends BaseCommand {
   }
 
   async run(): Promise<{urls: string[]; pid: number}> {
-    const {flags} = await this.parse(ServerStart)
-    const options = {
+    const {flags, metadata} = await this.parse(ServerStart)
+    const {readServerConfig, withConfig} = await import('../../main/server-config.ts')
+    const given = (name: string) => metadata.flags[name]?.setFromDefault === false
+    const typed = {
       listen: flags.listen,
       alsoListen: flags['also-listen'] ?? [],
       data: flags.data,
@@ -53,6 +55,7 @@ export default class ServerStart extends BaseCommand {
       selfSigned: flags.tls,
       sshPort: flags['ssh-port'],
     }
+    const options = withConfig(typed, given, await readServerConfig(flags.data))
     if (flags.detach) {
       const {startServer, takeFirstPassword} = await import('../../main/local-fleet.ts')
       const {run, started} = await startServer({...options, program: this.program})
