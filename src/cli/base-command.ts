@@ -108,6 +108,7 @@ export abstract class BaseCommand extends ServerCommand {
       const result = await this.run().catch(error => this.#ifTried(error))
       if (this.watch) await this.watch.follow(result, () => this.run())
       else await this.writeResult(result)
+      await this.tellSkew()
       return result as T
     } catch (error) {
       return (await this.catch(error as Error)) as T

@@ -35,6 +35,8 @@ and all beat /etc/gpuctl/config.yml. \`gpuctl config list --origin\` shows where
   GPUCTL_CA_CERT          PEM file of the authority to trust
   GPUCTL_SSH              path of the ssh to use
   GPUCTL_PAGER            pager for long output; PAGER where it is not set
+  GPUCTL_NO_UPDATE_NOTIFIER=1
+                          no notice of a server of another version (once a day, on a terminal)
   GPUCTL_CONFIG_DIR, GPUCTL_DATA_DIR, GPUCTL_CACHE_DIR
                           folders; else those of XDG
   NO_COLOR, CLICOLOR, CLICOLOR_FORCE, FORCE_COLOR, TERM=dumb

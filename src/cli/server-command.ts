@@ -11,9 +11,13 @@ import {PrintingCommand} from './printing-command.ts'
 import type {Progress} from './progress.ts'
 import type {Settings} from './settings.ts'
 import {isOn, isTerminal} from './terminal.ts'
+import {incompatible, minorNotice, skewOf} from './version-skew.ts'
 
 /** How long the server may think before a person is told so. */
 const spinAfterMs = 300
+
+/** They tell of versions themselves. */
+const tellVersions: ReadonlySet<string> = new Set(['version', 'doctor', 'support:bundle'])
 
 /** What becomes of calls: they are made, only tried (-n), or only shown (--curl, --explain). */
 export type Calls = 'made' | 'tried' | 'curl' | 'explain'
@@ -25,6 +29,7 @@ export abstract class ServerCommand extends PrintingCommand {
   /** The one of `client()`, for what a failure wants to look up. */
   protected lastClient: Client | undefined
   #isShown = false
+  #skew: {server: string; url: string; kind: 'minor' | 'major'} | undefined
 
   protected get isPreview(): boolean {
     return this.calls === 'curl' || this.calls === 'explain'
@@ -46,6 +51,7 @@ export abstract class ServerCommand extends PrintingCommand {
       timeoutMs: flags['request-timeout'] || undefined,
       trace: isDebug ? line => process.stderr.write(`debug: ${safe(line)}\n`) : undefined,
       began: () => this.#beginCall(choice.server),
+      answered: answer => this.#lookAtVersion(choice.server, answer),
       rehearses: flags['dry-run'],
       instead: this.isPreview ? planned => this.#preview(planned, choice, insecure) : undefined,
       target: async () => {
@@ -71,6 +77,34 @@ export abstract class ServerCommand extends PrintingCommand {
     return () => {
       clearTimeout(timer)
       progress?.end()
+    }
+  }
+
+  /**
+   * A server of another major version is refused before anything was changed; where a change was made already, its answer
+   * comes first.
+   */
+  #lookAtVersion(
+    url: string,
+    {serverVersion, method, isRefusal}: {serverVersion: string | undefined; method: string; isRefusal: boolean},
+  ): void {
+    if (serverVersion === undefined || tellVersions.has(this.id ?? '')) return
+    const versions = {own: this.config.version, server: serverVersion}
+    const kind = skewOf(versions)
+    if (kind === 'none') return
+    if (kind === 'major' && (method === 'GET' || isRefusal)) throw incompatible(versions)
+    this.#skew = {server: serverVersion, url, kind}
+  }
+
+  /** Behind the output: a word on a server of another version, a minor one once a day and to people only. */
+  protected async tellSkew(): Promise<void> {
+    if (!this.#skew) return
+    const {server, url, kind} = this.#skew
+    const versions = {own: this.config.version, server}
+    if (kind === 'major') this.logToStderr(`Warning: ${incompatible(versions).message}`)
+    else if (isTerminal(process.stderr) && !this.mode.quiet && !isOn(process.env.GPUCTL_NO_UPDATE_NOTIFIER)) {
+      const notice = await minorNotice(versions, url)
+      if (notice !== undefined) this.notice(`Notice: ${notice}`)
     }
   }
 

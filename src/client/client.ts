@@ -25,6 +25,8 @@ export interface ClientParts {
   rehearses?: boolean | undefined
   /** Gets every message in place of the server, and ends the command. */
   instead?: (planned: Planned) => Promise<never>
+  /** Told of each answer's head; what it throws ends the call. */
+  answered?: (answer: {serverVersion: string | undefined; method: string; isRefusal: boolean}) => void
   /** Told that a call begins; what it returns is called at its end. */
   began?: () => () => void
 }
@@ -119,7 +121,11 @@ export class Client {
     const {statusCode = 0} = answer
     const {'x-request-id': request = 'none', 'content-type': type = ''} = answer.headers
     trace?.(`< ${statusCode} ${type}, request ${request}, ${Math.round(performance.now() - startedAt)} ms`)
-    if (statusCode >= 200 && statusCode < 300) return answer
+    const isRefusal = statusCode < 200 || statusCode >= 300
+    const version = answer.headers['x-gpuctl-version']
+    const serverVersion = typeof version === 'string' ? version : undefined
+    this.#parts.answered?.({serverVersion, method: message.method, isRefusal})
+    if (!isRefusal) return answer
     throw readFailure(statusCode, await readText(target, answer), answer.headers)
   }
 

@@ -88,7 +88,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
 
   const sources = {services, settings, readings, events, open, boot}
   const terminals = new Terminals({settings, open, upgrades})
-  await mountNative(app, {sources, terminals, upgrades, acceptLink})
+  await mountNative(app, {sources, terminals, upgrades, acceptLink, version})
   for (const dialect of dialects) await mountDialect(app, {...sources, terminals, upgrades, inference}, dialect)
   app.addHook('onClose', async () => {
     unsubscribe()

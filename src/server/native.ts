@@ -26,6 +26,8 @@ interface NativeParts {
   terminals: Terminals
   upgrades: Upgrades
   acceptLink: AcceptLink
+  /** Of this server; each answer tells it, so that a client of another one can say so. */
+  version: string
 }
 
 /** Name of the upgrade with which an agent asks for its link. */
@@ -38,6 +40,10 @@ export const nativeFamily: Family = {owns: () => true, failure: nativeFailure}
 export async function mountNative(app: FastifyInstance, parts: NativeParts): Promise<void> {
   await app.register(
     async scope => {
+      scope.addHook('onRequest', (_, reply, done) => {
+        reply.header('x-gpuctl-version', parts.version)
+        done()
+      })
       scope.addHook('onRequest', accessCheck(parts.sources.services, bearer))
       answerFailures(scope, nativeFailure)
       const names = Object.keys(routes) as OperationName[]
