@@ -1,6 +1,6 @@
 /**
  * Builds src/ into dist/: `bundle/cli.cjs` with every command and the libraries that it uses, `bundle/main.cjs` with the
- * server and the agent, and the small programs of `runtime/`. Each module in a bundle is run at its first use. The bundles
+ * server and the agent, the small programs of `runtime/`, and the web page in `dashboard/`. Each module in a bundle is run at its first use. The bundles
  * are function expressions that bin/load.js calls, with a hash of the content in front (docs/decisions/0014-one-bundle-and-kept-code.md).
  *
  * Everything in dist lies two folders deep, so code finds the package by `import.meta.url` only in src/cli and src/main.
@@ -87,10 +87,24 @@ async function main({build}) {
       define: {},
     }),
   ])
-  const files = [...built.flatMap(({outputFiles}) => outputFiles), ...(await buildCompletion(build, root))]
+  const files = [
+    ...built.flatMap(({outputFiles}) => outputFiles),
+    ...(await buildCompletion(build, root)),
+    ...(await filesOfPage()),
+  ]
   for (const {path, contents} of files) await writeWhenChanged(path, isBundle(path) ? signed(contents) : contents)
   await removeStale(new Set(files.map(({path}) => path)))
   await writeHelp(root)
+}
+
+/** The web page is what its files are: no build, no library. */
+async function filesOfPage() {
+  const names = await readdir(join(root, 'src', 'dashboard'))
+  const read = async name => ({
+    path: join(dist, 'dashboard', name),
+    contents: await readFile(join(root, 'src', 'dashboard', name)),
+  })
+  return Promise.all(names.map(read))
 }
 
 async function entry(name, write) {

@@ -80,7 +80,7 @@ export default class Up extends BaseCommand {
   }
 
   #print({server, node, password}: UpOutput): void {
-    this.log(`  API        ${server.urls.join('  ')}    Swagger  …/swagger/index.html`)
+    this.log(`  API        ${server.urls.join('  ')}    Dashboard  …/dashboard    Swagger  …/swagger/index.html`)
     if (server.ssh) this.log(`  SSH jump   ${server.ssh.host}:${server.ssh.port}   ${server.ssh.fingerprint}`)
     if (password) this.log(`  Admin      admin / ${password}   (shown once)`)
     this.log(`  Context    ${contextName} is now current`)

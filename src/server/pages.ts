@@ -2,6 +2,7 @@ import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {problem} from '../domain/errors.ts'
 import type {Services} from '../domain/services/services.ts'
 import {accessCheck, addressOf, bearer} from './auth.ts'
+import {addDashboard} from './dashboard.ts'
 import {dialects} from './dialects/registry.ts'
 import type {MetricsRegistry} from './metrics.ts'
 
@@ -41,6 +42,8 @@ export function addPages(app: FastifyInstance, {services, version, metricsRegist
     request.raw.url?.startsWith('/swagger/') ? showPages(request, reply) : toPage(request, reply),
   )
   app.get('/swagger/*', showPages)
+
+  addDashboard(app)
 
   const check = accessCheck(services, bearer)
   app.get(

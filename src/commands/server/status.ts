@@ -32,6 +32,7 @@ export default class ServerStatus extends BaseCommand {
     this.log(`API        ${run.urls.join('  ')}`)
     if (run.fingerprint) this.log(`Certificate SHA256:${run.fingerprint}`)
     if (run.ssh) this.log(`SSH jump   ${run.ssh.host}:${run.ssh.port}   ${run.ssh.fingerprint}`)
+    this.log(`Dashboard  ${main}/dashboard`)
     this.log(`Swagger    ${main}/swagger/index.html`)
     this.log(`Running    pid ${run.pid}, version ${run.version}, since ${run.startedAt}`)
     return {

@@ -1,0 +1,80 @@
+import {type Browser, chromium, type Page} from 'playwright-core'
+import {expect, onTestFinished, test} from 'vitest'
+import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
+import {chromiumPath, need} from '../support/skips.ts'
+import {eventually} from '../support/wait.ts'
+
+const quiet =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
+
+async function openPage(browser: Browser, plane: ControlPlane) {
+  const page = await browser.newPage({viewport: {width: 1280, height: 900}})
+  const thrown: string[] = []
+  page.on('pageerror', error => thrown.push(error.message))
+  page.on('console', message => message.text().includes('Content Security Policy') && thrown.push(message.text()))
+  await page.goto(`${plane.url}/dashboard`)
+  return {page, thrown}
+}
+
+async function signIn(page: Page, username: string, password: string) {
+  await page.fill('[name=username]', username)
+  await page.fill('[name=password]', password)
+  await page.click('#login button')
+}
+
+const text = (page: Page, id: string) => page.locator(`#${id}`).innerText()
+const shows = (page: Page, id: string, words: string) =>
+  eventually(async () => (await text(page, id)).includes(words), {withinMs: 20_000, what: `${words} in ${id}`})
+
+test('the dashboard shows the fleet as it changes, and asks for a login first', {timeout: 120_000}, async context => {
+  need(context, 'chromium')
+  const plane = await controlPlane()
+  await simulatedFleet(plane, {nodes: 2, gpus: 1})
+  const {password} = await plane.user('boss', {role: 'super_admin'})
+  const browser = await chromium.launch({executablePath: chromiumPath, args: quiet.split(' ')})
+  onTestFinished(() => browser.close())
+  const {page, thrown} = await openPage(browser, plane)
+
+  expect(page.url()).toBe(`${plane.url}/dashboard/`)
+  await signIn(page, 'boss', 'Not-the-password')
+  await eventually(async () => (await text(page, 'refusal')) !== '', {what: 'the refusal'})
+  await signIn(page, 'boss', password)
+  await shows(page, 'nodes', 'sim-0001')
+  await shows(page, 'connection', 'live')
+  expect(await text(page, 'figures')).toContain('0 of 2 used')
+  expect(await text(page, 'queue')).toContain('Nothing waits.')
+  expect(await page.locator('#joining').isVisible()).toBe(false)
+
+  const {code} = await plane.joinRequest('gpu-box')
+  await shows(page, 'joining', `gpuctl node approve ${code}`)
+  const token = plane.adminToken
+  for (const name of ['one', 'two', 'three']) {
+    await plane.ok('claims.submit', {name, image: 'busybox', gpus: {count: 1}}, {token})
+  }
+  await shows(page, 'instances', 'one')
+  await shows(page, 'figures', '2 of 2 used')
+  await shows(page, 'queue', 'three')
+  await plane.ok('claims.cancel', {id: 'one'}, {token})
+  await shows(page, 'queue', 'Nothing waits.')
+
+  await page.reload()
+  await shows(page, 'who', 'boss (super_admin)')
+  await page.click('#logout')
+  await eventually(() => page.locator('#login').isVisible(), {what: 'the login form'})
+  await page.reload()
+  await eventually(() => page.locator('#login').isVisible(), {what: 'the login form after a reload'})
+  expect(thrown).toEqual([])
+})
+
+test('the page is no page to frame, holds no script but its own, and is not kept from anybody', async () => {
+  const plane = await controlPlane()
+  const replies = await Promise.all(
+    ['/dashboard/', '/dashboard/page.js', '/dashboard/page.css'].map(path => fetch(plane.url + path)),
+  )
+  expect(replies.map(({status}) => status)).toEqual([200, 200, 200])
+  for (const {headers} of replies) {
+    expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+  }
+  expect((await fetch(`${plane.url}/dashboard/..%2fbundle%2fmain.cjs`)).status).toBe(404)
+})
