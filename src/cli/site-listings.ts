@@ -37,6 +37,7 @@ export const siteUseColumns: Column<QuotaStatus['sites'][number]>[] = [
 export const backupColumns: Column<Backup>[] = [
   {name: 'filename', value: ({filename}) => filename},
   {name: 'site', value: ({site}) => site},
+  {name: 'node', value: ({node}) => node, shown: madeOn},
   {name: 'type', value: ({type}) => type},
   {name: 'status', value: ({status}) => status},
   {name: 'size', value: ({sizeBytes}) => sizeBytes, unit: 'bytes', shown: ({sizeBytes}) => bytes(sizeBytes)},
@@ -46,6 +47,11 @@ export const backupColumns: Column<Backup>[] = [
   {name: 'checksum', value: ({checksum}) => checksum, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
 ]
+
+/** The node that made it, and whether it is gone. */
+export function madeOn({node, isNodeGone}: Pick<Backup, 'node' | 'isNodeGone'>): string {
+  return isNodeGone ? `${node} (gone)`.trim() : node
+}
 
 export const assignedColumns: Column<AssignedNode>[] = [
   {name: 'node', value: ({name}) => name},

@@ -70,6 +70,8 @@ export const errorKinds = {
   storage_failed: 'bad_gateway',
   backup_in_use: 'conflict',
   backup_foreign: 'conflict',
+  backup_out_of_reach: 'conflict',
+  backup_homeless: 'conflict',
   target_in_use: 'conflict',
   site_without_volume: 'conflict',
   task_conflict: 'conflict',

@@ -125,6 +125,14 @@ const catalogue = {
   storage_failed: ['On node {name}: {reason}', 'Look on the node itself, then try again.'],
   backup_in_use: ['Backup {later} builds on {name}.', 'Delete that one first.'],
   backup_foreign: ['Backup {name} was not made here: its node told of it.', 'Fetch it from {path} by hand.'],
+  backup_out_of_reach: [
+    'Backup {name} lies in {path} on {node}, a node that is gone.',
+    'Take the file from that machine by hand; `gpuctl backup delete {name}` forgets it here.',
+  ],
+  backup_homeless: [
+    'The pool that backup {name} was made of is gone.',
+    'Say where its site is to be made: `gpuctl backup restore {name} --node … --site …`.',
+  ],
   target_in_use: ['{count} backups lie in {name}.', 'Delete them first: `gpuctl backup list`.'],
   site_without_volume: [
     'Site {name} is no volume of a pool: its node only tells of it.',

@@ -325,6 +325,19 @@ export interface SiteTable {
   delete(id: string): Promise<void>
 }
 
+/** What somebody sees: what is on nodes that he administers, and what is his own. */
+export interface Reach {
+  nodeIds: readonly string[]
+  ownerId: string
+}
+
+export interface BackupFilter {
+  /** Absent: all. */
+  seenBy?: Reach | undefined
+  nodeIds?: readonly string[] | undefined
+  siteIds?: readonly string[] | undefined
+}
+
 export interface BackupTable {
   /** Throws name_taken: file names are unique in a site. */
   insert(backup: New<BackupRecord>): Promise<BackupRecord>
@@ -333,8 +346,8 @@ export interface BackupTable {
   findByNumber(number: number): Promise<BackupRecord | undefined>
   findByFilename(siteId: string, filename: string): Promise<BackupRecord | undefined>
   /** Newest first. */
-  list(filter: {nodeIds?: readonly string[]; siteId?: string; limit?: number; offset?: number}): Promise<BackupRecord[]>
-  count(filter: {nodeIds?: readonly string[]; siteId?: string}): Promise<number>
+  list(filter: BackupFilter & {limit?: number; offset?: number}): Promise<BackupRecord[]>
+  count(filter: BackupFilter): Promise<number>
   delete(id: string): Promise<void>
 }
 

@@ -97,7 +97,11 @@ export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'q
 }
 
 /** A backup as an agent told of it, or as it was made here. */
-export interface BackupRecord extends Backup {
+export interface BackupRecord extends Omit<Backup, 'node' | 'isNodeGone'> {
+  /** Name of the node when it was made. */
+  node?: string
+  /** Of the site; absent where it has none. */
+  ownerId?: string
   format?: BackupFormat
   /** The snapshot that the next difference begins at, while it is kept. */
   snapshot?: string

@@ -1,4 +1,4 @@
-import type {BackupTable, SiteTable} from '../domain/ports.ts'
+import type {BackupFilter, BackupTable, Reach, SiteTable} from '../domain/ports.ts'
 import type {BackupRecord, SiteRecord} from '../domain/records.ts'
 import {Conditions, layoutOf, RecordTable} from './record-table.ts'
 import type {Sql} from './sql.ts'
@@ -27,7 +27,9 @@ const backupLayout = layoutOf<BackupRecord>({
     node_id: backup => backup.nodeId,
     filename: backup => backup.filename,
     taken_at: backup => backup.takenAt,
+    owner_id: backup => backup.ownerId ?? null,
   },
+  fromColumns: row => (row.owner_id === null ? {} : {ownerId: row.owner_id as string}),
 })
 
 /** All, when there is no limit. */
@@ -46,10 +48,7 @@ export function siteTable(sql: Sql): SiteTable {
     list({nodeIds, ownerId, limit = everything, offset = 0}) {
       const conditions = new Conditions()
       if (ownerId === undefined) conditions.addIn('node_id', nodeIds)
-      else {
-        const onNodes = nodeIds && nodeIds.length > 0 ? `node_id IN (${nodeIds.map(() => '?').join(', ')})` : '1 = 0'
-        conditions.add(`(${onNodes} OR owner_id = ?)`, ...(nodeIds ?? []), ownerId)
-      }
+      else addReach(conditions, {nodeIds: nodeIds ?? [], ownerId})
       return table.many(`${conditions}ORDER BY number LIMIT ? OFFSET ?`, [...conditions.values, limit, offset])
     },
     async totals() {
@@ -87,8 +86,8 @@ export function backupTable(sql: Sql): BackupTable {
     find: id => table.find(id),
     findByNumber: number => table.findByNumber(number),
     findByFilename: (siteId, filename) => table.first('WHERE site_id = ? AND filename = ?', [siteId, filename]),
-    list({nodeIds, siteId, limit = everything, offset = 0}) {
-      const conditions = chosen({nodeIds, siteId})
+    list({limit = everything, offset = 0, ...filter}) {
+      const conditions = chosen(filter)
       const order = 'ORDER BY taken_at DESC, number DESC LIMIT ? OFFSET ?'
       return table.many(`${conditions}${order}`, [...conditions.values, limit, offset])
     },
@@ -101,9 +100,16 @@ export function backupTable(sql: Sql): BackupTable {
   }
 }
 
-function chosen({nodeIds, siteId}: {nodeIds?: readonly string[]; siteId?: string}): Conditions {
+function chosen({seenBy, nodeIds, siteIds}: BackupFilter): Conditions {
   const conditions = new Conditions()
+  if (seenBy) addReach(conditions, seenBy)
   conditions.addIn('node_id', nodeIds)
-  if (siteId !== undefined) conditions.add('site_id = ?', siteId)
+  conditions.addIn('site_id', siteIds)
   return conditions
+}
+
+/** On those nodes, or the user's own. */
+function addReach(conditions: Conditions, {nodeIds, ownerId}: Reach): void {
+  const onNodes = nodeIds.length > 0 ? `node_id IN (${nodeIds.map(() => '?').join(', ')})` : '1 = 0'
+  conditions.add(`(${onNodes} OR owner_id = ?)`, ...nodeIds, ownerId)
 }

@@ -1,6 +1,10 @@
 import {createHash, randomBytes} from 'node:crypto'
+import {readFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {expect, test} from 'vitest'
+import type {Backup, Site} from '../../src/contract/schemas/sites.ts'
 import {S3Target} from '../../src/storage/backup/s3-target.ts'
+import {backupPlace, nodeWithPool} from '../support/backup-place.ts'
 import {bucket} from '../support/s3.ts'
 import {need} from '../support/skips.ts'
 
@@ -86,6 +90,35 @@ test('a wrong key and a wrong bucket are said in words', async context => {
   await expect(write({secretAccessKey: 'wrong'})).rejects.toThrow(/refuses the key/)
   await expect(write({bucket: 'no-such-bucket'})).rejects.toMatchObject({name: 'StorageError', code: 'not_found'})
   await expect(write({endpoint: 'http://127.0.0.1:1'})).rejects.toMatchObject({name: 'StorageError', code: 'failed'})
+}, 120_000)
+
+test('a backup in a bucket outlives its node: another one reads it, brings it back and deletes it', async context => {
+  need(context, 'root', 'radosgw')
+  const {plane, home, bob, token, list, done} = await backupPlace()
+  const {access, s3} = await bucket()
+  await plane.ok('backupTargets.create', {name: 'vault', ...access, prefix: undefined}, {token})
+  await done('backups.create', {site: 'shop', target: 'vault'})
+  const other = await nodeWithPool(plane, 'n2', 'other')
+  await plane.ok('nodes.delete', {id: home.nodeId}, {token})
+
+  const [kept] = (await list()) as [Backup]
+  expect(kept).toMatchObject({provider: 'vault', node: 'n1', isNodeGone: true})
+  for (const by of [token, bob]) {
+    for (const wanted of [{}, {node: 'n1'}, {site: 'shop'}]) expect((await list(wanted, by))[0]).toEqual(kept)
+  }
+  expect(await plane.ok('pools.list', {}, {token})).toMatchObject([{name: 'other'}])
+  await done('backups.verify', {id: kept.id}, bob)
+  const {headers} = await plane.ask('backups.download', {id: kept.id}, {token: bob})
+  expect(Number(headers['content-length'])).toBe(kept.sizeBytes)
+  const homeless = await plane.ask('backups.restore', {id: kept.id, site: 'shop'}, {token: bob})
+  expect(homeless).toMatchObject({status: 409, json: {error: {code: 'backup_homeless'}}})
+
+  await done('backups.restore', {id: kept.id, site: 'shop', node: 'n2'})
+  expect(await readFile(join(await other.folderOf('shop'), 'page'), 'utf8')).toBe('bytes of bob')
+  expect(await plane.ok<Site[]>('sites.list', {}, {token: bob})).toMatchObject([{name: 'shop', node: 'n2'}])
+  const {result} = await done('backups.delete', {id: kept.id, confirm: kept.filename})
+  expect(result).toEqual({filename: kept.filename, fileStays: false})
+  expect((await s3.listObjects()) ?? []).toEqual([])
 }, 120_000)
 
 async function uploads(s3: Awaited<ReturnType<typeof bucket>>['s3']): Promise<unknown[]> {

@@ -5,6 +5,8 @@ import type {OutputOf} from '../../contract/contract.ts'
 
 export default class BackupDelete extends TaskCommand {
   static override summary = 'Delete a backup with its file.'
+  static override description =
+    'Where nobody gets at the file any more, since it lies in a folder of a node that is gone, its record alone goes.'
   static override examples = [
     '<%= config.bin %> backup delete 7 --confirm shop_20251227_082204_1f0c2a.tar.zst --wait',
     '<%= config.bin %> backup rm 7 --confirm shop_20251227_082204_1f0c2a.tar.zst',

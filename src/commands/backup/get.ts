@@ -1,6 +1,7 @@
 import {Args} from '@oclif/core'
 import {GetCommand} from '../../cli/list-command.ts'
 import {bytes} from '../../cli/output/figures.ts'
+import {madeOn} from '../../cli/site-listings.ts'
 import type {Backup} from '../../contract/schemas/sites.ts'
 
 export default class BackupGet extends GetCommand {
@@ -17,6 +18,7 @@ export default class BackupGet extends GetCommand {
     return this.show(backup, [
       ['File', backup.filename],
       ['Site', backup.site],
+      ['Node', madeOn(backup)],
       ['Type', backup.type],
       ['Status', backup.status],
       ['Size', bytes(backup.sizeBytes)],

@@ -4,7 +4,7 @@ import {backupColumns} from '../../cli/site-listings.ts'
 import type {Backup} from '../../contract/schemas/sites.ts'
 
 export default class BackupList extends ListCommand {
-  static override summary = 'List backups of your nodes, the newest first.'
+  static override summary = 'List backups of your sites and nodes, the newest first; also of nodes that are gone.'
   static override examples = [
     '<%= config.bin %> backup list --node gpu-03',
     '<%= config.bin %> backup list --site example.com --limit 1',

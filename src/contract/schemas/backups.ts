@@ -86,14 +86,14 @@ export const backups = {
   }),
   'backups.verify': operation({
     summary: 'Read a backup again, all of it with what it builds on, and compare checksums.',
-    access: 'node_admin',
+    access: 'user',
     status: 202,
     input: ById,
     output: Begun,
   }),
   'backups.download': operation({
     summary: 'The file of a backup as it lies in its place (application/octet-stream), from a byte on.',
-    access: 'node_admin',
+    access: 'user',
     transport: 'bytes',
     input: Type.Object({
       id: Reference,
@@ -103,14 +103,17 @@ export const backups = {
     output: Type.Object({}),
   }),
   'backups.restore': operation({
-    summary: 'Bring a backup back as a new site, or into the same one; then confirm = its name.',
-    access: 'node_admin',
+    summary:
+      'Bring a backup back as a new site, or into the same one; then confirm = its name. Who only owns the site brings it back where it was.',
+    access: 'user',
     status: 202,
     input: Type.Object({
       id: Reference,
       /** Name of the site: a new one, or the one that it was made of. */
       site: Name,
-      /** Where a new site is made; the pool that the backup was made of unless given. */
+      /** Where a new site is made: on this node; on the one that the backup was made on unless given. */
+      node: Type.Optional(Reference),
+      /** And on this pool: the only one of the node, or the one that the backup was made of unless given. */
       pool: Type.Optional(Reference),
       confirm,
     }),

@@ -73,6 +73,10 @@ export const Backup = Type.Object({
   /** Name of the site when the backup was made. */
   site: Type.String(),
   nodeId: Type.String(),
+  /** Name of the node that made it, as it was last known. */
+  node: Type.String(),
+  /** The node was deleted: what lies in a folder there is out of reach, what lies in a bucket is not. */
+  isNodeGone: Type.Boolean(),
   filename: Type.String(),
   sizeBytes: bytes,
   /** Where it lies: `s3://bucket/…` or a path on the node. */
@@ -294,12 +298,12 @@ export const sites = {
     output: Done,
   }),
   'backups.list': operation({
-    summary: 'Backups, the newest first.',
-    access: 'node_admin',
+    summary: 'Backups of your sites and of the nodes that you administer, the newest first.',
+    access: 'viewer',
     input: Type.Object({node: Type.Optional(Reference), site: Type.Optional(Reference), ...Page}),
     output: Type.Array(Backup),
   }),
-  'backups.get': operation({summary: 'One backup.', access: 'node_admin', input: ById, output: Backup}),
+  'backups.get': operation({summary: 'One backup.', access: 'viewer', input: ById, output: Backup}),
   'backups.report': operation({
     summary: 'A node tells of a backup that it made; told again it replaces what was told before.',
     access: 'node',

@@ -58,6 +58,7 @@ export interface RestoreWork extends VolumePlace {
 }
 
 export interface DeletionWork extends Partial<VolumePlace> {
+  /** '' when nobody gets at the file any more: the record alone goes. */
   nodeId: string
   node: string
   id: string
@@ -183,10 +184,11 @@ export const createBackup: Recipe<BackupWork> = {
   async ended({tx}, {status, input: given, notes, updatedAt}) {
     if (status !== 'completed') return
     const input = given as unknown as BackupWork
-    const {backupId: id, filename, path, provider, takenAt, targetId, baseId, format, nodeId} = input
+    const {backupId: id, filename, path, provider, takenAt, targetId, baseId, format, nodeId, node} = input
     const {number: _, version: __, ...origin} = input.site
     await tx.backups.insert({
-      ...{id, createdAt: updatedAt, updatedAt, siteId: input.site.id, site: input.site.name, nodeId},
+      ...{id, createdAt: updatedAt, updatedAt, siteId: input.site.id, site: input.site.name, nodeId, node},
+      ...(origin.ownerId === undefined ? {} : {ownerId: origin.ownerId}),
       ...{filename, path, provider, takenAt, targetId, baseId, format, origin},
       ...{sizeBytes: notes.sizeBytes as number, checksum: notes.checksum as string},
       ...{type: baseId ? 'incremental' : 'full', status: 'SUCCESS'},
@@ -328,6 +330,11 @@ export const deleteBackup: Recipe<DeletionWork> = {
       isDone: async ({notes}) => notes.deleted === true,
       async do(run) {
         const {nodeId, targetId, filename, id, snapshot, pool, type, volume} = run.input
+        if (nodeId === '') {
+          await run.log(`The file ${filename} stays: the node where it lies is gone.`)
+          run.notes.deleted = true
+          return
+        }
         const storage = run.agent(nodeId)
         await storage.storage('backup.delete', {target: await run.target(targetId), filename, job: id}, run.signal)
         if (snapshot && pool && type && volume) {
@@ -339,7 +346,7 @@ export const deleteBackup: Recipe<DeletionWork> = {
       },
     },
   ],
-  result: ({input}) => ({filename: input.filename}),
+  result: ({input}) => ({filename: input.filename, fileStays: input.nodeId === ''}),
   async ended({tx}, {status, input}) {
     if (status === 'completed') await tx.backups.delete((input as unknown as DeletionWork).id)
   },

@@ -2,49 +2,51 @@ import type {InputOf} from '../../contract/contract.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
 import {openTarget, pathIn} from '../backup-target.ts'
 import type {Caller} from '../caller.ts'
-import {problem} from '../errors.ts'
+import {isProblem, problem} from '../errors.ts'
 import type {Tables} from '../ports.ts'
 import {
   type BackupWork,
   createBackup,
   type DeletionWork,
   deleteBackup,
-  type PieceWork,
   type RestoreWork,
   restoreBackup,
   verifyBackup,
 } from '../recipes/backup-recipes.ts'
 import type {BackupRecord, NodeRecord, PoolRecord, SiteRecord} from '../records.ts'
 import {publicTask, type Recipe} from '../task.ts'
+import {BackupPlaces, type MadeBackup, type WorkingNode} from './backup-places.ts'
+import type {BackupRecords} from './backup-records.ts'
 import type {BackupTargetService} from './backup-targets.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {NodeKeeping} from './node-keeping.ts'
 import type {PoolService} from './pools.ts'
 import type {Services} from './services.ts'
-import {readyVolume} from './site-finder.ts'
+import {readyVolume, type SiteFinder} from './site-finder.ts'
 import {checkRoom, claimNames} from './site-volumes.ts'
-import type {SiteService} from './sites.ts'
 import type {TaskService} from './tasks.ts'
 
 interface BackupParts {
   keeping: NodeKeeping
+  finder: SiteFinder
+  records: BackupRecords
   tasks: TaskService
   pools: PoolService
-  sites: SiteService
   targets: BackupTargetService
 }
 
 type Begun = {task: Task}
-type Made = BackupRecord & Required<Pick<BackupRecord, 'targetId' | 'format' | 'origin'>> & {checksum: string}
 
 /** Backups of sites that are volumes: made, read again, restored, deleted; each is a task. */
 export class BackupService {
   readonly #deps: ServiceDependencies
   readonly #parts: BackupParts
+  readonly #places: BackupPlaces
 
   constructor(deps: ServiceDependencies, parts: BackupParts) {
     this.#deps = deps
     this.#parts = parts
+    this.#places = new BackupPlaces(deps, parts)
   }
 
   methods(): Pick<Services['backups'], 'create' | 'openContent' | 'verify' | 'restore' | 'delete'> {
@@ -61,7 +63,9 @@ export class BackupService {
     const {clock, secrets} = this.#deps
     const {site, node, pool} = await this.#volumeOf(input.site, caller)
     const target = await this.#parts.targets.find(input.target)
-    const earlier = (await this.#deps.store.backups.list({siteId: site.id})).filter(one => one.targetId === target.id)
+    const earlier = (await this.#deps.store.backups.list({siteIds: [site.id]})).filter(
+      one => one.targetId === target.id,
+    )
     const format = input.incremental ? 'send' : 'tar'
     const base = format === 'send' ? await this.#baseAmong(earlier, {site, pool}) : undefined
     const takenAt = new Date(clock.now()).toISOString().replace('Z', '000Z')
@@ -78,13 +82,14 @@ export class BackupService {
   }
 
   async #openContent({id, offset = 0}: InputOf<'backups.download'>, caller: Caller, signal: AbortSignal) {
-    const {backup, node} = await this.#made(id, caller)
+    const {backup} = await this.#places.made(id, caller)
     const {filename, sizeBytes, targetId} = backup
     if (offset > sizeBytes) {
       const fix = `It has ${sizeBytes} bytes.`
       throw problem('input_invalid', {field: 'offset', problem: 'is beyond its end', fix})
     }
     const {store, vault, fleet, journal} = this.#deps
+    const node = await this.#places.reader(backup)
     const details = {filename, node: node.name, offset}
     await journal.change((_, record) => record.audit(caller, 'backups.download', backup.id, details))
     const part = {target: await openTarget({store, vault}, targetId), filename, offset}
@@ -92,7 +97,8 @@ export class BackupService {
   }
 
   async #verify(reference: string, caller: Caller): Promise<Begun> {
-    const {backup, node, pieces} = await this.#made(reference, caller)
+    const {backup, pieces} = await this.#places.made(reference, caller)
+    const node = await this.#places.reader(backup)
     return this.#begin(
       verifyBackup,
       {nodeId: node.id, node: node.name, filename: backup.filename, pieces},
@@ -101,9 +107,8 @@ export class BackupService {
   }
 
   async #restore(input: InputOf<'backups.restore'>, caller: Caller): Promise<Begun> {
-    const {backup, pieces} = await this.#made(input.id, caller)
-    const pool = await this.#parts.pools.find(input.pool ?? backup.origin.poolId ?? '', caller)
-    const node = await this.#parts.keeping.own(pool.nodeId, caller)
+    const {backup, pieces} = await this.#places.made(input.id, caller)
+    const {pool, node} = await this.#places.destination(backup, input, caller)
     const known = await this.#deps.store.sites.findByName(node.id, input.site)
     if (known) checkSame(known, {backup, pool, confirm: input.confirm})
     const at = new Date(this.#deps.clock.now()).toISOString()
@@ -122,15 +127,17 @@ export class BackupService {
   }
 
   async #delete({id, confirm}: InputOf<'backups.delete'>, caller: Caller): Promise<Begun> {
-    const {backup, node} = await this.#made(id, caller)
+    const {backup} = await this.#places.administered(id, caller)
     const {filename, targetId, siteId, origin} = backup
     if (confirm !== filename) throw problem('confirmation_missing', {kind: 'backup', name: filename})
-    const later = (await this.#deps.store.backups.list({siteId})).find(({baseId}) => baseId === backup.id)
+    const later = (await this.#deps.store.backups.list({siteIds: [siteId]})).find(({baseId}) => baseId === backup.id)
     if (later) throw problem('backup_in_use', {name: filename, later: later.filename})
     const pool = origin.poolId ? await this.#deps.store.pools.find(origin.poolId) : undefined
+    const home = await this.#places.home(backup)
+    const node = home ?? (await this.#places.reader(backup).catch(unlessOutOfReach)) ?? {id: '', name: ''}
     const work: DeletionWork = {
       ...{nodeId: node.id, node: node.name, id: backup.id, targetId, filename, snapshot: backup.snapshot ?? null},
-      ...(pool ? {pool: pool.name, type: pool.type, volume: backup.site} : {}),
+      ...(home && pool ? {pool: pool.name, type: pool.type, volume: backup.site} : {}),
     }
     return this.#begin(deleteBackup, work, {node, caller})
   }
@@ -138,7 +145,7 @@ export class BackupService {
   async #begin<I extends object>(
     recipe: Recipe<I>,
     input: I,
-    {node, caller, prepare}: {node: NodeRecord; caller: Caller; prepare?: (tx: Tables) => Promise<unknown>},
+    {node, caller, prepare}: {node: WorkingNode; caller: Caller; prepare?: (tx: Tables) => Promise<unknown>},
   ): Promise<Begun> {
     const task = await this.#deps.journal.change(async (tx, record) => {
       await prepare?.(tx)
@@ -150,29 +157,11 @@ export class BackupService {
 
   /** A site that is a volume, of a node that the caller administers. */
   async #volumeOf(reference: string, caller: Caller): Promise<{site: SiteRecord; node: NodeRecord; pool: PoolRecord}> {
-    const {id, name, nodeId, poolId} = await this.#parts.sites.siteMethods().get({id: reference}, caller)
-    const node = await this.#parts.keeping.own(nodeId, caller)
-    const [site, pool] = [await this.#deps.store.sites.find(id), poolId && (await this.#deps.store.pools.find(poolId))]
-    if (!site) throw problem('not_found', {kind: 'site', name: reference})
-    if (!pool) throw problem('site_without_volume', {name})
+    const site = await this.#parts.finder.find(reference, caller)
+    const node = await this.#parts.keeping.own(site.nodeId, caller)
+    const pool = site.poolId ? await this.#deps.store.pools.find(site.poolId) : undefined
+    if (!pool) throw problem('site_without_volume', {name: site.name})
     return {site, node, pool}
-  }
-
-  /** One that was made here, with what it builds on, the first one first. */
-  async #made(reference: string, caller: Caller): Promise<{backup: Made; node: NodeRecord; pieces: PieceWork[]}> {
-    const {id, filename, path, nodeId} = await this.#parts.sites.backupMethods().get({id: reference}, caller)
-    const node = await this.#parts.keeping.own(nodeId, caller)
-    const pieces: PieceWork[] = []
-    let backup: Made | undefined
-    for (let next: string | null | undefined = id; next; ) {
-      const found = await this.#deps.store.backups.find(next)
-      if (!isMade(found)) throw problem('backup_foreign', {name: filename, path})
-      backup ??= found
-      const {id: pieceId, targetId, sizeBytes, checksum} = found
-      pieces.unshift({id: pieceId, targetId, filename: found.filename, sizeBytes, checksum})
-      next = found.baseId
-    }
-    return {backup: backup as Made, node, pieces}
   }
 
   /** The newest one whose snapshot is still there. */
@@ -188,13 +177,14 @@ export class BackupService {
   }
 }
 
-function isMade(backup: BackupRecord | undefined): backup is Made {
-  return Boolean(backup?.targetId && backup.format && backup.origin && backup.checksum)
+function unlessOutOfReach(error: unknown): undefined {
+  if (isProblem(error) && error.code === 'backup_out_of_reach') return undefined
+  throw error
 }
 
 function checkSame(
   site: SiteRecord,
-  {backup, pool, confirm}: {backup: Made; pool: PoolRecord; confirm: string | undefined},
+  {backup, pool, confirm}: {backup: MadeBackup; pool: PoolRecord; confirm: string | undefined},
 ): void {
   if (site.id !== backup.siteId || site.poolId !== pool.id) throw problem('name_taken', {kind: 'site', name: site.name})
   if (confirm !== site.name) throw problem('confirmation_missing', {kind: 'site', name: site.name})

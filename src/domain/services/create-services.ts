@@ -2,6 +2,7 @@ import {LoginGuard} from '../login-guard.ts'
 import {AccountService} from './accounts.ts'
 import {auditMethods, pruneAudit} from './audit.ts'
 import {AuthService} from './auth.ts'
+import {BackupRecords} from './backup-records.ts'
 import {BackupTargetService} from './backup-targets.ts'
 import {BackupService} from './backups.ts'
 import {imageMethods, specMethods} from './catalogue.ts'
@@ -52,7 +53,15 @@ export function createServices(deps: ServiceDependencies): Services {
   const pools = new PoolService(deps, {keeping: nodes.keeping, tasks})
   const sites = new SiteService(deps, {keeping: nodes.keeping, finder, tasks, pools})
   const targets = new BackupTargetService(deps)
-  const backups = new BackupService(deps, {keeping: nodes.keeping, tasks, pools, sites, targets})
+  const backupRecords = new BackupRecords(deps, {keeping: nodes.keeping, finder})
+  const backups = new BackupService(deps, {
+    keeping: nodes.keeping,
+    finder,
+    records: backupRecords,
+    tasks,
+    pools,
+    targets,
+  })
   const guard = new LoginGuard(deps)
   const auth = new AuthService(deps, guard)
   const users = new UserService(deps, nodes.keeping)
@@ -88,8 +97,8 @@ export function createServices(deps: ServiceDependencies): Services {
     instances: new InstanceService(deps, claims, sessions).methods(),
     images: imageMethods(deps),
     specs: specMethods(deps),
-    sites: sites.siteMethods(),
-    backups: {...sites.backupMethods(), ...backups.methods()},
+    sites: sites.methods(),
+    backups: {...backupRecords.methods(), ...backups.methods()},
     backupTargets: targets.methods(),
     pools: pools.poolMethods(),
     devices: pools.deviceMethods(),

@@ -3,7 +3,9 @@ import {type Caller, hasRole, seesAll} from '../caller.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
 
-/** Owners of claims and instances that are remembered, so that a stream does not ask the store for every event. */
+/** Machines that wait, and what users keep on a node. */
+const ofAdministrators = /^(Join|Site|Backup)/
+/** Owners of claims, instances and tasks that are remembered, so that a stream does not ask the store for every event. */
 const mostOwners = 10_000
 
 export class EventService {
@@ -55,16 +57,18 @@ export class EventService {
     if (event.kind === 'user') return event.objectId === caller.id
     // Elsewhere the actor may be a node or `system`, and a user of that name must not see what is theirs.
     if (event.kind === 'token') return event.actor === caller.username
-    if (event.kind === 'node') return hasRole(caller, 'node_admin') || !event.type.startsWith('Join')
-    if (event.kind !== 'claim' && event.kind !== 'instance') return !event.type.startsWith('security.')
+    if (event.kind === 'node') return hasRole(caller, 'node_admin') || !ofAdministrators.test(event.type)
+    if (event.kind === 'task' && hasRole(caller, 'node_admin')) return true
+    if (event.kind !== 'claim' && event.kind !== 'instance' && event.kind !== 'task')
+      return !event.type.startsWith('security.')
     return (await this.#ownerOf(event.kind, event.objectId)) === caller.id
   }
 
-  async #ownerOf(kind: 'claim' | 'instance', id: string): Promise<string | undefined> {
+  async #ownerOf(kind: 'claim' | 'instance' | 'task', id: string): Promise<string | undefined> {
     const known = this.#owners.get(id)
     if (known !== undefined) return known
-    const {claims, instances} = this.#deps.store
-    const found = kind === 'claim' ? await claims.find(id) : await instances.find(id)
+    const {claims, instances, tasks} = this.#deps.store
+    const found = await {claim: claims, instance: instances, task: tasks}[kind].find(id)
     if (!found) return undefined
     if (this.#owners.size >= mostOwners) this.#owners.clear()
     this.#owners.set(id, found.ownerId)

@@ -64,6 +64,24 @@ export class PoolService {
     )
   }
 
+  /** The one that is named, or the only one of the node. */
+  async on(node: NodeRecord, reference: string | undefined, caller: Caller): Promise<PoolRecord> {
+    const name = node.name || node.hostname
+    if (reference !== undefined) {
+      const pool = await this.find(reference, caller)
+      if (pool.nodeId === node.id && pool.state === 'ready') return pool
+      const fix = `See them with \`gpuctl storage pool list --node ${name}\`.`
+      throw problem('input_invalid', {field: 'pool', problem: `is no ready pool of node ${name}`, fix})
+    }
+    const ready = (await this.#deps.store.pools.list({nodeId: node.id})).filter(({state}) => state === 'ready')
+    const [only] = ready
+    if (only && ready.length === 1) return only
+    const [words, fix] = only
+      ? [`is needed: node ${name} has several`, `Choose one: ${ready.map(pool => pool.name).join(', ')}.`]
+      : [`is needed: node ${name} has none`, `Make one with \`gpuctl storage pool create … --node ${name}\`.`]
+    throw problem('input_invalid', {field: 'pool', problem: words, fix})
+  }
+
   async #list({node}: InputOf<'pools.list'>, caller: Caller): Promise<Pool[]> {
     const {keeping} = this.#parts
     const nodeId = node === undefined ? undefined : (await keeping.own(node, caller)).id

@@ -46,7 +46,7 @@ export class SiteVolumes {
   async create(input: InputOf<'sites.create'>, caller: Caller): Promise<OutputOf<'sites.create'>> {
     const {name, quotaBytes, owner, dryRun} = input
     const node = await this.#parts.keeping.own(input.node, caller)
-    const pool = await this.#poolOn(node, input.pool, caller)
+    const pool = await this.#parts.pools.on(node, input.pool, caller)
     const volume = {pool: pool.name, type: pool.type, volume: name}
     await this.#checkName(node, name)
     const commands = await this.#plan(node.id, 'volume.create', {...volume, quotaBytes, mark: 'task'})
@@ -60,7 +60,7 @@ export class SiteVolumes {
     const from = await this.#parts.finder.findVolume(input.id, caller, 'administered')
     const {quotaBytes = from.quotaBytes} = input
     const node = await this.#parts.keeping.own(from.nodeId, caller)
-    const pool = await this.#poolOn(node, from.poolId, caller)
+    const pool = await this.#parts.pools.on(node, from.poolId, caller)
     await this.#checkName(node, name)
     const volume = {pool: pool.name, type: pool.type, volume: from.name}
     const commands = await this.#plan(node.id, 'snapshot.clone', {...volume, snapshot, to: name, mark: 'task'})
@@ -183,24 +183,6 @@ export class SiteVolumes {
       if (!site) throw problem('not_found', {kind: 'site', name: id})
       return tx.sites.save({...site, ...fields})
     })
-  }
-
-  /** The one that is named, or the only one of the node. */
-  async #poolOn(node: NodeRecord, reference: string | undefined, caller: Caller): Promise<PoolRecord> {
-    const name = node.name || node.hostname
-    if (reference !== undefined) {
-      const pool = await this.#parts.pools.find(reference, caller)
-      if (pool.nodeId === node.id && pool.state === 'ready') return pool
-      const fix = `See them with \`gpuctl storage pool list --node ${name}\`.`
-      throw problem('input_invalid', {field: 'pool', problem: `is no ready pool of node ${name}`, fix})
-    }
-    const ready = (await this.#deps.store.pools.list({nodeId: node.id})).filter(({state}) => state === 'ready')
-    const [only] = ready
-    if (only && ready.length === 1) return only
-    const [words, fix] = only
-      ? [`is needed: node ${name} has several`, `Choose one: ${ready.map(pool => pool.name).join(', ')}.`]
-      : [`is needed: node ${name} has none`, `Make one with \`gpuctl storage pool create … --node ${name}\`.`]
-    throw problem('input_invalid', {field: 'pool', problem: words, fix})
   }
 
   #plan(nodeId: string, method: StorageInput<'plan'>['method'], input: object): Promise<string[]> {

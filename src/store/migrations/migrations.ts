@@ -10,6 +10,7 @@ import {sitesOfUsers} from './0009-sites-of-users.ts'
 import {siteSchedules} from './0010-site-schedules.ts'
 import {backupTargets} from './0011-backup-targets.ts'
 import {auditChain} from './0012-audit-chain.ts'
+import {ownersOfBackups} from './0013-owners-of-backups.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   siteSchedules,
   backupTargets,
   auditChain,
+  ownersOfBackups,
 ]
