@@ -30,6 +30,7 @@ const amounts = {
     fuzz: 300,
     texts: 100_000,
     tasks: 5,
+    taskMinutes: 600,
     sockets: 10_000,
     sessions: 200,
   },
@@ -204,7 +205,7 @@ async function texts(): Promise<string[]> {
 
 /** F18, M24: of root, on a machine with ZFS and btrfs. */
 async function tasks(): Promise<string[]> {
-  const {tasks: kills} = amounts
+  const {tasks: kills, taskMinutes} = amounts
   if (kills === 0) return []
   const missing = unmet('root', 'zfs', 'btrfs')
   if (missing) {
@@ -219,7 +220,7 @@ async function tasks(): Promise<string[]> {
   const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
   const trials = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial()]
   const loop = taskKillLoop({
-    ...{program, lab, signal, trials, killsPerStep: kills},
+    ...{program, lab, signal, trials, killsPerStep: kills, longestMs: taskMinutes * 60_000},
     data: await mkdtemp(join(folder, 'tasks-')),
     onProgress: text => process.stderr.write(`  … ${text}\n`),
   })

@@ -21,6 +21,8 @@ export interface TaskKillOptions {
   killsPerStep: number
   /** Ends the loop earlier. */
   mostKills?: number
+  /** And so does the end of this time; each step then has the hits that it has. */
+  longestMs?: number
   signal?: AbortSignal
   onProgress?: (text: string) => void
 }
@@ -85,20 +87,22 @@ class TaskKillLoop implements TaskLab {
   }
 
   async run(): Promise<TaskKillResult> {
-    const {trials, onProgress = () => {}, mostKills = Number.POSITIVE_INFINITY} = this.#options
+    const {trials, onProgress = () => {}, mostKills = Number.POSITIVE_INFINITY, longestMs} = this.#options
+    const untilMs = performance.now() + (longestMs ?? Number.POSITIVE_INFINITY)
+    const isEnough = () => this.#fired >= mostKills || performance.now() >= untilMs
     await this.#untilNodeAnswers()
     this.node = (await this.ok<{name: string}[]>('GET', '/nodes'))[0]?.name ?? ''
     for (const trial of trials) await trial.prepare?.(this)
-    for (let round = 0; this.#fired < mostKills; round++) {
+    for (let round = 0; !isEnough(); round++) {
       const left = trials.filter(({name}) => !this.#plan.isDone(name))
       if (left.length === 0) break
       for (const trial of left) {
         this.#trial = trial.name
         await trial.round(this).catch(error => this.#fault(`${trial.name}: ${(error as Error).message}`))
         if (this.#faults.length >= mostFaults) return this.#result()
-        if (this.#fired >= mostKills) break
+        if (isEnough()) break
       }
-      onProgress(`round ${round + 1}, ${this.#fired} kills`)
+      onProgress(`round ${round + 1}, ${this.#fired} kills, ${this.#faults.length} faults`)
     }
     return this.#result()
   }
