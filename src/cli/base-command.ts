@@ -24,6 +24,7 @@ import {takeKindsOff} from './references.ts'
 import {ServerCommand} from './server-command.ts'
 import {loadSettings} from './settings.ts'
 import {canAsk, isOn} from './terminal.ts'
+import type {Watch} from './watch.ts'
 import {callsNoServer} from './words.ts'
 
 /** What a command answers that takes several names. */
@@ -106,7 +107,7 @@ export abstract class BaseCommand extends ServerCommand {
     try {
       await this.init()
       const result = await this.run().catch(error => this.#ifTried(error))
-      if (this.watch) await this.watch.follow(result, () => this.run())
+      if (this.watch) await this.#follow(this.watch, result)
       else await this.writeResult(result)
       await this.tellSkew()
       return result as T
@@ -115,6 +116,11 @@ export abstract class BaseCommand extends ServerCommand {
     } finally {
       process.off('SIGINT', leave)
     }
+  }
+
+  async #follow(watch: Watch, first: unknown): Promise<void> {
+    const {WakeEvents} = await import('./wake-events.ts')
+    await watch.follow(first, () => this.run(), WakeEvents.of(this.id ?? '', this.lastClient))
   }
 
   /** Says what a change would do that was only tried. */

@@ -7,9 +7,13 @@ import {encodeList, encodeObject, type Line} from './output/listing.ts'
 import {encodeLine, encodeValue, type MachineFormat, pickFields, write} from './output/machine.ts'
 import {Redraw} from './output/redraw.ts'
 import {isTerminal} from './terminal.ts'
+import type {WakeEvents} from './wake-events.ts'
 
-/** How often is looked, and how long the server may be away (milliseconds). */
-const pace = {everyMs: 1_000, awayMs: 60_000}
+/**
+ * How often is looked without events; with them how soon after one, and how often beside them, for what changes without;
+ * how long the server may be away (milliseconds).
+ */
+const pace = {everyMs: 1_000, afterEventMs: 200, besideEventsMs: 5_000, awayMs: 60_000}
 /** They change with every beat of a node and say nothing new. */
 const restless = new Set(['lastSeenAt', 'updatedAt', 'version'])
 
@@ -53,16 +57,23 @@ export class Watch {
   }
 
   /** Begins with what the first look found, and goes on until Ctrl-C. Throws what ends it. */
-  async follow(first: unknown, look: () => Promise<unknown>): Promise<void> {
+  async follow(first: unknown, look: () => Promise<unknown>, events?: WakeEvents): Promise<void> {
     const stop = new AbortController()
     const interrupt = () => stop.abort()
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, interrupt)
     let found = first
     let lostAt: number | undefined
+    void events?.follow(stop.signal)
+    // The first pause is a short one: what happened before the stream was open is seen by the second look.
+    let mostMs = pace.everyMs
     try {
       for (;;) {
         await this.#finish(found)
-        await delay(pace.everyMs, undefined, {signal: stop.signal})
+        if (events?.isLive) {
+          await delay(pace.afterEventMs, undefined, {signal: stop.signal})
+          await events.next({mostMs, signal: stop.signal})
+          mostMs = pace.besideEventsMs
+        } else await delay(pace.everyMs, undefined, {signal: stop.signal})
         found = await look().catch(error => {
           lostAt ??= performance.now()
           if (!isPassing(error) || performance.now() - lostAt > pace.awayMs) throw error
@@ -74,6 +85,7 @@ export class Watch {
       if (!stop.signal.aborted) throw error
       process.exitCode = exitCode.interrupted
     } finally {
+      stop.abort()
       for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, interrupt)
     }
   }
