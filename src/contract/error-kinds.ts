@@ -45,6 +45,8 @@ export const errorKinds = {
   changed_meanwhile: 'conflict',
   claim_moved: 'conflict',
   claim_finished: 'conflict',
+  claim_not_waiting: 'conflict',
+  queue_front_taken: 'conflict',
   instance_finished: 'conflict',
   instance_not_running: 'conflict',
   path_refused: 'conflict',

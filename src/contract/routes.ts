@@ -105,6 +105,7 @@ export const routes = {
   'claims.get': 'GET /claims/:id',
   'claims.explain': 'GET /claims/:id/explanation',
   'claims.explainSpec': 'POST /claims/explanation',
+  'claims.reprioritize': 'POST /claims/:id/priority',
   'claims.cancel': 'POST /claims/:id/cancel',
 
   'instances.list': 'GET /instances',

@@ -76,6 +76,11 @@ const catalogue = {
   name_ambiguous: ['{name} could be any of {candidates}.', 'Give the full id.'],
   changed_meanwhile: ['Somebody else changed {kind} {name} meanwhile.', 'Read it again, then repeat the change.'],
   claim_moved: ['Claim {id} cannot go from {from} to {to}.', 'Read it again.'],
+  claim_not_waiting: ['Claim {name} does not wait: it is {phase}.', 'Only what waits has a place in the queue.'],
+  queue_front_taken: [
+    'Claim {name} cannot be moved to the front: {first} has priority 100 and is older.',
+    'Lower the priority of that one first.',
+  ],
   claim_finished: ['Claim {name} is over ({phase}).', 'Submit a new one.'],
   instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
   instance_not_running: [

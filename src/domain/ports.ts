@@ -202,6 +202,8 @@ export interface ClaimTable {
   insert(claim: New<Claim>): Promise<Claim>
   /** Replaces the row if its version is still that of `claim`; throws changed_meanwhile otherwise. Returns it with the next version. */
   save(claim: Claim): Promise<Claim>
+  /** As save, and its spec too, which that leaves as it was inserted. */
+  saveSpec(claim: Claim): Promise<Claim>
   find(id: string): Promise<Claim | undefined>
   findByNumber(number: number): Promise<Claim | undefined>
   /** Newest first. */

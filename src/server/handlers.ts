@@ -132,6 +132,7 @@ export const handlers: Handlers = {
   'claims.get': (input, caller, {claims}) => claims.get(input, caller),
   'claims.explain': (input, caller, {claims}) => claims.explain(input, caller),
   'claims.explainSpec': (input, caller, {claims}) => claims.explainSpec(input, caller),
+  'claims.reprioritize': (input, caller, {claims}) => claims.reprioritize(input, caller),
   'claims.cancel': (input, caller, {claims}) => claims.cancel(input, caller),
 
   'instances.list': (input, caller, {instances}) => instances.list(input, caller),

@@ -1,9 +1,9 @@
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {ClaimTable, QueuedClaim} from '../domain/ports.ts'
-import {Conditions, layoutOf, RecordTable} from './record-table.ts'
+import {Conditions, type Fields, layoutOf, RecordTable} from './record-table.ts'
 import {booleanValue, type Sql, type Value} from './sql.ts'
 
-const layout = layoutOf<Claim>({
+const fields: Fields<Claim> = {
   table: 'claims',
   kind: 'claim',
   nameOf: claim => claim.name,
@@ -19,10 +19,13 @@ const layout = layoutOf<Claim>({
     // Apart from the body, because the queue reads a hundred thousand of them and nothing else.
     spec: claim => JSON.stringify(claim.spec),
   },
-  fixed: ['owner_id', 'name', 'created_at', 'priority', 'gpu_count', 'spec'],
   toBody: ({spec: _, ...rest}) => rest,
   fromColumns: row => ({spec: JSON.parse(row.spec as string)}),
-})
+}
+
+const always = ['owner_id', 'created_at']
+const layout = layoutOf<Claim>({...fields, fixed: [...always, 'name', 'priority', 'gpu_count', 'spec']})
+const changedLayout = layoutOf<Claim>({...fields, fixed: always})
 
 /** A LIMIT that is none, in both dialects. */
 const everything = Number.MAX_SAFE_INTEGER
@@ -49,6 +52,7 @@ export function claimTable(sql: Sql): ClaimTable {
       if (isLive(claim.status.phase)) return table.replaceVersion(claim)
       return new RecordTable({sql: sql.givingBack(), layout}).replaceVersion(claim)
     },
+    saveSpec: claim => new RecordTable({sql, layout: changedLayout}).replaceVersion(claim),
     find: id => table.find(id),
     findByNumber: number => table.findByNumber(number),
     list({ownerId, phases, name, limit = 1000, offset = 0}) {

@@ -11,7 +11,7 @@ type Unnumbered<T> = Omit<T, 'number'>
  * How a record lies in its table: the columns `number`, `id` and `body` (the record as JSON), and those that are searched
  * or constrained. A field that is only read needs no column and no migration.
  */
-interface Fields<T extends Identified> {
+export interface Fields<T extends Identified> {
   table: string
   /** What people call it in messages. */
   kind: string

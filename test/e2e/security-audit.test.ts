@@ -149,6 +149,7 @@ async function useAll(plane: ControlPlane): Promise<Used> {
   await step('specs.create', {name: 'small', gpuCount: 1})
   await step('specs.update', {id: 'small', pricePerHour: 2})
   await step('claims.submit', {image: 'any', name: 'a', gpus: {count: 1}}, login)
+  await step('claims.reprioritize', {id: 'a', priority: 1}, login)
   await step('claims.cancel', {id: 'a'}, login)
   await step('instances.create', {image: 'box', spec: 'small', name: 'b'}, login)
   await eventually(async () => (await plane.ok('instances.get', {id: 'b'}, {token: login})).status === 'running')

@@ -1,17 +1,7 @@
-import {Args, Flags} from '@oclif/core'
-import {exitCode} from '../../cli/exit-codes.ts'
-import {Failure, usageError} from '../../cli/failure.ts'
-import {prefixes} from '../../cli/log-prefix.ts'
-import {LogWriter} from '../../cli/log-writer.ts'
-import {StreamCommand} from '../../cli/stream-command.ts'
-import {wantsColour} from '../../cli/terminal.ts'
-import type {Client} from '../../client/client.ts'
-import type {InputOf} from '../../contract/contract.ts'
-import type {LogEnd} from '../../contract/schemas/instances.ts'
+import {Args} from '@oclif/core'
+import {LogsCommand, logFlags} from '../../cli/logs-command.ts'
 
-type Query = InputOf<'instances.logs'>
-
-export default class InstanceLogs extends StreamCommand {
+export default class InstanceLogs extends LogsCommand {
   static override summary = 'Print the output of instances; stdout and stderr stay apart.'
   static override description =
     'With -f it waits for the start, follows, and ends with the workload and its exit code; it goes on after a restart of the server. Of several instances each line begins with its name. At a terminal, control sequences in the output are left out unless --raw.'
@@ -23,85 +13,11 @@ export default class InstanceLogs extends StreamCommand {
   ]
   static override strict = false
   static override args = {instance: Args.string({description: 'ids or names', required: true})}
-  static override flags = {
-    follow: Flags.boolean({char: 'f', description: 'go on as it comes'}),
-    tail: Flags.string({
-      char: 'n',
-      description: 'last lines only, or all',
-      helpValue: '<lines>',
-      parse: async text => text.trim(),
-    }),
-    since: Flags.string({description: 'from this time on, as 10m or RFC 3339', helpValue: '<time>'}),
-    until: Flags.string({description: 'up to this time', helpValue: '<time>'}),
-    timestamps: Flags.boolean({char: 't', description: 'the time before each line'}),
-    grep: Flags.string({description: 'only lines that match', helpValue: '<pattern>'}),
-    previous: Flags.boolean({description: 'what came before the last restart', exclusive: ['follow', 'until']}),
-    raw: Flags.boolean({description: 'every byte as it is, at a terminal too'}),
-  }
+  static override flags = logFlags
 
   async run(): Promise<undefined> {
     const {flags, argv} = await this.parse(InstanceLogs)
-    const names = argv as string[]
-    const client = this.client(flags)
-    const {since, until, raw, grep} = flags
-    const common = {tail: readTail(flags.tail), since, until, timestamps: flags.timestamps || undefined}
-    const style = {format: this.mode.format, raw, grep: grep === undefined ? undefined : readPattern(grep)}
-    const beginnings = names.length > 1 ? prefixes(names, wantsColour(process.stdout, this.mode.colour)) : []
-    await this.untilInterrupted(async interrupted => {
-      const failed = new AbortController() // of one ends all
-      const signal = AbortSignal.any([interrupted, failed.signal])
-      const codes = names.map(async (id, at) => {
-        const writer = new LogWriter({...style, name: names.length > 1 ? id : undefined, prefix: beginnings[at]})
-        if (flags.previous) await mustHaveRestarted(client, id)
-        const query: Query = {...common, id, previous: flags.previous || undefined}
-        const code = await (flags.follow ? follow : print)(client, query, writer, signal)
-        await writer.end()
-        return code
-      })
-      const ended = await Promise.all(codes).finally(() => failed.abort())
-      process.exitCode ??= ended.find(code => code !== exitCode.ok) ?? exitCode.ok
-    })
-    return undefined
+    const sources = (argv as string[]).map(name => ({id: name, name}))
+    return this.printLogs(this.client(flags), sources, flags)
   }
-}
-
-async function print(client: Client, query: Query, writer: LogWriter, signal: AbortSignal): Promise<number> {
-  for await (const frame of client.bytes('instances.logs', query, {signal})) await writer.frame(frame)
-  return exitCode.ok
-}
-
-/** Answers the exit code of the workload. */
-async function follow(client: Client, query: Query, writer: LogWriter, signal: AbortSignal): Promise<number> {
-  let code: number = exitCode.ok
-  for await (const {event, data} of client.events('instances.followLogs', query, {signal})) {
-    if (event === 'log') await writer.text(data.stream, data.text)
-    if (event !== 'end') continue
-    const {status, exitCode: ended, reason} = data as unknown as LogEnd
-    code = ended ?? (status === 'failed' ? exitCode.failure : exitCode.ok)
-    if (ended === null && reason) await writer.remark(`The workload is ${status}: ${reason}`)
-  }
-  return code
-}
-
-async function mustHaveRestarted(client: Client, id: string): Promise<void> {
-  const {name, restarts} = await client.call('instances.get', {id})
-  if (restarts > 0) return
-  throw new Failure('not_restarted', `${name} was not restarted: there is no output of an earlier run.`, {
-    exitCode: exitCode.notFound,
-  })
-}
-
-function readPattern(text: string): RegExp {
-  try {
-    return new RegExp(text, 'u')
-  } catch (error) {
-    throw usageError(`--grep: ${text} is no pattern: ${(error as Error).message}`)
-  }
-}
-
-function readTail(text: string | undefined): number | undefined {
-  if (text === undefined || text === 'all') return undefined
-  const lines = Number(text)
-  if (!/^\d{1,7}$/.test(text)) throw usageError(`--tail: ${text} is not a number of lines.`)
-  return lines
 }

@@ -161,6 +161,17 @@ export const claims = {
     input: ClaimSpec,
     output: Explanation,
   }),
+  'claims.reprioritize': operation({
+    summary: 'Move a claim in the queue: another priority, or with front before all that wait (super administrators).',
+    access: 'user',
+    input: Type.Object({
+      id: Reference,
+      /** Above the maximum of its owner only by a super administrator. */
+      priority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
+      front: Type.Optional(Type.Boolean({description: 'the least priority that puts it before all others'})),
+    }),
+    output: Claim,
+  }),
   'claims.cancel': operation({
     summary: 'End a claim and give its GPUs back. Cancelling a finished claim answers the claim as it is.',
     access: 'user',

@@ -11,6 +11,7 @@ import type {New, Tables, UserRecord} from '../ports.ts'
 import {checkPriority, checkQuota} from '../quota.ts'
 import {codeAlphabet} from '../registration-code.ts'
 import type {ServiceDependencies} from './dependencies.ts'
+import {reprioritize} from './priorities.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {Services} from './services.ts'
 import {type BindSites, noteMounts} from './site-mounts.ts'
@@ -51,6 +52,7 @@ export class ClaimService {
       get: async ({id}, caller) => this.#shown(await this.find(id, caller)),
       explain: async ({id}, caller) => this.#explain(await this.find(id, caller)),
       explainSpec: (input, caller) => this.#explainSpec(input, caller),
+      reprioritize: async (input, caller) => this.#shown(await reprioritize(this.#deps, this, input, caller)),
       cancel: async ({id, ...how}, caller) => this.#shown(await this.cancel(id, caller, how)),
     }
   }

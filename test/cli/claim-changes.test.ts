@@ -1,0 +1,33 @@
+import {expect, test} from 'vitest'
+import {controlPlane, simulatedFleet} from '../support/control-plane.ts'
+import {operator} from '../support/gpuctl.ts'
+
+test('a claim is moved in the queue; its output is followed to the exit code of its workload', async () => {
+  const plane = await controlPlane()
+  await simulatedFleet(plane, {nodes: 1, gpus: 1})
+  const {run, ok, json} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken})
+  const submit = (name: string, env = {}) =>
+    plane.ok('claims.submit', {name, image: 'any', gpus: {count: 1}, env}, {token: plane.adminToken})
+  await submit('first')
+  await submit('second')
+  await submit('third', {
+    GPUCTL_FAKE_STDOUT: 'epoch 1 of 9',
+    GPUCTL_FAKE_EXIT_CODE: '7',
+    GPUCTL_FAKE_EXIT_AFTER_MS: '200',
+  })
+
+  expect(await run(['claim', 'reprioritize', 'third', '--front'])).toMatchObject({
+    code: 0,
+    stdout: 'third has priority 1.\n',
+  })
+  expect(await run(['claim', 'reprioritize', '--', 'second', '-3'])).toMatchObject({code: 0})
+  expect(await json(['claim', 'get', 'second'])).toMatchObject({spec: {priority: -3}})
+  expect(await run(['claim', 'reprioritize', 'third'])).toMatchObject({code: 2})
+  expect(await run(['claim', 'reprioritize', 'third', '101'])).toMatchObject({code: 2})
+
+  const logs = run(['claim', 'logs', '-f', 'third'])
+  await ok(['claim', 'cancel', 'first'])
+  expect(await logs).toMatchObject({code: 7, stdout: 'epoch 1 of 9\n'})
+  expect(await run(['claim', 'logs', 'claim/third'])).toMatchObject({code: 0, stdout: 'epoch 1 of 9\n'})
+  expect(await run(['claim', 'logs', 'nothing'])).toMatchObject({code: 3})
+})
