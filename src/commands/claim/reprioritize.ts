@@ -23,9 +23,8 @@ export default class ClaimReprioritize extends BaseCommand {
     if ((args.priority === undefined) !== Boolean(flags.front)) {
       throw usageError('Where should it stand?', 'Give a priority from -100 to 100, or --front.')
     }
-    const priority = args.priority === undefined ? undefined : readPriority(args.priority)
-    const input = {id: args.claim, priority, front: flags.front || undefined}
-    const claim = await this.client(flags).call('claims.reprioritize', input)
+    const priority = args.priority === undefined ? ('front' as const) : readPriority(args.priority)
+    const claim = await this.client(flags).call('claims.reprioritize', {id: args.claim, priority})
     this.say(`${claim.name} has priority ${claim.spec.priority ?? 0}.`, claim)
     if (claim.status.phase === 'Pending') this.hint(`See its place with \`gpuctl claim get ${claim.name}\`.`)
     return claim

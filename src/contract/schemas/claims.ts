@@ -162,13 +162,12 @@ export const claims = {
     output: Explanation,
   }),
   'claims.reprioritize': operation({
-    summary: 'Move a claim in the queue: another priority, or with front before all that wait (super administrators).',
+    summary: 'Move a claim in the queue: another priority, or before all that wait (super administrators).',
     access: 'user',
     input: Type.Object({
       id: Reference,
-      /** Above the maximum of its owner only by a super administrator. */
-      priority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
-      front: Type.Optional(Type.Boolean({description: 'the least priority that puts it before all others'})),
+      /** Above the maximum of its owner only by a super administrator; `front`: the least that puts it before all others. */
+      priority: Type.Union([Type.Integer({minimum: -100, maximum: 100}), Type.Literal('front')]),
     }),
     output: Claim,
   }),

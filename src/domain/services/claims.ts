@@ -52,7 +52,10 @@ export class ClaimService {
       get: async ({id}, caller) => this.#shown(await this.find(id, caller)),
       explain: async ({id}, caller) => this.#explain(await this.find(id, caller)),
       explainSpec: (input, caller) => this.#explainSpec(input, caller),
-      reprioritize: async (input, caller) => this.#shown(await reprioritize(this.#deps, this, input, caller)),
+      reprioritize: async ({id, priority}, caller) => {
+        const claim = await this.find(id, caller)
+        return this.#shown(await reprioritize(this.#deps, claim, priority, caller))
+      },
       cancel: async ({id, ...how}, caller) => this.#shown(await this.cancel(id, caller, how)),
     }
   }

@@ -5,7 +5,6 @@ import {isFinal} from '../claim.ts'
 import {problem} from '../errors.ts'
 import type {Tables} from '../ports.ts'
 import {checkPriority} from '../quota.ts'
-import type {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 
 const mostPriority = 100
@@ -13,16 +12,12 @@ const mostPriority = 100
 /** Another place in the queue, from the next pass on. One that runs keeps the priority for when it has to wait again. */
 export async function reprioritize(
   {journal, clock, wake}: Pick<ServiceDependencies, 'journal' | 'clock' | 'wake'>,
-  claims: Pick<ClaimService, 'find'>,
-  {id: reference, priority: asked, front = false}: InputOf<'claims.reprioritize'>,
+  {id, name: reference}: Pick<Claim, 'id' | 'name'>,
+  asked: InputOf<'claims.reprioritize'>['priority'],
   caller: Caller,
 ): Promise<Claim> {
-  const {id} = await claims.find(reference, caller)
-  if ((asked === undefined) !== front) {
-    const fix = 'Give one of both: a priority from −100 to 100, or front.'
-    throw problem('input_invalid', {field: 'priority', problem: front ? 'and front were given.' : 'is missing.', fix})
-  }
   const isAdmin = hasRole(caller, 'super_admin')
+  const front = asked === 'front'
   if (front && !isAdmin) throw problem('role_too_low', {needed: 'super_admin', role: caller.role})
   const changed = await journal.change(async (tx, record) => {
     const claim = await tx.claims.find(id)
@@ -30,7 +25,7 @@ export async function reprioritize(
     const {name, spec, status} = claim
     if (isFinal(status.phase)) throw problem('claim_finished', {name, phase: status.phase})
     const before = spec.priority ?? 0
-    const priority = asked ?? (await frontOf(tx, claim))
+    const priority = front ? await frontOf(tx, claim) : asked
     if (priority === before) return claim
     if (!isAdmin) await checkOwn(tx, claim, priority)
     const updatedAt = new Date(clock.now()).toISOString()
