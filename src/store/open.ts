@@ -1,6 +1,7 @@
 import type {Migration} from './migrations/migration.ts'
 import {migrations as allMigrations} from './migrations/migrations.ts'
 import type {OpenedStore} from './opened-store.ts'
+import {isPostgresUrl} from './postgres-url.ts'
 
 export interface OpenStoreOptions {
   /** Path of a SQLite file, `:memory:` for one that lives as long as the store, or a `postgres://` URL. */
@@ -24,7 +25,7 @@ export async function openStore({
   migrations = allMigrations,
   beside = false,
 }: OpenStoreOptions): Promise<OpenedStore> {
-  if (/^postgres(ql)?:\/\//.test(at)) {
+  if (isPostgresUrl(at)) {
     const {openPostgres} = await import('./postgres.ts')
     return openPostgres({url: at, migrations, mayMigrate: !beside})
   }

@@ -1,10 +1,10 @@
-import type {Client, ClientConfig} from 'pg'
 import type {Tables} from '../domain/ports.ts'
 import {migrate} from './migrate.ts'
 import type {ColumnTypes, Migration} from './migrations/migration.ts'
 import type {OpenedStore} from './opened-store.ts'
-import {longestIdleMs, retryBudgetMs, Transactions, words} from './postgres-transactions.ts'
-import {type Row, type Sql, StoreUnusable, type Value} from './sql.ts'
+import {retryBudgetMs, Transactions, words} from './postgres-transactions.ts'
+import {placeOf, settings, unusable} from './postgres-url.ts'
+import type {Row, Sql, Value} from './sql.ts'
 import {tablesOver, tablesWhenUsed} from './tables.ts'
 
 const types: ColumnTypes = {
@@ -17,9 +17,6 @@ const types: ColumnTypes = {
 const largestPool = 10
 /** Of all servers of one database: one of them migrates, the others wait. */
 const migrationLock = 0x67707563
-
-/** Types of results that we read as numbers: 64-bit integers (ours stay below 2^53). */
-const int8 = 20
 
 /** Throws StoreUnusable for a newer schema, store_unavailable when the server does not answer in time. */
 export async function openPostgres({
@@ -96,37 +93,4 @@ class OutsideSql implements Sql {
   givingBack(): Sql {
     return this
   }
-}
-
-function settings(url: string, {getTypeParser}: {getTypeParser: Client['getTypeParser']}): ClientConfig {
-  const asNumber = (text: string) => Number(text)
-  return {
-    connectionString: url,
-    application_name: 'gpuctl',
-    keepAlive: true,
-    statement_timeout: 30_000,
-    // A transaction that awaits something other than the store is ended there, and its locks with it.
-    idle_in_transaction_session_timeout: longestIdleMs,
-    types: {
-      getTypeParser: ((oid: number, format?: 'text') =>
-        oid === int8 ? asNumber : getTypeParser(oid, format)) as Client['getTypeParser'],
-    },
-  }
-}
-
-/** Refused by name or password, no such database, no right to make tables, a version without what we need. */
-function unusable(error: unknown, place: string): unknown {
-  const {code, message} = error as {code?: string; message: string}
-  if (code === undefined || !/^(28|3D|3F|42)...$/.test(code)) return error
-  return new StoreUnusable(
-    `${place} cannot be used: ${message}`,
-    'Check user, password and database in the URL, that the user owns the database, and that PostgreSQL is 13 or newer.',
-    {cause: error},
-  )
-}
-
-/** The URL without its password. */
-function placeOf(url: string): string {
-  const {host, pathname} = new URL(url)
-  return `The database ${pathname.slice(1)} on ${host}`
 }

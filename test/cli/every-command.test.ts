@@ -43,6 +43,7 @@ const elsewhere: Record<string, string> = {
   'server doctor': 'cli/doctor.test.ts',
   'server init': 'cli/server-place.test.ts',
   'server install': 'cli/install.test.ts',
+  'server migrate': 'cli/migrate.test.ts',
   'server restart': 'cli/server-place.test.ts',
   'server restore': 'cli/backup.test.ts',
   'server start': 'e2e/main-job.test.ts',
