@@ -1,6 +1,14 @@
 import {usageError} from './failure.ts'
 import {suggest} from './suggest.ts'
-import {type CommandShapes, type FlagShape, passThrough, shortcuts, topicWords, verbGroups} from './words.ts'
+import {
+  type CommandShapes,
+  type FlagShape,
+  passThrough,
+  shortcuts,
+  topicShortcuts,
+  topicWords,
+  verbGroups,
+} from './words.ts'
 
 /** Global flags that take a value; `-o json` may stand before the command as well as behind it. */
 const valued = new Set([
@@ -21,7 +29,7 @@ export function normalise(argv: readonly string[], commands: CommandShapes): str
   if (id === undefined) {
     const isHelp = flags.some(flag => ['--help', '-h', '--version', '-V'].includes(flag))
     if (words.length === 0) return isHelp || flags.length === 0 ? flags : [...flags, '--help']
-    const topic = canonical(words)
+    const topic = topicOf(words, commands)
     if (!isTopic(topic, commands)) throw notFound(words, commands)
     // A script that forgot the verb must not take the help for an answer.
     if (isHelp || flags.length === 0) return [topic.join(':'), '--help']
@@ -46,7 +54,7 @@ function helpFor(argv: readonly string[], commands: CommandShapes): string[] {
   const {id} = findCommand(words, commands)
   if (id) return [id, '--help']
   if (words.length === 0) return ['--help']
-  const topic = canonical(words)
+  const topic = topicOf(words, commands)
   if (!isTopic(topic, commands)) throw notFound(words, commands)
   return [topic.join(':'), '--help']
 }
@@ -101,7 +109,12 @@ export function findCommand(words: readonly string[], commands: CommandShapes): 
 
 function expandShortcut(words: readonly string[], commands: CommandShapes): readonly string[] {
   const [first = '', ...rest] = words
-  return !commands.has(first) && Object.hasOwn(shortcuts, first) ? [...(shortcuts[first] ?? []), ...rest] : words
+  const way = [shortcuts, topicShortcuts].find(ways => Object.hasOwn(ways, first))?.[first]
+  return way && !commands.has(first) ? [...way, ...rest] : words
+}
+
+function topicOf(words: readonly string[], commands: CommandShapes): string[] {
+  return canonical(expandShortcut(words, commands))
 }
 
 /** The literal command wins over every synonym, so that no synonym hides one. */

@@ -25,6 +25,10 @@ export const topicWords: Record<string, string> = names({
   model: ['models'],
   server: ['servers'],
   agent: ['agents'],
+  task: ['tasks', 'operation', 'operations', 'op'],
+  key: ['keys'],
+  pool: ['pools'],
+  session: ['sessions'],
 })
 
 /** Verbs that mean the same; whichever of a group a topic has is meant. The first is the usual one. */
@@ -48,6 +52,11 @@ export const shortcuts: Record<string, readonly string[]> = {
   submit: ['claim', 'submit'],
   approve: ['node', 'approve'],
 }
+
+/** Topics within a topic that are reached from the root. */
+export const topicShortcuts: Record<string, readonly string[]> = Object.fromEntries(
+  ['pool', 'pools', 'storage-pool', 'storage-pools'].map(word => [word, ['storage', 'pool']]),
+)
 
 /** Commands behind whose first argument everything belongs to a program elsewhere. */
 export const passThrough: ReadonlySet<string> = new Set(['instance:exec', 'instance:ssh'])

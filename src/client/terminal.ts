@@ -2,7 +2,7 @@ import type {IncomingMessage} from 'node:http'
 import type {WebSocket} from 'ws'
 import {type Frame, FrameReader, maxFrameBytes} from '../contract/frames.ts'
 import {readFailure, UnreachableError} from './api-error.ts'
-import {readText, type Target} from './transport.ts'
+import {changedCertificate, readText, type Target} from './transport.ts'
 
 /** A command's input and output on one WebSocket. */
 export interface Terminal {
@@ -22,15 +22,26 @@ export async function openTerminal(options: {path: string; target: Target; userA
   const {WebSocket} = await import('ws')
   const {path, target, userAgent} = options
   const url = new URL(path, target.server.replace(/^http/, 'ws'))
+  const tls = url.protocol === 'wss:' ? await import('./tls.ts') : undefined
+  let shown = (): string | undefined => undefined
+  const failed = (error: Error) => new UnreachableError(target.server, error, changedCertificate(target, shown()))
   const socket = new WebSocket(url, {
     headers: {'user-agent': userAgent, ...(target.token ? {authorization: `Bearer ${target.token}`} : {})},
-    ...(url.protocol === 'wss:' ? (await import('./tls.ts')).tlsOptions(target) : {}),
+    ...tls?.tlsOptions(target),
+    finishRequest: request => {
+      if (tls) {
+        request.once('socket', one => {
+          shown = tls.watchCertificate(one)
+        })
+      }
+      request.end()
+    },
     perMessageDeflate: false,
     maxPayload: maxFrameBytes + 1024,
     handshakeTimeout: handshakeMs,
   })
   const frames = readSocket(socket, target)
-  await opened(socket, target)
+  await opened(socket, {target, failed})
   return {
     frames,
     send: frame => new Promise((resolve, reject) => socket.send(frame, error => (error ? reject(error) : resolve()))),
@@ -38,10 +49,16 @@ export async function openTerminal(options: {path: string; target: Target; userA
   }
 }
 
-function opened(socket: WebSocket, target: Target): Promise<void> {
+interface Opening {
+  target: Target
+  /** What it means that there is no connection. */
+  failed: (error: Error) => UnreachableError
+}
+
+function opened(socket: WebSocket, {target, failed}: Opening): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('open', () => resolve())
-    socket.once('error', error => reject(new UnreachableError(target.server, error)))
+    socket.once('error', error => reject(failed(error)))
     socket.once('unexpected-response', async (request, answer: IncomingMessage) => {
       reject(readFailure(answer.statusCode ?? 0, await readText(target, answer).catch(() => ''), answer.headers))
       request.destroy()

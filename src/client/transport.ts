@@ -49,7 +49,7 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
       reject(
         message.signal?.aborted
           ? message.signal.reason
-          : new UnreachableError(target.server, error, pinned(target, shown())),
+          : new UnreachableError(target.server, error, changedCertificate(target, shown())),
       )
     const call = open(url, {...optionsOf(target, message), ...tls?.tlsOptions(target)})
     if (tls) {
@@ -89,7 +89,11 @@ function optionsOf({token}: Target, {method, headers, body, upload, timeoutMs}: 
   }
 }
 
-function pinned({pin}: Target, shown: string | undefined): {pinned: string; shown: string} | undefined {
+/** Both fingerprints, where the server showed another certificate than the pinned one. */
+export function changedCertificate(
+  {pin}: Target,
+  shown: string | undefined,
+): {pinned: string; shown: string} | undefined {
   return pin && shown !== undefined && shown !== pin.fingerprint ? {pinned: pin.fingerprint, shown} : undefined
 }
 

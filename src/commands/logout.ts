@@ -27,7 +27,7 @@ export default class Logout extends BaseCommand {
     const client = this.client(flags)
     let revoked = false
     try {
-      const {credential} = await client.call('auth.whoami', {})
+      const {credential} = await client.call('auth.whoami', {}, {prepares: true})
       if (credential === 'login' || flags.all) {
         await client.call('auth.logout', {all: flags.all || undefined})
         revoked = true

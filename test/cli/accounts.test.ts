@@ -100,3 +100,16 @@ test('`node status` shows the readings; a node that is away ends it with 5, one 
   expect(await run(['node', 'status', 'gpu-2'])).toMatchObject({code: 5, stderr: expect.stringContaining('stale')})
   expect(await run(['node', 'status', 'gpu-3'])).toMatchObject({code: 7, stderr: expect.stringContaining('no answer')})
 }, 60_000)
+
+test('`logout --curl` shows the call that ends the login, and ends nothing', async () => {
+  const plane = await controlPlane()
+  const {run, ok, json} = await operator({GPUCTL_SERVER: plane.url})
+  await plane.user('ada')
+  await run(['login', plane.url, '-u', 'ada', '--password-stdin', '--context', 'lab'], {input: 'Long-enough-ada'})
+
+  const {stdout} = await ok(['logout', '--curl', '--all'])
+  expect(stdout).toMatch(/^curl -sS -X POST .*Bearer \$GPUCTL_TOKEN.* --data '\{"all":true\}' '.*\/auth\/logout'\n$/)
+  expect(await json(['whoami'])).toMatchObject({username: 'ada'})
+  expect(await run(['logout'])).toMatchObject({code: 0})
+  expect(await run(['whoami'])).toMatchObject({code: 4})
+})

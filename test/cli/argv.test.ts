@@ -37,11 +37,6 @@ const refusal = (line: string) => {
 }
 
 describe('synonyms', () => {
-  test.each(Object.entries(topicWords).filter(([, topic]) => topic !== 'join-token'))('%s is %s', (word, topic) => {
-    const verb = topic === 'server' || topic === 'agent' ? 'status' : 'list'
-    expect(on(`${word} ${verb} x`)).toEqual([`${topic}:${verb}`, 'x'])
-  })
-
   test.each(verbGroups.slice(0, 4).flatMap(group => group.map(verb => [verb, group[0] as string])))(
     'instance %s is instance %s',
     (verb, usual) => expect(on(`instances ${verb} x`)).toEqual([`instance:${usual}`, 'x']),

@@ -3,7 +3,8 @@ import {createServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
-import {readFingerprint} from '../../src/client/tls.ts'
+import {Client} from '../../src/client/client.ts'
+import {readFingerprint, seeCertificate} from '../../src/client/tls.ts'
 import {makeSelfSigned} from '../../src/platform/self-signed.ts'
 import {makeCertificates} from '../support/certs.ts'
 import {operator} from '../support/gpuctl.ts'
@@ -99,6 +100,69 @@ test('T28: a login by fingerprint pins the server; another certificate stops eve
   expect(tokens).toHaveLength(before)
   expect(await run(['login', url, '--token-stdin', '--fingerprint', shown], {input})).toMatchObject({code: 0})
   expect(await run(['node', 'list'])).toMatchObject({code: 0})
+})
+
+test('T28: another certificate under exec, a terminal, a copy and a forwarded port says the same as under a call', async () => {
+  const {url, tokens, fingerprint, replace} = await tlsServer()
+  const {run} = await operator()
+  const pinned = await seeCertificate(url)
+  const input = 'secret\n'
+  const pin = ['login', url, '--token-stdin', '--context', 'lab', '--fingerprint', `SHA256:${fingerprint}`]
+  expect(await run(pin, {input})).toMatchObject({code: 0})
+  const before = tokens.length
+  const shown = replace()
+
+  const call = await run(['node', 'list'])
+  expect(call.stderr).toContain(`SHA256:${shown}`)
+  for (const words of [
+    ['instance', 'exec', 'train', '--', 'true'],
+    ['instance', 'port-forward', 'train', '0:80'],
+    ['instance', 'cp', '-', 'train:/tmp/x'],
+  ]) {
+    const {code, stdout, stderr} = await run(words, {input})
+    expect({words, code, stdout, stderr}).toEqual({words, code: expect.any(Number), stdout: '', stderr: call.stderr})
+    expect([7, 255]).toContain(code)
+  }
+  const client = new Client({userAgent: 'test', target: async () => ({server: url, token: 'secret', pin: pinned})})
+  for (const open of [
+    () => client.call('nodes.list', {}),
+    () => client.terminal('instances.exec', {id: 'train', command: ['true']}),
+    () => client.terminal('instances.terminal', {id: 'train'}),
+    () => client.terminal('instances.forward', {id: 'train', port: 80}),
+    () => client.terminal('ssh.tunnel', {}),
+  ]) {
+    const error = await open().catch(one => one)
+    expect(error).toMatchObject({name: 'UnreachableError', code: 'certificate_changed'})
+    expect(error.message).toContain(`at the login  SHA256:${fingerprint}\n  now           SHA256:${shown}`)
+  }
+  expect(tokens).toHaveLength(before)
+})
+
+test('--insecure-skip-tls-verify takes an unknown certificate with a warning, never another one than the pinned', async () => {
+  const {url, tokens, fingerprint, replace} = await tlsServer()
+  const {run} = await operator({GPUCTL_SERVER: url, GPUCTL_TOKEN: 'secret'})
+  const insecure = '--insecure-skip-tls-verify'
+
+  expect(await run(['node', 'list'])).toMatchObject({code: 7, stderr: expect.stringContaining('not trusted')})
+  expect(tokens).toEqual([])
+  expect(await run(['node', 'list', insecure, '--json'])).toEqual({
+    code: 0,
+    stdout: '[]\n',
+    stderr: `Warning: the certificate of ${url} is not checked.\n`,
+  })
+  expect(tokens).toEqual(['Bearer secret'])
+  expect((await run(['node', 'list', insecure, '--curl'])).stdout).toContain('--insecure')
+
+  const ada = await operator()
+  const pin = ['login', url, '--token-stdin', '--context', 'lab', '--fingerprint', fingerprint]
+  await ada.run(pin, {input: 'secret\n'})
+  const before = tokens.length
+  const shown = replace()
+  expect(await ada.run(['node', 'list', insecure])).toMatchObject({
+    code: 7,
+    stderr: expect.stringContaining(`SHA256:${shown}`),
+  })
+  expect(tokens).toHaveLength(before)
 })
 
 test('T28: a person is asked, with the fingerprint on the screen', async context => {

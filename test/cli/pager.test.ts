@@ -1,0 +1,49 @@
+import {expect, test} from 'vitest'
+import {operator} from '../support/gpuctl.ts'
+import {Screen} from '../support/screen.ts'
+import {need} from '../support/skips.ts'
+import {nativeServer} from './native-server.ts'
+
+const many = Array.from({length: 60}, (_, at) => ({id: `u-${at}`, username: `user-${at}`, role: 'user', enabled: true}))
+/** Says that it was asked, and shows the end. */
+const pager = (name: string) => `sed -n '$p' | sed 's/^/${name} shows: /'`
+
+test('what is longer than the screen goes through GPUCTL_PAGER, else PAGER; not with --no-pager, nor what fits', async context => {
+  need(context, 'tmux')
+  const {url} = await nativeServer({'GET /users': many})
+  const {env} = await operator({GPUCTL_SERVER: url, GPUCTL_TOKEN: 'secret', NO_COLOR: '1'})
+  const own = Object.entries(env).filter(([name]) => /^(GPUCTL_|NO_COLOR)/.test(name)) as [string, string][]
+  const screen = new Screen({
+    cliEnvironment: {...Object.fromEntries(own), GPUCTL_PAGER: pager('mine'), PAGER: pager('other')},
+  })
+  await screen.shows(/here>/)
+  const answer = async (typed: string, end: RegExp) => {
+    screen.type('clear')
+    screen.press('Enter')
+    screen.run(`${typed}; echo "code"=$?`)
+    await screen.shows(end)
+    return screen.text
+  }
+
+  expect(await answer('user list', /code=0/)).toMatch(/mine shows: user-59/)
+  expect(await answer('user list --no-pager', /code=0/)).toMatch(/^user-59 /m)
+  expect(await answer('user list --limit 3', /code=0/)).toMatch(/^user-2 /m)
+  screen.type('unset GPUCTL_PAGER')
+  screen.press('Enter')
+  expect(await answer('user list', /code=0/)).toMatch(/other shows: user-59/)
+  screen.type('export GPUCTL_PAGER=cat')
+  screen.press('Enter')
+  expect(await answer('user list', /code=0/)).toMatch(/^user-59 /m)
+  screen.type('export GPUCTL_PAGER=/no/such/pager')
+  screen.press('Enter')
+  expect(await answer('user list', /code=0/)).toMatch(/^user-59 /m)
+})
+
+test('a pipe never gets a pager', async () => {
+  const {url} = await nativeServer({'GET /users': many})
+  const {ok} = await operator({GPUCTL_SERVER: url, GPUCTL_TOKEN: 'secret', GPUCTL_PAGER: pager('mine')})
+
+  const {stdout} = await ok(['user', 'list'])
+  expect(stdout.split('\n')).toHaveLength(61)
+  expect(stdout).not.toContain('mine shows')
+})
