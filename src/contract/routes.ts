@@ -112,6 +112,7 @@ export const routes = {
   'instances.get': 'GET /instances/:id',
   'instances.create': 'POST /instances',
   'instances.match': 'GET /instances/match',
+  'instances.update': 'PATCH /instances/:id',
   'instances.start': 'POST /instances/:id/start',
   'instances.stop': 'POST /instances/:id/stop',
   'instances.restart': 'POST /instances/:id/restart',

@@ -237,6 +237,8 @@ export interface InstanceFilter {
 export interface InstanceTable {
   insert(instance: New<Instance>): Promise<Instance>
   save(instance: Instance): Promise<Instance>
+  /** As save, and its name too, which that leaves as it was inserted. */
+  saveName(instance: Instance): Promise<Instance>
   find(id: string): Promise<Instance | undefined>
   findByNumber(number: number): Promise<Instance | undefined>
   findByClaim(claimId: string): Promise<Instance | undefined>

@@ -139,6 +139,7 @@ export const handlers: Handlers = {
   'instances.get': (input, caller, {instances}) => instances.get(input, caller),
   'instances.create': (input, caller, {instances}) => instances.create(input, caller),
   'instances.match': (input, caller, {instances}) => instances.match(input, caller),
+  'instances.update': (input, caller, {instances}) => instances.update(input, caller),
   'instances.start': (input, caller, {instances}) => instances.start(input, caller),
   'instances.stop': (input, caller, {instances}) => instances.stop(input, caller),
   'instances.restart': (input, caller, {instances}) => instances.restart(input, caller),

@@ -1,9 +1,9 @@
 import type {Instance} from '../contract/schemas/instances.ts'
 import type {InstanceFilter, InstanceTable} from '../domain/ports.ts'
-import {Conditions, layoutOf, RecordTable} from './record-table.ts'
+import {Conditions, type Fields, layoutOf, RecordTable} from './record-table.ts'
 import type {Sql} from './sql.ts'
 
-const layout = layoutOf<Instance>({
+const fields: Fields<Instance> = {
   table: 'instances',
   kind: 'instance',
   nameOf: instance => instance.name,
@@ -16,8 +16,11 @@ const layout = layoutOf<Instance>({
     status: instance => instance.status,
     deleted: instance => (instance.desired === 'deleted' ? 1 : 0),
   },
-  fixed: ['claim_id', 'owner_id', 'name'],
-})
+}
+
+const always = ['claim_id', 'owner_id']
+const layout = layoutOf<Instance>({...fields, fixed: [...always, 'name']})
+const namedLayout = layoutOf<Instance>({...fields, fixed: always})
 
 const claimIsLive = 'EXISTS (SELECT 1 FROM claims WHERE claims.id = instances.claim_id AND claims.live = 1)'
 
@@ -30,6 +33,7 @@ export function instanceTable(sql: Sql): InstanceTable {
       const to = isEnding ? new RecordTable({sql: sql.givingBack(), layout}) : table
       return to.replaceVersion(instance)
     },
+    saveName: instance => new RecordTable({sql, layout: namedLayout}).replaceVersion(instance),
     find: id => table.find(id),
     findByNumber: number => table.findByNumber(number),
     findByClaim: claimId => table.first('WHERE claim_id = ?', [claimId]),

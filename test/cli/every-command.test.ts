@@ -31,6 +31,7 @@ const elsewhere: Record<string, string> = {
   help: 'cli/docs.test.ts',
   'instance cp': 'e2e/access-files.test.ts',
   'instance exec': 'e2e/access-terminal.test.ts',
+  'instance open': 'e2e/access-ports.test.ts',
   'instance port-forward': 'e2e/access-ports.test.ts',
   'instance restart': 'e2e/access-logs.test.ts',
   'instance ssh': 'e2e/ssh-commands.test.ts',

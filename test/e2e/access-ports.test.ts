@@ -32,6 +32,17 @@ test('local ports reach ports of the instance, many connections at once', async 
   expect(stderr).toContain('Port 1 of the instance cannot be reached: nothing listens there.')
 })
 
+test('open carries a port and says the URL of its page', async () => {
+  const fleet = await wholeFleet()
+  const {name} = await fleet.running({command: ['sh', '-c', page]})
+  const {child, ended} = launch(fleet, ['instance', 'open', name, ':8080', '--path', '/www'])
+  const [url] = await untilSaid(child, /http:\/\/127\.0\.0\.1:\d+\/www/)
+
+  await eventually(async () => (await (await fetch(url)).text()) === 'it is me\n', {what: 'the page'})
+  child.kill('SIGINT')
+  expect((await ended).code).toBe(130)
+})
+
 test('a forwarded connection is bytes both ways, and half an end of it', async () => {
   const fleet = await wholeFleet()
   const {name} = await fleet.running({command: ['sh', '-c', 'exec nc -ll -p 9000 -e cat']})

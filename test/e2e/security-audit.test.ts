@@ -158,6 +158,7 @@ async function useAll(plane: ControlPlane): Promise<Used> {
   const [session] = await plane.ok<{id: string}[]>('sessions.list', {}, {token: login})
   await step('sessions.kill', {id: session?.id}, login)
   await leave()
+  await step('instances.update', {id: 'b', remark: 'until Friday'}, login)
   await step('instances.stop', {id: 'b', graceSeconds: 0}, login)
   await step('instances.start', {id: 'b'}, login)
   await step('instances.restart', {id: 'b', graceSeconds: 0}, login)

@@ -1,9 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {Claim} from '../../contract/schemas/claims.ts'
 
-export default class ClaimReprioritize extends BaseCommand {
+export default class ClaimReprioritize extends ChangeCommand {
   static override summary = 'Move a claim in the queue.'
   static override description =
     'Priorities are −100…100, 0 unless given; among equals the older claim comes first. Above your own maximum, and before all others with --front, only super administrators may put a claim. A claim that runs keeps it for when it has to wait again. Negative numbers follow `--`.'

@@ -1,8 +1,9 @@
 import {Args, Flags} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {FleetGpu} from '../../contract/schemas/nodes.ts'
 
-export default class GpuDisable extends BaseCommand {
+export default class GpuDisable extends ChangeCommand {
   static override summary = 'Give a GPU no new work; what runs on it goes on.'
   static override examples = [
     '<%= config.bin %> gpu disable gpu-03:0 gpu-03:1',

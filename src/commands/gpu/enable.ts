@@ -1,8 +1,9 @@
 import {Args} from '@oclif/core'
-import {BaseCommand, type Several} from '../../cli/base-command.ts'
+import type {Several} from '../../cli/base-command.ts'
+import {ChangeCommand} from '../../cli/change-command.ts'
 import type {FleetGpu} from '../../contract/schemas/nodes.ts'
 
-export default class GpuEnable extends BaseCommand {
+export default class GpuEnable extends ChangeCommand {
   static override summary = 'Give a GPU work again.'
   static override examples = [
     '<%= config.bin %> gpu enable gpu-03:0 gpu-03:1',

@@ -185,6 +185,16 @@ export const instances = {
     }),
     output: Type.Array(MatchedNode),
   }),
+  'instances.update': operation({
+    summary: 'Another name for an instance and its claim, another remark; absent members stay as they are.',
+    access: 'user',
+    input: Type.Object({
+      id: Reference,
+      name: Type.Optional(Name),
+      remark: Type.Optional(Type.String({maxLength: 512})),
+    }),
+    output: Instance,
+  }),
   'instances.start': operation({summary: 'Start a stopped instance.', access: 'user', input: ById, output: Instance}),
   'instances.stop': operation({
     summary: 'Stop an instance; it keeps its GPUs (rule 3).',

@@ -12,6 +12,7 @@ import {catalogueFinders} from './catalogue.ts'
 import type {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {InstanceAccess} from './instance-access.ts'
+import {updateInstance} from './instance-changes.ts'
 import {InstanceReadings} from './instance-readings.ts'
 import {InstanceStreams, shellExec} from './instance-streams.ts'
 import {matchNodes} from './matching.ts'
@@ -44,7 +45,7 @@ export class InstanceService {
       page: (input, caller) => this.#page(input, caller),
       get: ({id}, caller) => this.#get(id, caller),
       create: (input, caller) => this.#create(input, caller),
-      setRemark: ({id, remark}, caller) => this.#setRemark(id, remark, caller),
+      update: (input, caller) => this.#update(input, caller),
       match: (input, caller) => this.#match(input, caller),
       start: ({id}, caller) => this.#start(id, caller),
       stop: ({id, graceSeconds}, caller) => this.#stop(id, caller, graceSeconds),
@@ -164,15 +165,9 @@ export class InstanceService {
     return all ? found : found.filter(({fits}) => fits)
   }
 
-  async #setRemark(reference: string, remark: string, caller: Caller): Promise<Instance> {
-    const {id, name} = await this.#find(reference, caller)
-    const saved = await this.#deps.journal.change(async (tx, record) => {
-      const instance = await tx.instances.find(id)
-      if (!instance) throw problem('not_found', {kind: 'instance', name: reference})
-      await record.audit(caller, 'instances.setRemark', id, {name})
-      return tx.instances.save({...instance, remark, updatedAt: this.#now()})
-    })
-    return this.#shown(saved)
+  async #update({id: reference, ...change}: InputOf<'instances.update'>, caller: Caller): Promise<Instance> {
+    const {id} = await this.#find(reference, caller)
+    return this.#shown(await updateInstance(this.#deps, {id, reference, ...change}, caller))
   }
 
   #start(reference: string, caller: Caller): Promise<Instance> {

@@ -255,7 +255,6 @@ export interface Services {
       caller: Caller,
       signal: AbortSignal,
     ): Promise<AsyncIterable<{id: string; event: 'log'; data: LogEvent} | {id: string; event: 'end'; data: LogEnd}>>
-    setRemark(input: {id: string; remark: string}, caller: Caller): Promise<Instance>
     /** A reading of a moment ago, or none yet; asking for it starts the next one. */
     latest(instance: Instance, caller: Caller): InstanceStats | undefined
     openStats(input: {id: string}, caller: Caller, signal: AbortSignal): Promise<AsyncIterable<InstanceStats>>

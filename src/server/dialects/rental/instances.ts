@@ -116,7 +116,7 @@ export const instanceRoutes = [
     async handle({query, body, asker, services}) {
       const instance = await instanceOf(services, idOf(body, query), asker)
       const {remark = instance.remark} = body
-      return instanceToWire(await services.instances.setRemark({id: instance.id, remark}, asker), services, asker)
+      return instanceToWire(await services.instances.update({id: instance.id, remark}, asker), services, asker)
     },
   }),
   powerRoute('start'),

@@ -1,0 +1,36 @@
+import {chmod, readFile, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {expect, test} from 'vitest'
+import {openInBrowser} from '../../src/cli/browser.ts'
+import {controlPlane, simulatedFleet} from '../support/control-plane.ts'
+import {operator} from '../support/gpuctl.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
+
+test('an instance is renamed, noted and tried before; the dashboard stands behind open', async () => {
+  const plane = await controlPlane()
+  await simulatedFleet(plane, {nodes: 1, gpus: 2})
+  const {run, ok, json} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken})
+  for (const name of ['train', 'web'])
+    await plane.ok('claims.submit', {name, image: 'any', gpus: {count: 1}}, {token: plane.adminToken})
+
+  expect(await run(['instance', 'rename', 'train', 'old', '--dry-run'])).toMatchObject({code: 10})
+  expect((await ok(['instance', 'rename', 'train', 'old'])).stdout).toBe('train is now old.\n')
+  expect(await json(['claim', 'get', 'old'])).toMatchObject({name: 'old'})
+  expect(await run(['instance', 'rename', 'old', 'web'])).toMatchObject({code: 5})
+  expect(await run(['instance', 'update', 'old'])).toMatchObject({code: 2})
+  expect(await json(['instance', 'set', 'old', '--remark', 'until Friday'])).toMatchObject({remark: 'until Friday'})
+  expect((await ok(['instance', 'open', 'old'])).stdout).toBe(`${plane.url}/dashboard/\n`)
+  expect(await run(['instance', 'open', 'old', '99999'])).toMatchObject({code: 2})
+})
+
+test('the program of $BROWSER gets the URL as one word; where there is none, that is said', async () => {
+  const folder = await temporaryDirectory('gpuctl-browser-')
+  const browser = join(folder, 'browser')
+  await writeFile(browser, `#!/bin/sh\nprintf '%s|' "$@" > ${folder}/seen\n`)
+  await chmod(browser, 0o755)
+
+  expect(await openInBrowser('http://127.0.0.1:1/a b;c', {BROWSER: browser})).toBe(true)
+  await eventually(async () => (await readFile(`${folder}/seen`, 'utf8')) === 'http://127.0.0.1:1/a b;c|')
+  expect(await openInBrowser('http://127.0.0.1:1/', {BROWSER: join(folder, 'none')})).toBe(false)
+})
