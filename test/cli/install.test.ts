@@ -83,4 +83,8 @@ test('from the terminal: a dry run prints the unit, --root writes it, --purge wa
     stderr: expect.stringContaining('--confirm'),
   })
   expect((await ada.ok(['server', 'uninstall', '--root', root])).stdout).toContain(unitAt)
+  await ada.ok(['agent', 'install', '--server', 'http://control:8888', '--root', root])
+  expect(await ada.run(['agent', 'uninstall', '--root', root, '--purge'])).toMatchObject({code: 2})
+  expect((await ada.ok(['agent', 'uninstall', '--root', root])).stdout).toContain('gpuctl-agent.service')
+  expect((await ada.ok(['agent', 'uninstall', '--root', root])).stdout).toContain('not installed')
 })
