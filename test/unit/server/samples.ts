@@ -24,6 +24,7 @@ const words = [
   '192.168.3.5',
   '/dev/sdb',
   '9000',
+  '0'.repeat(64),
 ]
 
 /** A value that the schema accepts: its required members, each as small as may be. */
