@@ -1,4 +1,4 @@
 // All commands by their ids, as oclif's tools ask for them (`oclif.commands` in package.json).
-const {commands} = require('./load.js').load('cli', 'oclif')
+const {ids, command} = require('./load.js').load('light', 'oclif')
 
-exports.commands = Object.fromEntries(Object.entries(commands).map(([id, load]) => [id, load()]))
+exports.commands = Object.fromEntries(ids.map(id => [id, command(id)]))

@@ -19,27 +19,32 @@ const {join} = require('node:path')
 const {Script} = require('node:vm')
 
 const bundles = join(__dirname, '..', 'dist', 'bundle')
-const halves = new Map([
-  ['./libraries.cjs', 'libraries'],
-  ['./main.cjs', 'main'],
-])
+const names = new Map(['light', 'cli', 'libraries', 'main'].map(name => [`./${name}.cjs`, name]))
 const saveAfterMs = 3_000
 const staleAfterMs = 7 * 24 * 60 * 60 * 1000
 const loaded = new Map()
 
-/** What the bundle exports. `use` is what it is started for: code is kept for each use by itself. */
-function load(name, use) {
+/**
+ * What the bundle exports. Code is kept for each use by itself: `use` says, or finds out, what the bundle is started for.
+ * It need not where there is code for `guess`.
+ */
+function load(name, use, guess) {
   const before = loaded.get(name)
   if (before) return before.exports
   const file = join(bundles, `${name}.cjs`)
   const source = readFileSync(file, 'latin1')
-  const kept = placeFor(`${name}-${source.slice(2, 18)}`, use)
-  const cachedData = kept && readKept(kept)
+  const placeOf = what => placeFor(`${name}-${source.slice(2, 18)}`, what)
+  let kept = guess ? placeOf(guess) : undefined
+  let cachedData = kept && readKept(kept)
+  if (!cachedData) {
+    kept = placeOf(typeof use === 'function' ? use() : use)
+    cachedData = kept && readKept(kept)
+  }
   const script = new Script(source, {filename: file, cachedData})
   if (kept && (!cachedData || script.cachedDataRejected)) keepLater(script, kept)
   const module = {exports: {}}
   loaded.set(name, module)
-  const ask = Object.assign(id => (halves.has(id) ? load(halves.get(id), use) : require(id)), require)
+  const ask = Object.assign(id => (names.has(id) ? load(names.get(id), use, guess) : require(id)), require)
   script.runInThisContext().call(module.exports, module.exports, ask, module, file, bundles)
   return module.exports
 }

@@ -7,7 +7,7 @@ const {join} = require('node:path')
 const version = '0.1.0'
 
 const argv = process.argv.slice(2)
-const bundle = join(__dirname, '..', 'dist', 'bundle', 'cli.cjs')
+const bundle = join(__dirname, '..', 'dist', 'bundle', 'light.cjs')
 const help = join(__dirname, '..', 'dist', 'bundle', 'help.txt')
 
 if (argv.length === 1 && ['--version', '-V'].includes(argv[0])) {
@@ -18,12 +18,19 @@ if (argv.length === 1 && ['--version', '-V'].includes(argv[0])) {
   const complete = join(__dirname, '..', 'dist', 'cli', 'complete.cjs')
   if (existsSync(complete)) require(complete).main(argv.slice(1), __filename)
 } else if (existsSync(bundle)) {
-  const use = require('../dist/bundle/front.cjs').useOf(argv)
-  const {run, commands} = require('./load.js').load('cli', use)
-  run(argv, commands, version)
+  const use = () => require('../dist/bundle/front.cjs').useOf(argv)
+  const {run, ids, command} = require('./load.js').load('light', use, guess())
+  run(argv, {ids, command}, {version, root: join(__dirname, '..')})
 } else {
   writeSync(2, `gpuctl is not built: ${bundle} is missing.\nRun \`npm run build\` first.\n`)
   process.exitCode = 1
+}
+
+/** The command in most cases, found without a look at what there is: the first two words. */
+function guess() {
+  if (argv.includes('--help') || argv.includes('-h')) return undefined
+  const end = argv.slice(0, 2).findIndex(word => !/^[a-z][a-z-]*$/.test(word))
+  return argv.slice(0, end < 0 ? 2 : end).join(':')
 }
 
 /** Nobody sees colours or another width than 80: no terminal, and nothing asks for them. `node:tty` takes 2 ms to load. */

@@ -1,6 +1,6 @@
 /**
- * Builds src/ into dist/: `bundle/cli.cjs` with every command and the libraries that it uses, `bundle/main.cjs` with the
- * server and the agent, the small programs of `runtime/`, and the web page in `dashboard/`. Each module in a bundle is run at its first use. The bundles
+ * Builds src/ into dist/: `bundle/light.cjs` and `bundle/cli.cjs` with all commands, `bundle/main.cjs` with the server and
+ * the agent, the small programs of `runtime/`, and the web page in `dashboard/`. Each module in a bundle is run at its first use. The bundles
  * are function expressions that bin/load.js calls, with a hash of the content in front (docs/decisions/0014-one-bundle-and-kept-code.md).
  *
  * Everything in dist lies two folders deep, so code finds the package by `import.meta.url` only in src/cli and src/main.
@@ -12,7 +12,9 @@ import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {buildCompletion} from './build/completion.mjs'
 import {writeHelp} from './build/help.mjs'
+import {helpers, lateModules} from './build/late.mjs'
 import {filesBeside, halvesApart, lateDockerode, lateOclif, lightOclif} from './build/plugins.mjs'
+import {buildTiers} from './build/tiers.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
@@ -26,7 +28,9 @@ const external = [
     'keytar',
     'keytar/*',
     'ssh2',
+    './cli.cjs',
     './libraries.cjs',
+    './light.cjs',
     './main.cjs',
   ],
   ...['*.node', '@grpc/*', 'bufferutil', 'cpu-features', 'pg-native', 'ts-node', 'tsx', 'typescript', 'utf-8-validate'],
@@ -36,7 +40,7 @@ const esbuild = await import('esbuild').catch(() => undefined)
 if (esbuild) await main(esbuild)
 else skipWithoutEsbuild()
 
-async function main({build}) {
+async function main({build, transform}) {
   const {version} = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   const options = {
     absWorkingDir: root,
@@ -64,20 +68,24 @@ async function main({build}) {
     footer: {js: '})'},
   }
   const libraries = new Set()
-  const apart = halvesApart(libraries, name => external.includes(name))
-  const cli = await build({
+  const commands = {
     ...bundle,
-    ...(await entry('cli', commandsEntry)),
-    plugins: [lateOclif, lightOclif, apart],
-    minifyWhitespace: true,
-    minifySyntax: true,
+    keepNames: false,
+    banner: {js: `${bundle.banner.js}\n${helpers}`},
+    plugins: [
+      lateOclif,
+      lightOclif,
+      halvesApart(libraries, name => external.includes(name), lateModules(transform, options.define)),
+    ],
+    minify: true,
     lineLimit: 200,
-  })
+  }
+  const tiers = await buildTiers({build, options: commands, names: await modulesIn('commands'), entry, root})
   const built = await Promise.all([
-    cli,
-    build({...bundle, ...(await entry('libraries', () => librariesEntry(libraries))), plugins: [lateOclif]}),
-    build({...bundle, ...(await entry('main', mainEntry)), plugins: [lateDockerode, filesBeside(root, dist)]}),
-    build({...options, ...(await entry('front', frontEntry)), minifyWhitespace: true}),
+    ...tiers,
+    build({...bundle, ...entry('libraries', librariesEntry(libraries)), plugins: [lateOclif]}),
+    build({...bundle, ...entry('main', await mainEntry()), plugins: [lateDockerode, filesBeside(root, dist)]}),
+    build({...options, ...entry('front', await frontEntry()), minifyWhitespace: true}),
     build({
       ...options,
       entryPoints: ['src/cli/keyring-process.ts', 'src/runtime/process-supervisor.ts', 'src/runtime/port-relay.ts'],
@@ -107,19 +115,11 @@ async function filesOfPage() {
   return Promise.all(names.map(read))
 }
 
-async function entry(name, write) {
-  const contents = await write()
+function entry(name, contents) {
   return {
     stdin: {contents, resolveDir: root, sourcefile: `${name}-entry.ts`, loader: 'ts'},
     outfile: `dist/bundle/${name}.cjs`,
   }
-}
-
-async function commandsEntry() {
-  const lines = (await modulesIn('commands')).map(
-    name => `${JSON.stringify(name.replaceAll('/', ':'))}: () => require('./src/commands/${name}.ts').default,`,
-  )
-  return `export {run} from './src/cli/entry.ts'\nexport {variableOf} from './src/cli/variables.ts'\nexport const commands = {\n${lines.join('\n')}\n}\n`
 }
 
 function librariesEntry(names) {
@@ -148,7 +148,7 @@ async function modulesIn(folder) {
 }
 
 function isBundle(path) {
-  return /\/bundle\/(cli|libraries|main)\.cjs$/.test(path)
+  return /\/bundle\/(cli|libraries|light|main)\.cjs$/.test(path)
 }
 
 /**

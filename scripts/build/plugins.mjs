@@ -45,13 +45,17 @@ export const lightOclif = {
   setup({onResolve, onLoad}) {
     onResolve({filter: /^@oclif\/core$/}, ({resolveDir}) => ({
       path: '@oclif/core',
-      namespace: 'light',
+      namespace: 'oclif',
       pluginData: resolveDir,
     }))
-    onLoad({filter: /.*/, namespace: 'light'}, ({pluginData}) => ({
+    onLoad({filter: /.*/, namespace: 'oclif'}, ({pluginData}) => ({
       contents: ['Args', 'Command', 'Flags'].map(handOn).join('\n'),
       resolveDir: pluginData,
     }))
+    onLoad({filter: /@oclif\/core\/package\.json$/}, async ({path}) => {
+      const {name, version} = JSON.parse(await readFile(path, 'utf8'))
+      return {contents: JSON.stringify({name, version}), loader: 'json'}
+    })
     const handOn = name => {
       const file = `"@oclif/core/${name.toLowerCase()}"`
       return name === 'Command' ? `export {Command} from ${file}` : `import * as ${name} from ${file}\nexport {${name}}`
@@ -60,12 +64,17 @@ export const lightOclif = {
 }
 
 /** What the commands load by `await import()` – libraries, and the half with the server and the agent – is in bundles apart. */
-export const halvesApart = (libraries, isExternal) => ({
+export const halvesApart = (libraries, isExternal, compile) => ({
   name: 'halves-apart',
-  setup({onLoad}) {
+  setup({onResolve, onLoad}) {
     const main = /await import\('(?:\.\.\/)+main\/([\w-]+)\.ts'\)/g
     const library = /await import\('((?:@[\w-]+\/)?[a-z][\w-]*)'\)/g
-    onLoad({filter: /\/src\/(cli|client|commands)\/.*\.ts$/}, async ({path}) => {
+    // Not as files: a .ts of this package would be taken for an ES module.
+    onResolve({filter: /^\.{1,2}\/.*\.ts$/}, ({path, resolveDir}) => ({
+      path: join(resolveDir, path),
+      namespace: 'ours',
+    }))
+    onLoad({filter: /.*/, namespace: 'ours'}, async ({path}) => {
       const text = await readFile(path, 'utf8')
       const contents = text
         .replace(main, (_, name) => `require('./main.cjs').modules['${name}']()`)
@@ -74,7 +83,7 @@ export const halvesApart = (libraries, isExternal) => ({
           libraries.add(name)
           return `await require('./libraries.cjs').modules['${name}']()`
         })
-      return {contents, loader: 'ts'}
+      return {contents: await compile(contents, path), loader: 'js', resolveDir: dirname(path)}
     })
   },
 })

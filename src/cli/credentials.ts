@@ -1,7 +1,6 @@
 import {statSync} from 'node:fs'
 import {join} from 'node:path'
 import {usageError} from './failure.ts'
-import {askKeyring} from './keyring.ts'
 import {readIfThere, writePrivately} from './private-file.ts'
 
 export type Storage = 'keyring' | 'file' | 'none'
@@ -53,6 +52,7 @@ export class Credentials {
     if (wanted === 'none') return 'none'
     if (wanted !== 'file') {
       try {
+        const {askKeyring} = await import('./keyring.ts')
         await askKeyring('set', account, {env: this.#parts.env, password: token})
         await this.#changeFile(account, undefined)
         return 'keyring'
@@ -70,6 +70,7 @@ export class Credentials {
     const account = accountOf(server, context)
     await this.#changeFile(account, undefined)
     if (this.#wanted() === 'file' || this.#wanted() === 'none') return
+    const {askKeyring} = await import('./keyring.ts')
     await askKeyring('delete', account, this.#parts).catch(() => undefined)
   }
 
@@ -85,6 +86,7 @@ export class Credentials {
     const inFile = (await this.#readFile())[account]
     if (inFile !== undefined) return {token: inFile, from: 'file'}
     if (this.#wanted() === 'file' || this.#wanted() === 'none') return undefined
+    const {askKeyring} = await import('./keyring.ts')
     const inKeyring = await askKeyring('get', account, this.#parts).catch(() => undefined)
     return typeof inKeyring === 'string' && inKeyring ? {token: inKeyring, from: 'keyring'} : undefined
   }

@@ -1,46 +1,46 @@
 import {fstatSync} from 'node:fs'
-import {dirname, join} from 'node:path'
-import {fileURLToPath} from 'node:url'
 import type {Config} from '@oclif/core'
 import {asksForHelp, normalise} from './argv.ts'
 import type {BaseCommand} from './base-command.ts'
 import {describeError, errorAsJson, errorAsText} from './error-report.ts'
 import {isMachine, readOutputMode} from './global-flags.ts'
-import {lightConfig} from './light-config.ts'
+import {lightConfig, type Program} from './light-config.ts'
 import type {CommandShapes, FlagShape} from './words.ts'
 
 /** A command's class, not the abstract one. */
 type CommandClass = Omit<typeof BaseCommand, 'prototype'> & (new (argv: string[], config: Config) => BaseCommand)
-/** Every command by its id (`node:join-token:create`), loaded when it is asked for. */
-export type CommandTable = Readonly<Record<string, () => CommandClass>>
+/** All commands by their ids (`node:join-token:create`), each loaded when it is asked for. */
+export interface Commands {
+  ids: readonly string[]
+  command: (id: string) => CommandClass | undefined
+}
 
 /** Runs one command line (without node and script), sets process.exitCode, and leaves nothing open. */
-export async function run(argv: string[], commands: CommandTable, version: string): Promise<void> {
+export async function run(argv: string[], commands: Commands, program: Program): Promise<void> {
   quietWhenNobodyReads(process.stdout)
   if (isPiped(2)) quietWhenNobodyReads(process.stderr)
   try {
     if (argv[0] === 'help' && argv.length === 2 && (await printTopic(argv[1] as string))) return
     const words = normalise(argv, shapesOf(commands))
     const [id = '', ...rest] = words
-    const load = Object.hasOwn(commands, id) && !asksForHelp(rest) ? commands[id] : undefined
-    if (!load) return await help(words)
-    const Command = load()
+    const Command = asksForHelp(rest) ? undefined : commands.command(id)
+    if (!Command) return await help(words, program.root)
     Command.id = id
-    await new Command(rest, lightConfig(packageRoot(), version))._run()
+    await new Command(rest, lightConfig(program))._run()
   } catch (error) {
     fail(error, argv)
   }
 }
 
 /** The rest of oclif, which loads the manifest and knows the whole tree. */
-async function help(words: string[]): Promise<void> {
+async function help(words: string[], root: string): Promise<void> {
   if (words.some(word => word === '--version' || word === '-V')) {
     const {Config, run: runOclif} = await import('@oclif/core')
-    await runOclif(words, await Config.load({root: packageRoot()}))
+    await runOclif(words, await Config.load({root}))
     return
   }
   const {showHelp} = await import('./help.ts')
-  await showHelp(words, packageRoot())
+  await showHelp(words, root)
 }
 
 /** `gpuctl help exit-codes` and the like; false where the word is none of those. */
@@ -51,18 +51,14 @@ async function printTopic(word: string): Promise<boolean> {
   return text !== undefined
 }
 
-/** From src/cli and from dist/bundle alike two folders up. */
-function packageRoot(): string {
-  return join(dirname(fileURLToPath(import.meta.url)), '..', '..')
-}
-
-function shapesOf(commands: CommandTable): CommandShapes {
+function shapesOf({ids, command}: Commands): CommandShapes {
+  const known = new Set(ids)
   return {
-    has: id => Object.hasOwn(commands, id),
-    keys: () => Object.keys(commands).values(),
+    has: id => known.has(id),
+    keys: () => known.keys(),
     get(id) {
-      const command = Object.hasOwn(commands, id) ? commands[id]?.() : undefined
-      return command && ({...command.baseFlags, ...command.flags} as Record<string, FlagShape>)
+      const found = command(id)
+      return found && ({...found.baseFlags, ...found.flags} as Record<string, FlagShape>)
     },
   }
 }

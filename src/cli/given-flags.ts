@@ -10,15 +10,19 @@ const readElsewhere = new Set(['server', 'context'])
 
 const yesOrNo = new Set(['1', 'true', 'yes', 'y', '0', 'false', 'no', 'n'])
 
-/** The flags of a command, each with its variable. Usage error for one that says neither yes nor no. */
+/** The flags of a command, with its variable where that is set. Usage error for one that says neither yes nor no. */
 export function withVariables(flags: Flags, env: NodeJS.ProcessEnv = process.env): Flags {
-  return Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => {
-      const variable = readElsewhere.has(name) ? undefined : variableOf(name, flag)
-      if (variable && env[variable]) checkVariable(variable, env[variable], flag)
-      return [name, {...flag, env: variable}]
-    }),
-  ) as Flags
+  // Each look at process.env is a call of the system's; at most starts none of these is set.
+  const given = new Set(Object.keys(env).filter(name => name.startsWith('GPUCTL_') && env[name]))
+  if (given.size === 0) return flags
+  const found = {...flags}
+  for (const [name, flag] of Object.entries(flags)) {
+    const variable = readElsewhere.has(name) ? undefined : variableOf(name, flag)
+    if (variable === undefined || !given.has(variable)) continue
+    checkVariable(variable, env[variable] as string, flag)
+    found[name] = {...flag, env: variable}
+  }
+  return found
 }
 
 /** oclif takes every word that it does not know for no, and several values for one. */

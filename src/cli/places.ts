@@ -1,11 +1,15 @@
-import {homedir} from 'node:os'
 import {join} from 'node:path'
 
 export function configDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return env.GPUCTL_CONFIG_DIR || join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'gpuctl')
+  return env.GPUCTL_CONFIG_DIR || join(env.XDG_CONFIG_HOME || join(env.HOME || home(), '.config'), 'gpuctl')
 }
 
 /** What is here may be removed at any time. */
 export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return env.GPUCTL_CACHE_DIR || join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'gpuctl')
+  return env.GPUCTL_CACHE_DIR || join(env.XDG_CACHE_HOME || join(env.HOME || home(), '.cache'), 'gpuctl')
+}
+
+/** Without $HOME; `node:os` is not loaded where there is one. */
+function home(): string {
+  return process.getBuiltinModule('node:os').homedir()
 }

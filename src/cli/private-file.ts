@@ -1,8 +1,10 @@
-import {readFileSync} from 'node:fs'
+import {existsSync, readFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
 
 /** The text, or undefined when there is no such file. At once: every start reads some, and these files are small. */
 export async function readIfThere(path: string): Promise<string | undefined> {
+  // Most are not there, and a look costs less than an error.
+  if (!existsSync(path)) return undefined
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {

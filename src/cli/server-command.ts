@@ -1,5 +1,5 @@
 import {Client, type Planned} from '../client/client.ts'
-import type {Target} from '../client/transport.ts'
+import type {Target} from '../client/message.ts'
 import {type Choice, chooseServer} from './context.ts'
 import {Credentials, type FoundToken} from './credentials.ts'
 import {usageError} from './failure.ts'

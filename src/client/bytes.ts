@@ -1,7 +1,7 @@
 import type {IncomingMessage} from 'node:http'
 import {type Frame, FrameReader} from '../contract/frames.ts'
 import {UnreachableError} from './api-error.ts'
-import type {Target} from './transport.ts'
+import type {Target} from './message.ts'
 
 /** Cuts an open answer into frames; reads no faster than its reader. Throws UnreachableError when it is cut. */
 export async function* readFrames(target: Target, answer: IncomingMessage): AsyncGenerator<Frame> {

@@ -1,16 +1,16 @@
 import type {IncomingMessage} from 'node:http'
 import type {Readable} from 'node:stream'
-import {setTimeout as delay} from 'node:timers/promises'
 import type {InputOf, OutputOf} from '../contract/contract.ts'
 import type {Frame} from '../contract/frames.ts'
 import {type OperationName, routes} from '../contract/routes.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import {ApiError, readFailure, UnreachableError} from './api-error.ts'
 import type {ServerEvent} from './events.ts'
+import {exchange} from './exchange.ts'
 import {maskText} from './masked.ts'
+import type {Message, Target} from './message.ts'
 import {requestParts} from './request-parts.ts'
 import type {Terminal} from './terminal.ts'
-import {type Message, readText, send, type Target} from './transport.ts'
 import {isDryRun, Tried} from './tried.ts'
 
 export interface ClientParts {
@@ -38,6 +38,8 @@ export interface Planned {
   uploadBytes?: number
   transport: 'json' | 'events' | 'bytes' | 'socket'
 }
+
+type Given = Partial<Message> & {method: string; path: string}
 
 export interface CallOptions {
   signal?: AbortSignal
@@ -79,10 +81,10 @@ export class Client {
     if (!options.prepares) await this.#show(name, {method, path, body, headers})
     const ended = this.#parts.began?.()
     try {
-      const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, async () => {
-        const answer = await this.#open({method, path, body, headers, signal: options.signal})
-        return readText(await this.target(), answer)
-      })
+      const message = {method, path, body, headers, signal: options.signal}
+      const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, () =>
+        this.#exchange(message),
+      )
       const answer = text === '' ? {} : JSON.parse(text)
       if (isTried && isDryRun(answer)) throw new Tried(answer)
       return answer as OutputOf<N>
@@ -102,31 +104,49 @@ export class Client {
   }
 
   /** One exchange without retries; the answer is a success and its body unread. */
-  async open(message: Partial<Message> & {method: string; path: string}): Promise<IncomingMessage> {
+  async open(message: Given): Promise<IncomingMessage> {
     await this.#show(undefined, message)
     return this.#open(message)
   }
 
-  async #open(message: Partial<Message> & {method: string; path: string}): Promise<IncomingMessage> {
+  async #open(message: Given): Promise<IncomingMessage> {
+    const {readText, send} = await import('./transport.ts')
+    const answer = await this.#send(message, send)
+    if (isSuccess(answer)) return answer
+    throw readFailure(answer.statusCode ?? 0, await readText(await this.target(), answer), answer.headers)
+  }
+
+  /** The text of a success. */
+  async #exchange(message: Given): Promise<string> {
+    const {server} = await this.target()
+    const isPlain = server.startsWith('http://')
+    const answer = await this.#send(message, isPlain ? exchange : (await import('./transport.ts')).sendAndRead)
+    if (isSuccess(answer)) return answer.text
+    throw readFailure(answer.statusCode, answer.text, answer.headers)
+  }
+
+  async #send<A extends Pick<IncomingMessage, 'statusCode' | 'headers'>>(
+    message: Given,
+    send: (target: Target, message: Message) => Promise<A>,
+  ): Promise<A> {
     const target = await this.target()
     const {timeoutMs = 30_000, userAgent, trace} = this.#parts
     const headers = {accept: 'application/json', 'user-agent': userAgent, ...message.headers}
-    const startedAt = performance.now()
+    const startedAt = nowMs()
     trace?.(`> ${message.method} ${message.path}${target.token ? ', Authorization: Bearer ***' : ''}`)
     if (message.body) trace?.(`> ${maskText(message.body)}`)
     const answer = await send(target, {timeoutMs, ...message, headers}).catch(error => {
       trace?.(`< failed: ${(error as Error).message}`)
       throw error
     })
-    const {statusCode = 0} = answer
-    const {'x-request-id': request = 'none', 'content-type': type = ''} = answer.headers
-    trace?.(`< ${statusCode} ${type}, request ${request}, ${Math.round(performance.now() - startedAt)} ms`)
-    const isRefusal = statusCode < 200 || statusCode >= 300
+    if (trace) {
+      const {'x-request-id': request = 'none', 'content-type': type = ''} = answer.headers
+      trace(`< ${answer.statusCode} ${type}, request ${request}, ${Math.round(nowMs() - startedAt)} ms`)
+    }
     const version = answer.headers['x-gpuctl-version']
     const serverVersion = typeof version === 'string' ? version : undefined
-    this.#parts.answered?.({serverVersion, method: message.method, isRefusal})
-    if (!isRefusal) return answer
-    throw readFailure(statusCode, await readText(target, answer), answer.headers)
+    this.#parts.answered?.({serverVersion, method: message.method, isRefusal: !isSuccess(answer)})
+    return answer
   }
 
   /** Server-sent events, resumed after a cut (events.ts). */
@@ -186,6 +206,7 @@ export class Client {
     const {method, path} = requestParts(name, input as Record<string, unknown>, {isUpload: true})
     await this.#show(name, {method, path, upload})
     const answer = await this.#open({method, path, upload, signal})
+    const {readText} = await import('./transport.ts')
     return JSON.parse(await readText(await this.target(), answer)) as OutputOf<N>
   }
 
@@ -198,7 +219,7 @@ export class Client {
   }
 
   async #repeat(isRepeatable: boolean, signal: AbortSignal | undefined, act: () => Promise<string>): Promise<string> {
-    const startedAt = performance.now()
+    const startedAt = nowMs()
     for (let attempt = 0; ; attempt++) {
       try {
         return await act()
@@ -207,8 +228,9 @@ export class Client {
         const ceilingMs = Math.min(retry.firstMs * 2 ** attempt, retry.ceilingMs)
         const askedMs = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) * 1000 : 0
         const waitMs = Math.max(askedMs, Math.random() * ceilingMs)
-        if (performance.now() - startedAt + waitMs > budgetMs) throw error
+        if (nowMs() - startedAt + waitMs > budgetMs) throw error
         this.#parts.trace?.(`again in ${Math.round(waitMs)} ms: ${(error as Error).message}`)
+        const {setTimeout: delay} = await import('node:timers/promises')
         await delay(waitMs, undefined, {signal})
       }
     }
@@ -221,6 +243,15 @@ function budgetFor(error: unknown): number {
   if (!(error instanceof UnreachableError) || error.code === 'tls_failed' || error.code === 'certificate_changed')
     return 0
   return error.nothingSent ? retry.budgetWhenNobodyListensMs : retry.budgetMs
+}
+
+function isSuccess({statusCode = 0}: {statusCode?: number}): boolean {
+  return statusCode >= 200 && statusCode < 300
+}
+
+/** Since the start of the program; `performance` takes a millisecond to load. */
+function nowMs(): number {
+  return process.uptime() * 1000
 }
 
 /** `node:crypto` takes 6 ms to load, and most commands only read. */

@@ -1,7 +1,7 @@
 import type {IncomingMessage} from 'node:http'
 import type {EventSourceFetchInit, FetchLikeResponse} from 'eventsource'
 import {ApiError, readFailure, UnreachableError} from './api-error.ts'
-import type {Message, Target} from './transport.ts'
+import type {Message, Target} from './message.ts'
 
 export interface ServerEvent<T> {
   /** `message` unless the server named it. */

@@ -25,6 +25,7 @@ export function requestParts(
 }
 
 function queryOf(values: Map<string, unknown>): string {
+  if (values.size === 0) return ''
   const query = new URLSearchParams()
   for (const [name, value] of values) for (const one of [value].flat()) query.append(name, String(one))
   const text = query.toString()

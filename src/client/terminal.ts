@@ -2,7 +2,8 @@ import type {IncomingMessage} from 'node:http'
 import type {WebSocket} from 'ws'
 import {type Frame, FrameReader, maxFrameBytes} from '../contract/frames.ts'
 import {readFailure, UnreachableError} from './api-error.ts'
-import {changedCertificate, readText, type Target} from './transport.ts'
+import type {Target} from './message.ts'
+import {changedCertificate, readText} from './transport.ts'
 
 /** A command's input and output on one WebSocket. */
 export interface Terminal {

@@ -1,37 +1,7 @@
 import {type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions} from 'node:http'
-import type {Readable} from 'node:stream'
+import type {Answer} from './answer-reader.ts'
 import {UnreachableError} from './api-error.ts'
-import type {Pin} from './tls.ts'
-
-/** Where calls go, and as whom. */
-export interface Target {
-  /** `http://HOST:PORT` or `https://HOST:PORT`, without a path. */
-  server: string
-  token?: string
-  /** PEM of the only authority that is trusted for this server. */
-  ca?: string
-  /** Certificate that this server, and no other, has; comes before `ca`. */
-  pin?: Pin
-  /** Any certificate is taken, unless one is pinned. */
-  insecure?: boolean
-}
-
-export interface Message {
-  method: string
-  /** Path and query. */
-  path: string
-  headers: Record<string, string>
-  body?: string
-  /** Bytes in place of a body: so many, as application/octet-stream. */
-  upload?: {content: Readable; bytes: number}
-  /** Longest wait for the beginning of the answer, and then between two pieces of it unless `isStream`. */
-  timeoutMs: number
-  isStream?: boolean
-  signal?: AbortSignal
-}
-
-/** Most bytes of a JSON answer. */
-const maxAnswerBytes = 256 * 1024 * 1024
+import {cutOff, type Message, maxAnswerBytes, silence, type Target} from './message.ts'
 
 /**
  * Sends one message on a connection of its own and resolves with the answer as soon as its head is there; its body is the
@@ -105,22 +75,27 @@ function abortWith(call: ClientRequest, signal: AbortSignal | undefined): void {
   if (signal.aborted) abort()
 }
 
-function silence(): NodeJS.ErrnoException {
-  return Object.assign(new Error('no answer in time'), {code: 'ETIMEDOUT'})
+/** Sends a JSON call and resolves with the whole answer. */
+export async function sendAndRead(target: Target, message: Message): Promise<Answer> {
+  const answer = await send(target, message)
+  const {statusCode = 0, headers} = answer
+  return {statusCode, headers, text: await readText(target, answer)}
 }
 
 /** The whole body as text. Throws UnreachableError when it is cut, RangeError when it is too long. */
-export async function readText(target: Target, answer: IncomingMessage): Promise<string> {
+export function readText(target: Target, answer: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = []
   let bytes = 0
-  try {
-    for await (const piece of answer as AsyncIterable<Buffer>) {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) =>
+      reject(error instanceof RangeError ? error : new UnreachableError(target.server, error as NodeJS.ErrnoException))
+    answer.on('data', (piece: Buffer) => {
       bytes += piece.length
-      if (bytes > maxAnswerBytes) throw new RangeError(`The answer is larger than ${maxAnswerBytes} bytes.`)
-      pieces.push(piece)
-    }
-  } catch (error) {
-    throw error instanceof RangeError ? error : new UnreachableError(target.server, error as NodeJS.ErrnoException)
-  }
-  return Buffer.concat(pieces).toString('utf8')
+      if (bytes > maxAnswerBytes) answer.destroy(new RangeError(`The answer is larger than ${maxAnswerBytes} bytes.`))
+      else pieces.push(piece)
+    })
+    answer.once('end', () => resolve(Buffer.concat(pieces).toString('utf8')))
+    answer.once('error', fail)
+    answer.once('close', () => fail(cutOff()))
+  })
 }
