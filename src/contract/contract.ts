@@ -19,12 +19,14 @@ import {settings} from './schemas/settings.ts'
 import {sites} from './schemas/sites.ts'
 import {storage} from './schemas/storage.ts'
 import {tasks} from './schemas/tasks.ts'
+import {usage} from './schemas/usage.ts'
 
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
 export const contract = {
   ...auth,
   ...audit,
   ...quotas,
+  ...usage,
   ...settings,
   ...nodes,
   ...runtimes,

@@ -167,6 +167,7 @@ export const routes = {
   'tasks.cancel': 'POST /tasks/:id/cancel',
   'tasks.follow': 'GET /tasks/:id/events',
 
+  'usage.get': 'GET /usage',
   'audit.list': 'GET /audit',
   'audit.verify': 'GET /audit/verify',
 

@@ -274,6 +274,28 @@ export interface AllocationTable {
   listLive(nodeId?: string): Promise<Allocation[]>
   /** Frees its GPUs; again is no error. */
   release(id: string, at: string): Promise<void>
+  /** What is held now, for the account of it. */
+  held(): Promise<HeldTime[]>
+  /** What was given back since then, oldest end first, from behind `after`. */
+  heldBefore(page: {since: string; after?: HeldTime; limit: number}): Promise<HeldTime[]>
+}
+
+/** That a claim held cards of a node for a time. */
+export interface HeldTime {
+  number: number
+  claimId: string
+  ownerId: string
+  /** User name. */
+  owner: string
+  nodeId: string
+  /** Name of the spec that it came from, or ''. */
+  spec: string
+  pricePerHour: number
+  /** Whole cards; a part counts as the part of its memory. */
+  cards: number
+  from: string
+  /** null: until now. */
+  to: string | null
 }
 
 /** Two bindings wanted one GPU; the second one lost. The caller tries another place. */

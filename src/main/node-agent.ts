@@ -55,7 +55,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
     if (found && found !== identity.serverId) {
       throw new CannotStart(
         `This machine belongs to another server (${identity.server}).`,
-        `To join ${server} instead, remove ${identityPath}.`,
+        `To join ${server} instead: gpuctl agent reset.`,
       )
     }
   } else {

@@ -108,7 +108,7 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
         if (state === 'connecting' && node.status === 'refused') return
         tell({status, name, detail, code: ''})
         if (state === 'up') say(`Online as ${name}.`)
-        if (state === 'refused') say(`The server refuses this machine: ${detail}\n${wayBackIn(directory)}`)
+        if (state === 'refused') say(`The server refuses this machine: ${detail}\n${wayBackIn()}`)
         if (state === 'down') say(`The link is down (${detail}); trying again. Containers run on.`)
       },
     })
@@ -124,8 +124,8 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
 }
 
 /** What a person does about a machine whose node was deleted, or whose key was revoked. */
-export function wayBackIn(directory: string): string {
-  return `The node was deleted there, or its key was revoked. To join anew: gpuctl agent stop, remove ${join(directory, 'identity.json')}, and start the agent again. Containers that it had run on; find them with \`docker ps --filter label=gpuctl.node\`.`
+export function wayBackIn(): string {
+  return `The node was deleted there, or its key was revoked. To join anew: gpuctl agent stop, gpuctl agent reset, and start the agent again. Containers that it had run on; find them with \`docker ps --filter label=gpuctl.node\`.`
 }
 
 async function readJoinToken(path: string): Promise<string> {

@@ -18,7 +18,7 @@ export async function startStandaloneAgent(
   if (joined) {
     throw new CannotStart(
       `This machine belongs to ${joined.server}.`,
-      `Start the agent without --standalone; or remove ${identityPath}, to leave that server.`,
+      'Start the agent without --standalone; or leave that server: gpuctl agent reset.',
     )
   }
   if (!options.localApi) {

@@ -183,6 +183,7 @@ export const handlers: Handlers = {
   'tasks.logs': (input, caller, {tasks}) => tasks.logs(input, caller),
   'tasks.cancel': (input, caller, {tasks}) => tasks.cancel(input, caller),
 
+  'usage.get': (input, caller, {usage}) => usage.get(input, caller),
   'audit.list': (input, caller, {audit}) => audit.list(input, caller),
   'audit.verify': (input, caller, {audit}) => audit.verify(input, caller),
   'events.list': (input, caller, {events}) => events.list(input, caller),

@@ -1,9 +1,10 @@
+import type {Claim} from '../contract/schemas/claims.ts'
 import type {HeldGpu} from '../contract/schemas/nodes.ts'
 import {problem} from '../domain/errors.ts'
-import {type AllocationTable, GpuTaken, type New} from '../domain/ports.ts'
+import {type AllocationTable, GpuTaken, type HeldTime, type New} from '../domain/ports.ts'
 import type {Allocation} from '../domain/records.ts'
 import {layoutOf, RecordTable} from './record-table.ts'
-import type {Sql} from './sql.ts'
+import type {Row, Sql} from './sql.ts'
 
 const layout = layoutOf<Allocation>({
   table: 'allocations',
@@ -27,6 +28,15 @@ export function allocationTable(sql: Sql): AllocationTable {
       nodeId === undefined
         ? table.many('WHERE released_at IS NULL ORDER BY number')
         : table.many('WHERE node_id = ? AND released_at IS NULL ORDER BY number', [nodeId]),
+    held: async () => (await sql.all(`${heldTimes} WHERE a.released_at IS NULL`)).map(heldTime),
+    heldBefore: async ({since, after, limit}) => {
+      const rows = await sql.all(
+        `${heldTimes} WHERE a.released_at >= ? AND (a.released_at > ? OR a.number > ?) AND a.released_at IS NOT NULL
+         ORDER BY a.released_at, a.number LIMIT ?`,
+        [after?.to ?? since, after?.to ?? since, after?.number ?? 0, limit],
+      )
+      return rows.map(heldTime)
+    },
     release: (id, at) =>
       sql.givingBack().together(async tx => {
         const released = await tx.run('UPDATE allocations SET released_at = ? WHERE id = ? AND released_at IS NULL', [
@@ -36,6 +46,26 @@ export function allocationTable(sql: Sql): AllocationTable {
         const allocation = released === 1 ? await new RecordTable({sql: tx, layout}).find(id) : undefined
         if (allocation) await giveBack(tx, allocation, inOrder(allocation.gpus))
       }),
+  }
+}
+
+const heldTimes = `SELECT a.number, a.claim_id, a.node_id, a.released_at, a.body, c.owner_id, c.body AS claim
+  FROM allocations a LEFT JOIN claims c ON c.id = a.claim_id`
+
+function heldTime(row: Row): HeldTime {
+  const {gpus, createdAt}: Allocation = JSON.parse(row.body as string)
+  const claim: Partial<Claim> = JSON.parse((row.claim as string | null) ?? '{}')
+  return {
+    number: row.number as number,
+    claimId: row.claim_id as string,
+    ownerId: (row.owner_id as string | null) ?? '',
+    owner: claim.owner ?? '',
+    nodeId: row.node_id as string,
+    spec: claim.catalogueSpec?.name ?? '',
+    pricePerHour: claim.pricePerHour ?? 0,
+    cards: gpus.reduce((sum, {share}) => sum + (share ? share.memoryMiB / share.cardMiB : 1), 0),
+    from: createdAt,
+    to: row.released_at as string | null,
   }
 }
 

@@ -22,7 +22,7 @@ const layers = {
 }
 /** The composition roots join everything; only these commands reach them, and only by `await import()`. */
 const starters =
-  '^src/commands/(up|down|support/bundle|server/(start|stop|status|logs|doctor|install|uninstall|backup|restore|init|restart|user-reset-password|migrate)|agent/(start|stop|status|logs|doctor|install|uninstall))\\.ts$'
+  '^src/commands/(up|down|support/bundle|server/(start|stop|status|logs|doctor|install|uninstall|backup|restore|init|restart|user-reset-password|migrate)|agent/(start|stop|status|logs|doctor|install|uninstall|reset))\\.ts$'
 
 /** What the domain would need for input and output. */
 const inputAndOutput =

@@ -22,6 +22,7 @@ const elsewhere: Record<string, string> = {
   export: 'cli/apply.test.ts',
   'agent doctor': 'cli/doctor.test.ts',
   'agent install': 'cli/install.test.ts',
+  'agent reset': 'cli/server-place.test.ts',
   'agent start': 'e2e/runtime-agent.test.ts',
   'agent status': 'e2e/main-job.test.ts',
   'agent stop': 'e2e/main-job.test.ts',

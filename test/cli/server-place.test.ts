@@ -1,6 +1,7 @@
-import {readFile, stat, writeFile} from 'node:fs/promises'
+import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, test} from 'vitest'
+import {lockDirectory} from '../../src/platform/lock.ts'
 import {controlPlane} from '../support/control-plane.ts'
 import {type Operator, operator} from '../support/gpuctl.ts'
 
@@ -111,4 +112,30 @@ test('a password is reset on the machine of the server, whether it runs or not, 
   const kept = await controlPlane({directory: plane.directory})
   expect(await kept.login('ann', again.password)).toMatch(/./)
   expect(await readFile(join(plane.directory, 'server.db'), 'latin1')).not.toContain(again.password)
+})
+
+test('agent reset throws the identity away, with consent and while no agent runs; the key of the machine stays', async () => {
+  const ada = await operator()
+  const folder = join(ada.env.GPUCTL_DATA_DIR ?? '', 'agent')
+  await mkdir(folder, {recursive: true, mode: 0o700})
+  const identity = {server: 'http://control:8888', serverId: 's', nodeId: 'n', name: 'gpu-03', nodeKey: 'secret'}
+  const contents = {'identity.json': JSON.stringify(identity), 'state.json': '{}', 'machine-key': 'mine'}
+  for (const [name, text] of Object.entries(contents)) await writeFile(join(folder, name), text, {mode: 0o600})
+
+  const asked = await ada.run(['agent', 'reset'])
+  expect(asked).toMatchObject({code: 2, stderr: expect.stringContaining('gpu-03 leaves http://control:8888')})
+  const lock = await lockDirectory(folder)
+  expect(await ada.run(['agent', 'reset', '--yes'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('agent stop'),
+  })
+  await lock.release()
+  expect(await readFile(join(folder, 'identity.json'), 'utf8')).toContain('gpu-03')
+
+  expect(await ada.json(['agent', 'reset', '--yes'])).toEqual({
+    server: 'http://control:8888',
+    removed: [join(folder, 'identity.json'), join(folder, 'state.json')],
+  })
+  expect(await readFile(join(folder, 'machine-key'), 'utf8')).toBe('mine')
+  expect(await ada.json(['agent', 'reset'])).toEqual({server: null, removed: []})
 })

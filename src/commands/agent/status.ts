@@ -39,7 +39,7 @@ export default class AgentStatus extends BaseCommand {
     if (inference) this.log(`Inference  ${inference}`)
     if (status === 'refused') {
       const {wayBackIn} = await import('../../main/run-agent.ts')
-      this.log(wayBackIn(agentDirectory()))
+      this.log(wayBackIn())
     }
     return {running: true, pid: run.pid, server, status, name, code, detail, runtime, inference, localApi}
   }

@@ -107,6 +107,8 @@ export const Claim = Type.Object({
   /** Entries of the catalogue that it was made from. */
   catalogueImage: Type.Optional(CatalogueEntry),
   catalogueSpec: Type.Optional(CatalogueEntry),
+  /** Of that spec when it was made. */
+  pricePerHour: Type.Optional(Type.Number({minimum: 0})),
   spec: ClaimSpec,
   status: ClaimStatus,
   version: Type.Integer({minimum: 0}),

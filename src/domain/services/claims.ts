@@ -26,6 +26,8 @@ interface Origin {
   remark?: string
   catalogueImage?: CatalogueEntry
   catalogueSpec?: CatalogueEntry
+  /** May be another one when the request comes again, and is the same request. */
+  pricePerHour?: number
 }
 
 interface ClaimParts {
@@ -68,7 +70,8 @@ export class ClaimService {
   ): Promise<{claim: Claim; instance: Instance}> {
     const {store, journal, secrets, wake, clock} = this.#deps
     const spec = await this.#resolved(asked, caller)
-    const bodyHash = secrets.sha256(stableText({spec: asked, noQueue, dryRun, extra}))
+    const {pricePerHour: _, ...origin} = extra
+    const bodyHash = secrets.sha256(stableText({spec: asked, noQueue, dryRun, extra: origin}))
     // Before a check that the first request has passed, but this one might not. All others ask in their transaction.
     const repeated = noQueue || dryRun ? await this.#repeated(store, caller, bodyHash) : undefined
     if (repeated) return repeated
@@ -317,12 +320,15 @@ export class ClaimService {
     {id: ownerId, username: owner}: UserRecord,
     name: string,
     {claimId, instanceId}: {claimId: string; instanceId: string},
-    {remark = '', ...entries}: Origin,
+    {remark = '', pricePerHour, ...entries}: Origin,
   ): {claim: New<Claim>; instance: New<Instance>} {
     const at = new Date(this.#deps.clock.now()).toISOString()
     const common = {...entries, createdAt: at, updatedAt: at, name, owner, ownerId, version: 0}
     return {
-      claim: {...common, id: claimId, instanceId, spec, status: newStatus()},
+      claim: {
+        ...{...common, id: claimId, instanceId, spec, status: newStatus()},
+        ...(pricePerHour === undefined ? {} : {pricePerHour}),
+      },
       instance: {
         ...common,
         id: instanceId,

@@ -29,6 +29,7 @@ import {siteBinder} from './site-mounts.ts'
 import {SiteService} from './sites.ts'
 import {TaskService} from './tasks.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
+import {usageMethods} from './usage.ts'
 import {UserService} from './users.ts'
 
 const eventsKept = 100_000
@@ -83,6 +84,7 @@ export function createServices(deps: ServiceDependencies): Services {
     auth: {...auth.methods(), ...new AccountService(deps, {guard, auth}).methods()},
     users: users.methods(),
     quotas: new QuotaService(deps, users).methods(),
+    usage: usageMethods(deps),
     settings: settingMethods(deps),
     audit: auditMethods(deps),
     tokens: new TokenService(deps).methods(),

@@ -134,7 +134,12 @@ export class InstanceService {
         ([, value]) => value !== undefined,
       ),
     )
-    const made = {remark, catalogueImage: entry && entryOf(entry), catalogueSpec: entryOf(product)}
+    const made = {
+      remark,
+      catalogueImage: entry && entryOf(entry),
+      catalogueSpec: entryOf(product),
+      pricePerHour: product.pricePerHour,
+    }
     const {instance} = await this.#claims.submit({image: address, ...needsOf(product), ...own}, caller, made)
     return this.#shown(instance)
   }

@@ -154,6 +154,7 @@ export interface Services {
     numbers(ids: Iterable<string>): Promise<ReadonlyMap<string, number>>
   }
   quotas: Methods<'quotas'>
+  usage: Methods<'usage'>
   settings: Methods<'settings'>
   audit: Methods<'audit'>
   tokens: Methods<'tokens'>

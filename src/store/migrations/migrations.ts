@@ -11,6 +11,7 @@ import {siteSchedules} from './0010-site-schedules.ts'
 import {backupTargets} from './0011-backup-targets.ts'
 import {auditChain} from './0012-audit-chain.ts'
 import {ownersOfBackups} from './0013-owners-of-backups.ts'
+import {timesOfAllocations} from './0014-times-of-allocations.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   backupTargets,
   auditChain,
   ownersOfBackups,
+  timesOfAllocations,
 ]
