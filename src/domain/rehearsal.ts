@@ -12,3 +12,12 @@ export class Rehearsed extends Error {
     this.actions = actions
   }
 }
+
+/** All that a change checks, without the change; its refusals are thrown. */
+export async function tryOnly<C extends object>(change: (caller: C) => Promise<unknown>, caller: C): Promise<void> {
+  try {
+    await change({...caller, rehearses: true})
+  } catch (error) {
+    if (!(error instanceof Rehearsed)) throw error
+  }
+}

@@ -6,6 +6,7 @@ import {isProblem, problem} from '../errors.ts'
 import {createMounts, type MountWork, registrationsOf, removeMount} from '../recipes/mount-recipes.ts'
 import {clusterName} from '../recipes/registration.ts'
 import type {MountRecord} from '../records.ts'
+import {tryOnly} from '../rehearsal.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {NodeKeeping} from './node-keeping.ts'
@@ -60,7 +61,10 @@ export class MountService {
     const [{wanted} = {}] = registrationsOf({name, ...source, content, targets: draft})
     const registering = {method: 'storage.register' as const, input: wanted as object}
     const commands = [...(await agent.storage('plan', plan)), ...(await agent.storage('plan', registering))]
-    if (dryRun) return {mounts: [], task: null, commands}
+    if (dryRun) {
+      await tryOnly(one => this.#create({...input, dryRun: false}, one), caller)
+      return {mounts: [], task: null, commands}
+    }
     const {journal, secrets, clock} = this.#deps
     const at = new Date(clock.now()).toISOString()
     const {mounts, task} = await journal.change(async (tx, record) => {
@@ -87,6 +91,7 @@ export class MountService {
       findersAmong('mount', seen, ({name}) => name),
     )
     if (dryRun) {
+      await tryOnly(one => this.#delete({id}, one), caller)
       const plan = {method: 'mount.remove' as const, input: {name: found.name}}
       return {task: null, commands: await this.#deps.fleet.agent(found.nodeId).storage('plan', plan)}
     }

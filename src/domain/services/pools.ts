@@ -6,6 +6,7 @@ import {isProblem, problem} from '../errors.ts'
 import {createPool, destroyPool, type PoolWork, registrationOf} from '../recipes/pool-recipes.ts'
 import {clusterName} from '../recipes/registration.ts'
 import type {NodeRecord, PoolRecord} from '../records.ts'
+import {tryOnly} from '../rehearsal.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {NodeKeeping} from './node-keeping.ts'
@@ -118,7 +119,10 @@ export class PoolService {
       if (storages.some(one => one.storage === storage)) throw problem('name_taken', {kind: 'storage', name: storage})
       commands.push(...(await this.#plan(node.id, 'storage.register', registration)))
     }
-    if (dryRun) return {pool: null, task: null, commands}
+    if (dryRun) {
+      await tryOnly(one => this.#create({node: reference, ...input}, one), caller)
+      return {pool: null, task: null, commands}
+    }
     const {journal, secrets, clock} = this.#deps
     const at = new Date(clock.now()).toISOString()
     const {pool, task} = await journal.change(async (tx, record) => {
@@ -143,6 +147,7 @@ export class PoolService {
     const found = await this.find(id, caller)
     const node = await this.#nodeOf(found)
     if (dryRun) {
+      await tryOnly(one => this.#delete({id, confirm: found.name}, one), caller)
       const input = {pool: found.name, type: found.type, wipe: true}
       return {task: null, commands: await this.#plan(found.nodeId, 'pool.destroy', input)}
     }

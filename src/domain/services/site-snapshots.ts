@@ -5,6 +5,7 @@ import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
 import {restoreSite} from '../recipes/site-recipes.ts'
 import type {SiteRecord} from '../records.ts'
+import {tryOnly} from '../rehearsal.ts'
 import {nextRun, scheduledPrefix} from '../site-schedule.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -67,6 +68,7 @@ export class SiteSnapshots {
     await this.#check(found, snapshot)
     const work = {...(await this.#parts.volumes.workOf(found)), snapshot}
     if (dryRun) {
+      await tryOnly(one => this.restore({id, snapshot, confirm: found.name}, one), caller)
       const input = {...(await this.#volumeOf(found)), snapshot}
       const commands = await this.#agentOf(found).storage('plan', {method: 'snapshot.rollback', input})
       return {task: null, commands}

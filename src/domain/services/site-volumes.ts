@@ -7,6 +7,7 @@ import {problem} from '../errors.ts'
 import type {Tables} from '../ports.ts'
 import {cloneSite, createSite, destroySite, type SiteCreationWork, type SiteWork} from '../recipes/site-recipes.ts'
 import type {NodeRecord, PoolRecord, SiteRecord} from '../records.ts'
+import {tryOnly} from '../rehearsal.ts'
 import {newSite} from '../sites.ts'
 import {bytesPerGb, inGb} from '../storage-quota.ts'
 import {isPassing, publicTask, type Recipe} from '../task.ts'
@@ -51,8 +52,8 @@ export class SiteVolumes {
     await this.#checkName(node, name)
     const commands = await this.#plan(node.id, 'volume.create', {...volume, quotaBytes, mark: 'task'})
     const wanted = {name, quotaBytes, node, pool, owner: await this.#ownerOf(owner, caller)}
-    if (dryRun) return {site: null, task: null, commands}
-    return {...(await this.#make(wanted, createSite, {}, caller)), commands}
+    const make = (one: Caller) => this.#make(wanted, createSite, {}, one)
+    return dryRun ? this.#tried(make, commands, caller) : {...(await make(caller)), commands}
   }
 
   async clone(input: InputOf<'sites.clone'>, caller: Caller): Promise<OutputOf<'sites.clone'>> {
@@ -65,14 +66,20 @@ export class SiteVolumes {
     const volume = {pool: pool.name, type: pool.type, volume: from.name}
     const commands = await this.#plan(node.id, 'snapshot.clone', {...volume, snapshot, to: name, mark: 'task'})
     const wanted = {name, quotaBytes, node, pool, owner: await this.#ownerOf(owner, caller)}
-    if (dryRun) return {site: null, task: null, commands}
-    return {...(await this.#make(wanted, cloneSite, {from: from.name, snapshot}, caller)), commands}
+    const make = (one: Caller) => this.#make(wanted, cloneSite, {from: from.name, snapshot}, one)
+    return dryRun ? this.#tried(make, commands, caller) : {...(await make(caller)), commands}
+  }
+
+  async #tried(make: (caller: Caller) => Promise<unknown>, commands: string[], caller: Caller) {
+    await tryOnly(make, caller)
+    return {site: null, task: null, commands}
   }
 
   async delete({id, confirm, dryRun}: InputOf<'sites.delete'>, caller: Caller): Promise<OutputOf<'sites.delete'>> {
     const found = await this.#parts.finder.findVolume(id, caller)
     const work = await this.workOf(found)
     if (dryRun) {
+      await tryOnly(one => this.delete({id, confirm: found.name}, one), caller)
       const {pool, type, volume} = work
       return {task: null, commands: await this.#plan(found.nodeId, 'volume.delete', {pool, type, volume})}
     }

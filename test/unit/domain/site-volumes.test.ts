@@ -89,6 +89,25 @@ test('a dry run shows the very commands and records nothing', async () => {
   expect(commands.join('\n')).toContain(`${pool}/data`)
   expect(await services.sites.list({}, admin)).toEqual([])
   expect(await volumes()).toEqual([])
+  expect(await services.tasks.list({type: 'site.create'}, admin)).toEqual([])
+})
+
+test('a dry run is refused as the work itself would be, and is no reason for a later refusal', async () => {
+  const {services, admin, ended, pool} = await siteWorld('directory')
+  await services.nodes.setQuota({id: 'n1', storageQuotaGb: 1}, admin)
+  const big = {name: 'big', node: 'n1', quotaBytes: 1025 * mib, dryRun: true}
+  await expect(services.sites.create(big, admin)).rejects.toMatchObject({code: 'site_over_quota'})
+  const {task} = await services.sites.create({name: 'data', node: 'n1', quotaBytes: 16 * mib}, admin)
+  await ended(task!.id)
+
+  await expect(services.pools.delete({id: pool, dryRun: true}, admin)).rejects.toMatchObject({code: 'pool_in_use'})
+  const tried = await services.sites.delete({id: 'data', dryRun: true}, admin)
+  expect(tried.task).toBeNull()
+  expect(tried.commands.join('\n')).toContain(`${pool}/data`)
+  expect(await services.sites.get({id: 'data'}, admin)).toMatchObject({status: 'active'})
+  const gone = await services.sites.delete({id: 'data', confirm: 'data'}, admin)
+  expect(await ended(gone.task!.id)).toMatchObject({status: 'completed'})
+  expect(await services.pools.delete({id: pool, dryRun: true}, admin)).toMatchObject({task: null})
 })
 
 test('a volume that somebody else made is not taken for the site: nothing stays behind, and the volume does', async () => {
