@@ -1,6 +1,7 @@
 import type {AssignedNode} from '../contract/schemas/auth.ts'
 import type {BackupTarget} from '../contract/schemas/backups.ts'
 import type {Backup, QuotaStatus, Site, Snapshot} from '../contract/schemas/sites.ts'
+import type {VmBackup} from '../contract/schemas/vm-backups.ts'
 import {usageError} from './failure.ts'
 import type {Column} from './output/column.ts'
 import {ago, bytes, percent} from './output/figures.ts'
@@ -46,6 +47,13 @@ export const backupColumns: Column<Backup>[] = [
   {name: 'provider', value: ({provider}) => provider, wide: true},
   {name: 'checksum', value: ({checksum}) => checksum, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const vmBackupColumns: Column<VmBackup>[] = [
+  {name: 'archive', value: ({archive}) => archive},
+  {name: 'vm', value: ({vm}) => vm},
+  {name: 'size', value: ({sizeBytes}) => sizeBytes, unit: 'bytes', shown: ({sizeBytes}) => bytes(sizeBytes)},
+  {name: 'node', value: ({node}) => node},
 ]
 
 /** The node that made it, and whether it is gone. */

@@ -20,6 +20,7 @@ import {sites} from './schemas/sites.ts'
 import {storage} from './schemas/storage.ts'
 import {tasks} from './schemas/tasks.ts'
 import {usage} from './schemas/usage.ts'
+import {vmBackups} from './schemas/vm-backups.ts'
 
 /** All operations with their schemas. A route without an operation, or the reverse, does not compile. */
 export const contract = {
@@ -37,6 +38,7 @@ export const contract = {
   ...server,
   ...sites,
   ...backups,
+  ...vmBackups,
   ...storage,
   ...tasks,
   ...osImages,

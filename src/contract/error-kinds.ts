@@ -72,6 +72,7 @@ export const errorKinds = {
   storage_failed: 'bad_gateway',
   backup_in_use: 'conflict',
   backup_foreign: 'conflict',
+  vm_overwritten: 'conflict',
   backup_out_of_reach: 'conflict',
   backup_homeless: 'conflict',
   target_in_use: 'conflict',

@@ -36,6 +36,22 @@ export interface StorageMethods extends BackupMethods {
   'templates.list': {input: {id: string; name: string}; output: FoundTemplate[]}
   'template.create': {input: TemplateCreation; output: FoundTemplate}
   'template.delete': {input: {id: string; name: string; mark: string}; output: null}
+  /** A virtual machine of the cluster manager; null: there is none. */
+  'vm.look': {input: VmName; output: {name: string; isRunning: boolean} | null}
+  'vm.power': {input: VmName & {to: 'running' | 'stopped'}; output: null}
+  'vm.destroy': {input: VmName; output: null}
+  /** As the jobs of BackupMethods. `known`: archives that were there before the job was handed in. */
+  'vm.backup': {input: VmName & {job: string; storage: string; known: readonly string[]}; output: BackupJobState}
+  /** Over the one that is there. */
+  'vm.restore': {input: VmName & {job: string; archive: string; storage?: string}; output: BackupJobState}
+  /** Ends a job without touching any file. */
+  'vm.end': {input: {job: string}; output: null}
+  'vmBackups.list': {input: {storage: string; id?: string}; output: FoundVmBackup[]}
+  'vmBackup.find': {
+    input: VmName & {storage: string; mark: string; known: readonly string[]}
+    output: FoundVmBackup | null
+  }
+  'vmBackup.delete': {input: {archive: string}; output: null}
   /** The very commands that a change would run, one line each, nothing done. */
   plan: {input: {method: PlannedMethod; input: object}; output: string[]}
 }
@@ -46,7 +62,10 @@ export type PlannedMethod =
   | 'storage.register'
   | Exclude<
       StorageMethod,
-      'plan' | `${string}.list` | keyof BackupMethods | `${'cluster' | 'storage' | 'osImage' | 'template'}.${string}`
+      | 'plan'
+      | `${string}.list`
+      | keyof BackupMethods
+      | `${'cluster' | 'storage' | 'osImage' | 'template' | 'vm' | 'vmBackup'}.${string}`
     >
 export type StorageInput<M extends StorageMethod> = StorageMethods[M]['input']
 export type StorageOutput<M extends StorageMethod> = StorageMethods[M]['output']
@@ -240,6 +259,18 @@ export interface FoundTemplate {
   mark: string
   /** All steps were done. */
   isReady: boolean
+}
+
+interface VmName {
+  /** Its number. */
+  id: string
+}
+
+/** A backup of a virtual machine, by the name that the cluster manager gives it. */
+export interface FoundVmBackup extends VmName {
+  archive: string
+  storage: string
+  sizeBytes: number
 }
 
 /** Where backups lie, with all that is needed to get at it: over the link only, never kept by the agent. */

@@ -130,6 +130,10 @@ const catalogue = {
   storage_failed: ['On node {name}: {reason}', 'Look on the node itself, then try again.'],
   backup_in_use: ['Backup {later} builds on {name}.', 'Delete that one first.'],
   backup_foreign: ['Backup {name} was not made here: its node told of it.', 'Fetch it from {path} by hand.'],
+  vm_overwritten: [
+    'What virtual machine {id} held is gone: its restore had begun.',
+    'Restore it once more, or another backup of it.',
+  ],
   backup_out_of_reach: [
     'Backup {name} lies in {path} on {node}, a node that is gone.',
     'Take the file from that machine by hand; `gpuctl backup delete {name}` forgets it here.',

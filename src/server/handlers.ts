@@ -172,6 +172,10 @@ export const handlers: Handlers = {
   'mounts.create': (input, caller, {mounts}) => mounts.create(input, caller),
   'mounts.delete': (input, caller, {mounts}) => mounts.delete(input, caller),
 
+  'vmBackups.list': (input, caller, {vmBackups}) => vmBackups.list(input, caller),
+  'vmBackups.create': (input, caller, {vmBackups}) => vmBackups.create(input, caller),
+  'vmBackups.restore': (input, caller, {vmBackups}) => vmBackups.restore(input, caller),
+
   'members.add': (input, caller, {members}) => members.add(input, caller),
 
   'osImages.list': (input, caller, {osImages}) => osImages.list(input, caller),

@@ -74,6 +74,13 @@ export function machineNumber(id: string): string {
   return fits(id, /^[1-9][0-9]{2,8}$/, 'the number of a virtual machine, 100 to 999999999')
 }
 
+/** A backup of a virtual machine, as Proxmox names it with its storage. */
+export function vmArchive(name: string): string {
+  const file = 'vzdump-qemu-[1-9][0-9]{2,8}-[0-9_-]{19}\\.vma(\\.(zst|gz|lzo))?|vm/[1-9][0-9]{2,8}/[0-9TZ:-]{20}'
+  const pattern = new RegExp(`^[A-Za-z][A-Za-z0-9_.-]{0,61}[A-Za-z0-9]:backup/(${file})$`)
+  return fits(name, pattern, 'a backup of a virtual machine', !name.includes('..'))
+}
+
 /** A template or machine: letters, digits, `_ . -`, begins with a letter. */
 export function machineName(name: string): string {
   return fits(name, /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/, 'the name of a machine', !name.includes('..'))

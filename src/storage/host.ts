@@ -22,6 +22,7 @@ import {type NfsShares, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-s
 import type {OsImages} from './os-images.ts'
 import {type Proxmox, proxmoxPlans} from './proxmox.ts'
 import {type StorageRunner, shown} from './run.ts'
+import {VmBackups} from './vm-backups.ts'
 
 interface StorageHostParts {
   drivers: readonly StorageDriver[]
@@ -91,6 +92,7 @@ export class StorageHost {
     return {
       ...clusterMethods(this.#parts),
       ...backups.methods(),
+      ...new VmBackups(this.#parts).methods(),
       'devices.list': () => listDevices(runner),
       'pools.list': () => this.#pools(),
       'pool.create': ofPool(async (input: StorageInput<'pool.create'>, run) => {

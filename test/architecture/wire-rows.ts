@@ -196,8 +196,3 @@ export const wireRows: Readonly<Record<string, string>> = {
   'W6.5-15': 'trap: DELETE with a body',
   'W6.5-16': 'trap: exactly 80 % and exactly 100 %',
 }
-
-/** Rows that no version answers for yet, and why. */
-export const unansweredRows: Readonly<Record<string, string>> = {
-  'W2.3-8': 'not in the document, and not built: virtual machines are not backed up',
-}

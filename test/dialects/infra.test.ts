@@ -1,5 +1,5 @@
 import {execFileSync, spawnSync} from 'node:child_process'
-import {mkdir, writeFile} from 'node:fs/promises'
+import {mkdir, readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {describe, expect, onTestFinished, test} from 'vitest'
 import {type ControlPlane, controlPlane} from '../support/control-plane.ts'
@@ -151,6 +151,88 @@ describe('images', () => {
     expect(answer).toMatchObject({status: 400, json: failed('INPUT_INVALID')})
     expect(answer.json.error.details).toMatchObject({field: 'imageId', place: 'path'})
     expect(await machine.calls()).toEqual([])
+  })
+})
+
+describe('virtual machines', () => {
+  /** One of them, which holds that text. */
+  async function place(text = 'first') {
+    const parts = await infra()
+    const {machine, post, ended} = parts
+    const file = join(machine.here, 'vm-100')
+    const hold = (words: string) => writeFile(file, `name: ${words}\n`)
+    await hold(text)
+    const done = async (path: string, body: object) => {
+      const begun = await post(path, {node_name: 'test01', ...body})
+      expect(begun).toMatchObject({status: 202, json: {taskId}})
+      return ended(begun.json.taskId)
+    }
+    return {...parts, hold, held: (id = '100') => readFile(join(machine.here, `vm-${id}`), 'utf8'), done}
+  }
+  const archive = 'local:backup/vzdump-qemu-100-2026_01_02-03_04_00.vma.zst'
+
+  test('W2.3-8: one that runs is backed up, overwritten with its backup, and runs again', async () => {
+    const {machine, hold, held, done, plane} = await place()
+    await writeFile(join(machine.here, 'vm-100.on'), '')
+    const backup = await done('backups/create', {id: '100', storage_id: 'local'})
+    expect(backup).toMatchObject({type: 'vm.backup', status: 'completed', result: {vm: '100', archive}})
+    const token = plane.adminToken
+    const [found] = await plane.ok<[object]>('vmBackups.list', {node: 'test01', vm: '100'}, {token})
+    expect(found).toEqual({archive, vm: '100', storage: 'local', node: 'test01', sizeBytes: 12})
+
+    await hold('spoilt')
+    const restored = await done('backups/restore', {id: '100', backup_id: archive, force: true})
+    expect(restored).toMatchObject({type: 'vm.restore', status: 'completed', result: {vm: '100', archive}})
+    expect(await held()).toBe('name: first\n')
+    const mark = String(backup.taskId).slice('task-'.length)
+    expect(await machine.calls()).toEqual([
+      [
+        ...['vzdump', '100', '--storage', 'local', '--mode', 'snapshot', '--compress', 'zstd'],
+        ...['--notes-template', `gpuctl-task ${mark}`],
+      ],
+      ['qm', 'stop', '100'],
+      ['qmrestore', archive, '100', '--force', '1'],
+      ['qm', 'start', '100'],
+    ])
+  })
+
+  test('W2.3-8: one that is there is overwritten by force alone; a new one is made beside it', async () => {
+    const {post, held, done, machine} = await place()
+    await done('backups/create', {id: '100'})
+    const refused = await post('backups/restore', {id: '100', backup_id: archive, node_name: 'test01'})
+    expect(refused).toMatchObject({status: 409, json: failed('CONFIRMATION_MISSING')})
+    expect(await done('backups/restore', {id: '200', backup_id: archive})).toMatchObject({status: 'completed'})
+    expect([await held('200'), await held()]).toEqual(['name: first\n', 'name: first\n'])
+    expect((await machine.calls()).map(([file, verb]) => `${file} ${verb}`)).not.toContain('qm stop')
+  })
+
+  test('W2.3-8: a dump that fails leaves nothing; a restore that fails leaves no new machine, and says what is lost', async () => {
+    const {machine, done, plane} = await place()
+    await machine.makeFail('vzdump 100')
+    expect(await done('backups/create', {id: '100'})).toMatchObject({status: 'failed', error: {code: 'STORAGE_FAILED'}})
+    const token = plane.adminToken
+    expect(await plane.ok('vmBackups.list', {node: 'test01'}, {token})).toEqual([])
+    await machine.makeFail('')
+    await done('backups/create', {id: '100'})
+    await machine.makeFail(`qmrestore ${archive}`)
+    const beside = await done('backups/restore', {id: '200', backup_id: archive})
+    expect(beside).toMatchObject({status: 'failed', error: {code: 'STORAGE_FAILED', details: {}}})
+    expect(await machine.storage.call('vm.look', {id: '200'})).toBeNull()
+    const over = await done('backups/restore', {id: '100', backup_id: archive, force: true})
+    const notTakenBack = [expect.stringContaining('Restoring')]
+    expect(over).toMatchObject({status: 'failed', error: {details: {notTakenBack}}})
+  })
+
+  test('W2.3-8: what is not there is a 404, and a host without Proxmox VE has no virtual machines', async () => {
+    const {post} = await place()
+    const create = (body: object) => post('backups/create', {node_name: 'test01', ...body})
+    expect(await create({id: '999'})).toMatchObject({status: 404, json: failed('NOT_FOUND')})
+    const body = {id: '100', backup_id: archive, node_name: 'test01'}
+    expect(await post('backups/restore', body)).toMatchObject({status: 404, json: failed('NOT_FOUND')})
+    const bare = await infra(noProxmox)
+    const answer = await bare.post('backups/create', {id: '100', node_name: 'test01'})
+    expect(answer).toMatchObject({status: 400, json: failed('STORAGE_INVALID')})
+    expect(answer.json.error.message).toContain('no Proxmox VE')
   })
 })
 

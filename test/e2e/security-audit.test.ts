@@ -22,7 +22,7 @@ const unaudited: OperationName[] = [
 const alsoChanging: OperationName[] = ['instances.exec', 'nodes.joinStatus']
 /** What needs the storage of a node is walked in test/e2e/storage-pools.test.ts, a task's end in test/unit/domain/tasks.test.ts. */
 const elsewhere =
-  /^(pools|mounts|tasks|backups|osImages|members)\.|^sites\.(create|delete|snapshot|deleteSnapshot|restore|clone|setSchedule)$/
+  /^(pools|mounts|tasks|backups|vmBackups|osImages|members)\.|^sites\.(create|delete|snapshot|deleteSnapshot|restore|clone|setSchedule)$/
 const changing = (Object.keys(routes) as OperationName[]).filter(
   name =>
     (!routes[name].startsWith('GET ') || alsoChanging.includes(name)) &&

@@ -4,6 +4,8 @@ import {openStorage, type StorageParts} from '../../src/storage/registry.ts'
 import {proxmoxPrograms} from './proxmox-programs.ts'
 import {temporaryDirectory} from './temporary-directory.ts'
 
+const looks = ['qm config', 'qm status', 'pvesm list', 'pvesm path']
+
 /** A machine with Proxmox VE as far as its programs go: they keep what they are told, and every call is written down. */
 export async function proxmoxMachine(parts: Partial<StorageParts> = {}) {
   const here = await temporaryDirectory('gpuctl-pve-')
@@ -21,7 +23,7 @@ export async function proxmoxMachine(parts: Partial<StorageParts> = {}) {
       const all = text.split('\n\u0001\n').filter(call => call !== '')
       return all
         .map(call => call.split('\0').slice(0, -1))
-        .filter(([file, verb]) => !(file === 'qm' && verb === 'config'))
+        .filter(([file, verb = '']) => !looks.includes(`${file} ${verb}`))
     },
     /** As `qm template`; '' ends it. */
     makeFail: (call: string) => writeFile(join(here, 'fail'), call),

@@ -10,4 +10,11 @@ export const pveOptions: Record<string, readonly string[]> = {
   'pvesm set': ['--nodes'],
   'pvesm free': [],
   'pvecm add': ['--use_ssh'],
+  'pvesm list': ['--content', '--vmid'],
+  'pvesm path': [],
+  'qm start': [],
+  'qm status': [],
+  'qm stop': [],
+  vzdump: ['--compress', '--mode', '--notes-template', '--storage'],
+  qmrestore: ['--force', '--storage'],
 }

@@ -1,4 +1,4 @@
-import type {BackupFormat, BackupJobState, BackupMethods, PoolType} from '../../contract/storage-protocol.ts'
+import type {BackupFormat, BackupJobState, PoolType, StorageInput} from '../../contract/storage-protocol.ts'
 import type {BackupRecord, SiteRecord} from '../records.ts'
 import {isPassing, type Recipe, type StepRun} from '../task.ts'
 import {foundVolume, hasQuota, siteLock} from './site-recipes.ts'
@@ -68,12 +68,12 @@ export interface DeletionWork extends Partial<VolumePlace> {
   snapshot: string | null
 }
 
-type JobMethod = 'backup.make' | 'backup.verify' | 'backup.restore'
+type JobMethod = 'backup.make' | 'backup.verify' | 'backup.restore' | 'vm.backup' | 'vm.restore'
 
 /** Asks again and again until the job is done; the node works on when nobody asks. */
-async function worked<M extends JobMethod>(
+export async function worked<M extends JobMethod>(
   run: StepRun<{nodeId: string}>,
-  {method, input, expectedBytes}: {method: M; input: BackupMethods[M]['input']; expectedBytes: number},
+  {method, input, expectedBytes}: {method: M; input: StorageInput<M>; expectedBytes: number},
 ): Promise<Extract<BackupJobState, {state: 'done'}>> {
   for (;;) {
     run.signal.throwIfAborted()

@@ -5,6 +5,7 @@ import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
 import {cloneSite, createSite, destroySite, restoreSite} from './site-recipes.ts'
 import {createTemplate} from './template-recipes.ts'
+import {backupVm, restoreVm} from './vm-recipes.ts'
 
 const all = [
   createPool,
@@ -21,6 +22,8 @@ const all = [
   verifyBackup,
   restoreBackup,
   deleteBackup,
+  backupVm,
+  restoreVm,
 ] as unknown as readonly Recipe<never>[]
 
 /** All kinds of tasks by their type. */

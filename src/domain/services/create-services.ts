@@ -31,6 +31,7 @@ import {TaskService} from './tasks.ts'
 import {JoinTokenService, TokenService} from './tokens.ts'
 import {usageMethods} from './usage.ts'
 import {UserService} from './users.ts'
+import {VmBackupService} from './vm-backups.ts'
 
 const eventsKept = 100_000
 const keysKeptMs = 24 * 60 * 60_000
@@ -101,6 +102,7 @@ export function createServices(deps: ServiceDependencies): Services {
     specs: specMethods(deps),
     sites: sites.methods(),
     backups: {...backupRecords.methods(), ...backups.methods()},
+    vmBackups: new VmBackupService(deps, {keeping: nodes.keeping, tasks}).methods(),
     backupTargets: targets.methods(),
     pools: pools.poolMethods(),
     devices: pools.deviceMethods(),

@@ -290,6 +290,7 @@ export interface Services {
     /** How many there are, whatever the page. */
     count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
   }
+  vmBackups: Methods<'vmBackups'>
   backupTargets: Methods<'backupTargets'>
   devices: Methods<'devices'>
   pools: Methods<'pools'>

@@ -5,6 +5,7 @@ import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
 import type {StorageMethod, StorageRegistration} from '../../../src/contract/storage-protocol.ts'
 import {proxmoxPlans} from '../../../src/storage/proxmox.ts'
+import {vmPlans} from '../../../src/storage/vm-backups.ts'
 import {hostileTexts} from '../../support/hostile-texts.ts'
 import {proxmoxMachine} from '../../support/proxmox.ts'
 import {pveOptions} from '../../support/pve-options.ts'
@@ -25,6 +26,9 @@ const mount: StorageRegistration = {
   content: ['images', 'rootdir'],
   nodes: ['test02', 'test03'],
 }
+
+const dump = {id: '100', storage: 'local', mark: 'abc'}
+const archive = 'local:backup/vzdump-qemu-100-2026_01_02-03_04_05.vma.zst'
 
 const lines = (commands: {file: string; args: readonly string[]}[]) =>
   commands.map(({file, args}) => [file, ...args].join(' '))
@@ -63,6 +67,20 @@ describe('the commands', () => {
     expect(lines(proxmoxPlans.unregister(mount))).toEqual(['pvesm remove remote-poka'])
   })
 
+  test('W2.3-8: a virtual machine is dumped while it runs, stopped, restored over itself and started', () => {
+    expect(lines(vmPlans.backup(dump))).toEqual([
+      'vzdump 100 --storage local --mode snapshot --compress zstd --notes-template gpuctl-task abc',
+    ])
+    expect(lines(vmPlans.power({id: '100', to: 'stopped'}))).toEqual(['qm stop 100'])
+    expect(lines(vmPlans.restore({id: '100', archive}))).toEqual([`qmrestore ${archive} 100 --force 1`])
+    expect(lines(vmPlans.restore({id: '200', archive, storage: 'nas'}))).toEqual([
+      `qmrestore ${archive} 200 --force 1 --storage nas`,
+    ])
+    expect(lines(vmPlans.power({id: '100', to: 'running'}))).toEqual(['qm start 100'])
+    expect(lines(vmPlans.drop({archive}))).toEqual([`pvesm free ${archive}`])
+    expect(lines(vmPlans.destroy({id: '100'}))).toEqual(['qm destroy 100'])
+  })
+
   test('each command and each of its options stands in the manual pages of Proxmox VE', () => {
     const all = [
       ...proxmoxPlans.template({...template, mark: 'abc'}, '/iso'),
@@ -72,9 +90,11 @@ describe('the commands', () => {
       ...[pool, {...pool, type: 'lvm' as const}, mount].flatMap(one => proxmoxPlans.register(one)),
       ...proxmoxPlans.unregister(mount),
       ...proxmoxPlans.place(mount),
+      ...[vmPlans.backup(dump), vmPlans.restore({id: '200', archive, storage: 'nas'}), vmPlans.drop({archive})].flat(),
+      ...[vmPlans.power({id: '100', to: 'running'}), vmPlans.power({id: '100', to: 'stopped'})].flat(),
     ]
     for (const {file, args} of all) {
-      const known = pveOptions[`${file} ${args[0]}`]
+      const known = pveOptions[`${file} ${args[0]}`] ?? pveOptions[file]
       expect(known, `${file} ${args[0]}`).toBeDefined()
       for (const option of args.filter(word => word.startsWith('--'))) {
         expect(known, `${file} ${args[0]}`).toContain(option.replace(/\d+$/, '[n]'))
@@ -101,6 +121,17 @@ const fields: Record<string, {plan: (text: never) => {file: string; args: readon
   'path of an export': {right: '/poka', plan: exportPath => proxmoxPlans.register({...mount, exportPath})},
   'storage of some nodes': {right: 'poka', plan: storage => proxmoxPlans.place({storage, nodes: ['test01']})},
   'nodes of a storage': {right: 'test01', plan: node => proxmoxPlans.place({storage: 'poka', nodes: [node]})},
+  'number of a machine that is dumped': {right: '100', plan: id => vmPlans.backup({...dump, id})},
+  'storage of a dump': {right: 'local', plan: storage => vmPlans.backup({...dump, storage})},
+  'mark of a dump': {right: 'abc', plan: mark => vmPlans.backup({...dump, mark})},
+  'dump that is restored': {right: archive, plan: one => vmPlans.restore({id: '100', archive: one})},
+  'number of a machine that is restored': {right: '100', plan: id => vmPlans.restore({id, archive})},
+  'storage of a machine that is restored': {
+    right: 'nas',
+    plan: storage => vmPlans.restore({id: '100', archive, storage}),
+  },
+  'dump that goes': {right: archive, plan: one => vmPlans.drop({archive: one})},
+  'number of a machine that stops': {right: '100', plan: id => vmPlans.power({id, to: 'stopped'})},
   'storage that goes': {right: 'poka', plan: storage => proxmoxPlans.unregister({storage})},
 }
 
@@ -141,6 +172,12 @@ const hostileCalls: [StorageMethod, (text: string) => object][] = [
   ['storage.register', storage => ({...pool, storage})],
   ['storage.register', exportPath => ({...mount, exportPath})],
   ['storage.unregister', storage => ({storage, nodes: ['test01']})],
+  ['vm.look', id => ({id})],
+  ['vm.backup', id => ({id, job: 'a', storage: 'local', known: []})],
+  ['vm.backup', storage => ({id: '100', job: 'a', storage, known: []})],
+  ['vm.restore', one => ({id: '100', job: 'a', archive: one})],
+  ['vmBackups.list', storage => ({storage})],
+  ['vmBackup.delete', one => ({archive: one})],
   ['cluster.join', address => ({address, master: '192.0.2.1'})],
   ['cluster.join', master => ({address: '192.0.2.1', master})],
 ]

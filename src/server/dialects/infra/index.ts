@@ -5,6 +5,7 @@ import {imageRoutes} from './images.ts'
 import {nodeRoutes} from './nodes.ts'
 import {storagePoolRoutes} from './storage-pools.ts'
 import {taskRoutes} from './tasks.ts'
+import {vmBackupRoutes} from './vm-backups.ts'
 
 /** Document 001: a bearer token, bare JSON, `{error: {code, message, details}}` on failure, tasks for what takes long. */
 export const infra: Dialect = {
@@ -12,5 +13,5 @@ export const infra: Dialect = {
   owns: path => /^\/api\/agent(\/|$)/.test(path),
   credential: bearer,
   failure,
-  routes: [...imageRoutes, ...nodeRoutes, ...storagePoolRoutes, ...taskRoutes],
+  routes: [...imageRoutes, ...nodeRoutes, ...storagePoolRoutes, ...vmBackupRoutes, ...taskRoutes],
 }

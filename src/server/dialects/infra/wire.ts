@@ -4,6 +4,7 @@ import {members} from '../../../contract/schemas/members.ts'
 import {MachineName, MachineNumber, OsImageFile, StorageName} from '../../../contract/schemas/os-images.ts'
 import {storage} from '../../../contract/schemas/storage.ts'
 import {type Task, type TaskLogLine, TaskStatus} from '../../../contract/schemas/tasks.ts'
+import {VmArchive} from '../../../contract/schemas/vm-backups.ts'
 
 const pool = storage['pools.create'].input.properties
 const share = storage['pools.share'].input.properties
@@ -29,6 +30,16 @@ export const CreatePool = Type.Object({
   comment: pool.comment,
   /** Beyond the document: the kind of storage, and the erasing of a device that carries data. */
   type: Type.Optional(Type.Enum(['zfs', 'lvm'])),
+  force: Type.Optional(Type.Boolean()),
+})
+
+/** Beyond the document. `force`: over a virtual machine that is there. */
+export const BackUpVm = Type.Object({id: MachineNumber, storage_id: Type.Optional(StorageName), node_name: Reference})
+export const RestoreVm = Type.Object({
+  id: MachineNumber,
+  backup_id: VmArchive,
+  storage_id: Type.Optional(StorageName),
+  node_name: Reference,
   force: Type.Optional(Type.Boolean()),
 })
 
