@@ -79,6 +79,10 @@ export const removeMount: Recipe<MountWork> = {
         isDone: async run => (await foundMount(run, nodeId)) === undefined,
         do: async ({agent, input, signal}) =>
           void (await agent(nodeId).storage('mount.remove', {name: input.name}, signal)),
+        /** Without a look before: what was cut off may still be at work there, and is waited for. */
+        async undo({agent, input: {name, server, exportPath, readOnly}}) {
+          await agent(nodeId).storage('mount.create', {name, server, exportPath, readOnly})
+        },
       }),
     ),
   ],

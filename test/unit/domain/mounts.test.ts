@@ -15,11 +15,19 @@ async function cluster() {
   const machine = await proxmoxMachine()
   await machine.cluster(['n1', 'n2', 'n3'])
   const refusing = new Set<string>()
+  /** Their next unmount is done and does not say so. */
+  const stalling = new Set<string>()
   const storageOf = (node: string) => {
     const there = new Map<string, Record<string, unknown>>()
-    const call = async (method: string, input: Record<string, unknown>) => {
+    const call = async (method: string, input: Record<string, unknown>, signal?: AbortSignal) => {
       if (method === 'mounts.list') return [...there.values()]
-      if (method === 'mount.remove') return void there.delete(String(input.name))
+      if (method === 'mount.remove') {
+        there.delete(String(input.name))
+        if (!stalling.has(node)) return
+        stalling.delete(node)
+        await new Promise(resolve => signal?.addEventListener('abort', resolve, {once: true}))
+        throw new Error('it was broken off')
+      }
       if (method !== 'mount.create') return machine.storage.call(method as 'plan', input as never)
       if (refusing.has(node)) throw new Error('its server lets nobody write')
       return void there.set(String(input.name), {...input, state: 'mounted', path: `/mnt/${input.name}`, detail: ''})
@@ -41,7 +49,7 @@ async function cluster() {
     return services.tasks.get({id: task!.id}, admin)
   }
   const registeredFor = async () => /nodes (\S+)/.exec(await machine.config())?.[1]
-  return {...plane, machine, refusing, mount, unmount, registeredFor}
+  return {...plane, machine, refusing, stalling, mount, unmount, registeredFor}
 }
 
 test('W2.3-6: one of several mounts of a name goes, and the cluster keeps the storage for the others', async () => {
@@ -66,6 +74,22 @@ test('W2.3-6: a mount that fails takes back its own part of what others use', as
 
   expect(await registeredFor()).toBe('n1')
   expect((await services.mounts.list({}, admin)).map(({node, status}) => `${node} ${status}`)).toEqual(['n1 mounted'])
+})
+
+test('W2.3-6: an unmount that is cancelled too late is mounted again, and known to the cluster as before', async () => {
+  const {mount, stalling, registeredFor, services, admin, settle} = await cluster()
+  await mount('n1')
+  stalling.add('n1')
+  const [known] = await services.mounts.list({}, admin)
+  const {task} = await services.mounts.delete({id: known!.id}, admin)
+  await vi.waitUntil(() => stalling.size === 0, {timeout: 30_000})
+  await services.tasks.cancel({id: task!.id}, admin)
+  await settle()
+
+  const ended = await services.tasks.get({id: task!.id}, admin)
+  expect(ended).toMatchObject({status: 'failed', error: {code: 'CANCELLED', details: {}}})
+  expect(await services.mounts.list({}, admin)).toEqual([known])
+  expect(await registeredFor()).toBe('n1')
 })
 
 test('taking back a mount that was refused leaves what somebody else has mounted there', async () => {

@@ -25,6 +25,7 @@ const words = [
   '/dev/sdb',
   '9000',
   '0'.repeat(64),
+  'local:backup/vzdump-qemu-100-2026_01_02-03_04_05.vma.zst',
 ]
 
 /** A value that the schema accepts: its required members, each as small as may be. */
