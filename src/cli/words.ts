@@ -63,7 +63,7 @@ export const passThrough: ReadonlySet<string> = new Set(['instance:exec', 'insta
 
 /** Commands that work on this machine alone: there is no call of theirs to be shown. */
 export function callsNoServer(id: string): boolean {
-  return /^(up|down|commands|completion|doctor|help|support:.*|(agent|context|config):.*|server:(?!config:).*)$/.test(
+  return /^(up|down|commands|completion|doctor|help|open|support:.*|(agent|context|config):.*|server:(?!config:).*)$/.test(
     id,
   )
 }

@@ -4,6 +4,7 @@ import type {Services} from '../domain/services/services.ts'
 import {accessCheck, addressOf, bearer} from './auth.ts'
 import {addDashboard} from './dashboard.ts'
 import {dialects} from './dialects/registry.ts'
+import {addInstall} from './install.ts'
 import type {MetricsRegistry} from './metrics.ts'
 
 interface PageParts {
@@ -44,6 +45,7 @@ export function addPages(app: FastifyInstance, {services, version, metricsRegist
   app.get('/swagger/*', showPages)
 
   addDashboard(app)
+  addInstall(app, version)
 
   const check = accessCheck(services, bearer)
   app.get(

@@ -22,6 +22,9 @@ test('an instance is renamed, noted and tried before; the dashboard stands behin
   expect(await json(['instance', 'set', 'old', '--remark', 'until Friday'])).toMatchObject({remark: 'until Friday'})
   expect((await ok(['instance', 'open', 'old'])).stdout).toBe(`${plane.url}/dashboard/\n`)
   expect(await run(['instance', 'open', 'old', '99999'])).toMatchObject({code: 2})
+  expect((await ok(['open'])).stdout).toBe(`${plane.url}/dashboard/\n`)
+  expect((await ok(['open', 'swagger'])).stdout).toBe(`${plane.url}/swagger/\n`)
+  expect(await run(['open', 'cellar'])).toMatchObject({code: 2, stderr: expect.stringContaining('dashboard')})
 })
 
 test('the program of $BROWSER gets the URL as one word; where there is none, that is said', async () => {

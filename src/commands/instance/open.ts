@@ -1,9 +1,8 @@
 import {Args, Flags} from '@oclif/core'
-import {openInBrowser} from '../../cli/browser.ts'
+import {openForPerson} from '../../cli/browser.ts'
 import {usageError} from '../../cli/failure.ts'
 import {listenForward, readPortPair} from '../../cli/port-forward.ts'
 import {StreamCommand} from '../../cli/stream-command.ts'
-import {canAsk, isTerminal} from '../../cli/terminal.ts'
 
 export default class InstanceOpen extends StreamCommand {
   static override summary = 'Open in the browser what an instance serves, or the dashboard.'
@@ -48,8 +47,7 @@ export default class InstanceOpen extends StreamCommand {
     })
   }
 
-  async #open(url: string): Promise<void> {
-    if (this.mode.format !== undefined || this.mode.quiet || !isTerminal(process.stdout) || !canAsk()) return
-    if (!(await openInBrowser(url, process.env))) this.notice('No browser could be started: open the URL by hand.')
+  #open(url: string): Promise<void> {
+    return openForPerson(url, this.mode, text => this.notice(text))
   }
 }
