@@ -84,7 +84,16 @@ async function main({build, transform}) {
   const built = await Promise.all([
     ...tiers,
     build({...bundle, ...entry('libraries', librariesEntry(libraries)), plugins: [lateOclif]}),
-    build({...bundle, ...entry('main', await mainEntry()), plugins: [lateDockerode, filesBeside(root, dist)]}),
+    build({
+      ...bundle,
+      ...entry('main', await mainEntry()),
+      plugins: [lateDockerode, filesBeside(root, dist)],
+      // Each name kept is a call at the start, of which there are thousands.
+      keepNames: false,
+      minifyWhitespace: true,
+      minifySyntax: true,
+      lineLimit: 200,
+    }),
     build({...options, ...entry('front', await frontEntry()), minifyWhitespace: true}),
     build({
       ...options,

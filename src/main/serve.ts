@@ -23,6 +23,8 @@ const graceMs = 8_000
  * size, so small ones come ten times as often, and calls on their way through wait for them (`npm run bench -- inference`).
  */
 const youngGenerationGrowth = '--semi-space-growth-factor=16'
+/** Not before bin/load.js has kept the compiled code: V8 takes it at the next start only if its flags were the same. */
+const growAfterMs = 5_000
 
 /**
  * Runs the control server in this process until TERM or INT; a second signal ends it at once. `onReady` is called when
@@ -34,7 +36,6 @@ export async function serve(
   onReady: (server: RunningServer) => void,
 ): Promise<void> {
   process.umask(0o077)
-  setFlagsFromString(youngGenerationGrowth)
   const logger = createLogger({level: flags.verbose ? 'debug' : 'info'})
   const {addresses, tls, exposed} = await readServerFlags(flags)
   // Before the start: whoever reads the run file may send a signal at once.
@@ -51,6 +52,7 @@ export async function serve(
     },
   })
   onReady(server)
+  setTimeout(() => setFlagsFromString(youngGenerationGrowth), growAfterMs).unref()
   await signalled
   await server.stop(graceMs)
 }

@@ -99,5 +99,6 @@ export class SmiTool {
 
 /** A tool's words as one short line that is fit to be shown anywhere. */
 export function oneLine(text: string): string {
-  return safe(text.slice(0, 2_000).replace(/\s+/g, ' ').trim(), {maxWidth: 200})
+  const line = safe(text.slice(0, 2_000).replace(/\s+/g, ' ').trim())
+  return line.length > 200 ? `${Array.from(line).slice(0, 199).join('')}…` : line
 }

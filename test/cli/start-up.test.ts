@@ -120,6 +120,19 @@ describe('compiled code', () => {
     expect((await stat(path)).ino).toBe(first.ino)
   })
 
+  test('of the server is taken at its next start: V8 has the same flags when it is kept and when it is asked', async () => {
+    const ada = await operator()
+    const startAndStop = async () => {
+      await ada.ok(['server', 'start', '--detach', '--listen', '127.0.0.1:0'])
+      await ada.ok(['server', 'stop'])
+      const name = (await keptCode(ada.home)).find(one => /^main-.*-server\.start$/.test(one)) as string
+      return (await stat(join(ada.home, 'cache/code', name))).ino
+    }
+    const first = await startAndStop()
+
+    expect(await startAndStop()).toBe(first)
+  })
+
   test('that is damaged is made anew', async () => {
     const ada = await operator()
     await ada.ok(['context', 'list'])
