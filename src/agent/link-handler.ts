@@ -7,6 +7,7 @@ import {asProblem, write} from './call-output.ts'
 import {runDial} from './dial-call.ts'
 import {runExec} from './exec-call.ts'
 import {sendArchive, sendStat, takeArchive} from './file-calls.ts'
+import {runImagePull} from './image-pull-call.ts'
 import {sendLogs} from './log-call.ts'
 import {takeOsImage} from './os-image-call.ts'
 import {runStorage} from './storage-call.ts'
@@ -42,6 +43,7 @@ export function createLinkHandler(agent: Agent): StreamHandler {
     [agentRoutes.archive]: onContainer(agent, call => sendArchive(call, agent.driver, endOf(call))),
     [agentRoutes.osImage]: call => takeOsImage(call, agent.storage),
     [agentRoutes.backupContent]: call => sendBackup(call, agent.storage, endOf(call)),
+    [agentRoutes.imagePull]: call => runImagePull(call, agent.driver, endOf(call)),
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
     [agentRoutes.unpack]: onContainer(agent, call => takeArchive(call, agent.driver)),
   })

@@ -29,3 +29,26 @@ export async function followTask(client: Client, id: string, {timeoutMs, quiet}:
     details: {task: task.id, ...task.error},
   })
 }
+
+/** As followTask, of several at once: a word for each on one line. Answers them all, also those that failed. */
+export function followTasks(client: Client, tasks: readonly Task[], {timeoutMs, quiet}: Following): Promise<Task[]> {
+  const isOver = ({status}: Task) => status === 'completed' || status === 'failed'
+  let known = [...tasks]
+  return waitFor<Task[]>({
+    look: async signal => {
+      known = await Promise.all(
+        known.map(one => (isOver(one) ? one : client.call('tasks.get', {id: one.id}, {signal}))),
+      )
+      return known
+    },
+    isDone: found => found.every(isOver),
+    describe: found => found.map(({node, status, progress}) => `${node} ${wordOf(status, progress)}`).join(', '),
+    goOn: tasks.map(({number}) => `gpuctl task wait ${number}`).join(' && '),
+    timeoutMs,
+    quiet,
+  })
+}
+
+function wordOf(status: Task['status'], progress: number | null): string {
+  return status === 'running' ? `${progress ?? 0} %` : status === 'completed' ? 'done' : status
+}

@@ -10,7 +10,8 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
  * `GET /containers/:id/archive` (query path; header x-gpuctl-stat = base64url JSON of PathStat; tar),
  * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
  * `PUT /os-images/:name` (query offset, totalBytes, sha256; bytes in; when they are written one JSON of OsImageEnd out),
- * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts).
+ * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts),
+ * `POST /image-pulls` (query image; NDJSON of ImagePull; the pull ends with the stream).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -26,6 +27,7 @@ export const agentRoutes = {
   storage: 'POST /storage/:method',
   osImage: 'PUT /os-images/:name',
   backupContent: 'POST /backup-content',
+  imagePull: 'POST /image-pulls',
   ping: 'GET /ping',
 } as const
 
@@ -39,6 +41,9 @@ export interface OsImageEnd {
   image?: FoundOsImage
   error?: {code: string; message: string}
 }
+
+/** How far a pull is, in percent, null where that is unknown; the last one says how it ended. */
+export type ImagePull = {percent: number | null} | {done: true} | {error: {code: string; message: string}}
 
 export interface ExecQuery {
   command: string[]

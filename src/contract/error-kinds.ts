@@ -61,6 +61,7 @@ export const errorKinds = {
   site_no_volume: 'conflict',
   site_not_ready: 'conflict',
   pool_in_use: 'conflict',
+  image_not_pulled: 'bad_gateway',
   os_image_missing: 'not_found',
   member_unknown: 'not_found',
   member_stays: 'conflict',

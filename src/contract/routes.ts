@@ -138,6 +138,7 @@ export const routes = {
   'images.get': 'GET /images/:id',
   'images.create': 'POST /images',
   'images.update': 'PATCH /images/:id',
+  'images.pull': 'POST /images/pull',
   'images.delete': 'DELETE /images/:id',
 
   'specs.list': 'GET /specs',

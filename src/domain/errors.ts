@@ -110,6 +110,7 @@ const catalogue = {
   ],
   site_not_ready: ['Site {name} is {status}.', 'Look again in a moment: `gpuctl site get {name}`.'],
   pool_in_use: ['Sites lie on pool {name}: {sites}.', 'Delete them first: `gpuctl site delete …`.'],
+  image_not_pulled: ['Image {image} could not be pulled on {name}: {reason}', 'Check its name and the registry.'],
   os_image_missing: ['No node has a file {file}.', 'See the files with `gpuctl image list-files`.'],
   member_unknown: [
     'No node of this server has the address {address}.',

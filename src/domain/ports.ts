@@ -1,4 +1,4 @@
-import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, ImagePull} from '../contract/agent-protocol.ts'
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
@@ -552,6 +552,8 @@ export interface AgentPort {
   /** NDJSON of ContainerStats of runtime/driver.ts, one a second. */
   stats(containerId: string, signal: AbortSignal): Promise<AsyncIterable<Record<string, unknown>>>
   exec(containerId: string, request: ExecQuery): Promise<ExecStream>
+  /** Fetches an image ahead; ends with the pull, which the signal breaks off. Throws node_failed, node_offline. */
+  pullImage(image: string, signal: AbortSignal): Promise<AsyncIterable<ImagePull>>
   /** Works on the node's storage. Throws storage_*, node_failed, node_offline. */
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
   /** Writes a piece of a file of an operating system. Resolves when it is written. Throws storage_*, node_failed, node_offline. */

@@ -1,4 +1,4 @@
-import type {Desired, ExecQuery, OsImageEnd, Report, UnpackEnd} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, ImagePull, OsImageEnd, Report, UnpackEnd} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {
@@ -135,6 +135,12 @@ export class AgentSession {
       path: `/containers/${encodeURIComponent(containerId)}/exec`,
       headers: {'x-gpuctl-exec': Buffer.from(JSON.stringify(request)).toString('base64url')},
     })
+  }
+
+  async pullImage(image: string, signal: AbortSignal): Promise<AsyncIterable<ImagePull>> {
+    const path = `/image-pulls?image=${encodeURIComponent(image)}`
+    const {body} = await this.#link.open(path, {method: 'POST', signal})
+    return readLines(body) as AsyncIterable<ImagePull>
   }
 
   async storage<M extends StorageMethod>(

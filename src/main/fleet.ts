@@ -1,4 +1,4 @@
-import type {Desired, ExecQuery} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, ImagePull} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics} from '../contract/schemas/nodes.ts'
 import type {
@@ -70,6 +70,15 @@ class TranslatedAgent implements AgentPort {
 
   async exec(containerId: string, request: ExecQuery): Promise<ExecStream> {
     return this.#translate(this.#session.exec(containerId, request))
+  }
+
+  async pullImage(image: string, signal: AbortSignal): Promise<AsyncIterable<ImagePull>> {
+    const lines = await this.#translate(this.#session.pullImage(image, signal))
+    const next = (iterator: AsyncIterator<ImagePull>) => this.#translate(iterator.next())
+    return (async function* () {
+      const iterator = lines[Symbol.asyncIterator]()
+      for (let line = await next(iterator); !line.done; line = await next(iterator)) yield line.value
+    })()
   }
 
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>> {

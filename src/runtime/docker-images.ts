@@ -22,11 +22,14 @@ export async function pullImage(
   engine: DockerEngine,
   image: string,
   onProgress: (percent: number | undefined) => void,
+  cut?: AbortSignal,
 ): Promise<void> {
   checkImageReference(image)
   if (await isPresent(engine, image)) return
   const doing = `Pulling ${image}`
   const controller = new AbortController()
+  const stop = () => controller.abort()
+  cut?.addEventListener('abort', stop, {once: true})
   const total = setTimeout(() => controller.abort(), longestPullMs)
   let silence = setTimeout(() => controller.abort(), longestSilenceMs)
   const progress = new LayerProgress()
@@ -49,11 +52,13 @@ export async function pullImage(
       throw new RuntimeError('timeout', `${doing}: no progress for ${longestSilenceMs / 60_000} minutes, or too slow.`)
     }
   } catch (error) {
+    if (cut?.aborted) throw new RuntimeError('failed', `${doing} was broken off.`, {cause: error})
     if (error instanceof RuntimeError && ['unreachable', 'timeout', 'invalid'].includes(error.code)) throw error
     throw new RuntimeError('image_missing', `Image ${image} is not here and cannot be pulled: ${words(error)}`, {
       cause: error,
     })
   } finally {
+    cut?.removeEventListener('abort', stop)
     clearTimeout(total)
     clearTimeout(silence)
   }

@@ -112,8 +112,12 @@ export class DockerDriver implements RuntimeDriver {
     return info && describe(info)
   }
 
-  pull(image: string, onProgress: (percent: number | undefined) => void = () => {}): Promise<void> {
-    return pullImage(this.#engine, image, onProgress)
+  pull(
+    image: string,
+    onProgress: (percent: number | undefined) => void = () => {},
+    signal?: AbortSignal,
+  ): Promise<void> {
+    return pullImage(this.#engine, image, onProgress, signal)
   }
 
   async create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {

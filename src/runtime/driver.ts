@@ -202,8 +202,8 @@ export interface RuntimeDriver {
   /** All containers with our labels of this server, whatever their state. */
   list(): Promise<FoundContainer[]>
   inspect(containerId: string): Promise<FoundContainer | undefined>
-  /** Makes the image present; nothing to do when it is. `onProgress` gets 0–100 or undefined when unknown. */
-  pull(image: string, onProgress?: (percent: number | undefined) => void): Promise<void>
+  /** Makes the image present; nothing to do when it is. `onProgress` gets 0–100 or undefined when unknown; the signal ends it. */
+  pull(image: string, onProgress?: (percent: number | undefined) => void, signal?: AbortSignal): Promise<void>
   /** Creates, without starting. A container of that name with the same labels is adopted; warnings say what could not be honoured. */
   create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}>
   start(containerId: string): Promise<void>

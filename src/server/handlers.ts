@@ -153,6 +153,7 @@ export const handlers: Handlers = {
   'images.get': (input, caller, {images}) => images.get(input, caller),
   'images.create': (input, caller, {images}) => images.create(input, caller),
   'images.update': (input, caller, {images}) => images.update(input, caller),
+  'images.pull': (input, caller, {images}) => images.pull(input, caller),
   'images.delete': (input, caller, {images}) => images.delete(input, caller),
 
   'specs.list': (input, caller, {specs}) => specs.list(input, caller),

@@ -32,6 +32,7 @@ const changing = (Object.keys(routes) as OperationName[]).filter(
 /** The other door to the same thing: an instance is a claim, a quota a part of its user. */
 const writtenAs: Partial<Record<OperationName, string>> = {
   'instances.create': 'claims.submit',
+  'images.pull': 'tasks.submit image.pull',
   'instances.delete': 'claims.cancel',
   'quotas.set': 'users.update',
 }
@@ -145,6 +146,7 @@ async function useAll(plane: ControlPlane): Promise<Used> {
   await step('nodes.delete', {id: 'gpu-1'})
 
   await step('images.create', {name: 'box', address: 'busybox'})
+  await step('images.pull', {image: 'busybox', nodes: ['sim-0001']})
   await step('images.update', {id: 'box', description: 'a box'})
   await step('specs.create', {name: 'small', gpuCount: 1})
   await step('specs.update', {id: 'small', pricePerHour: 2})

@@ -1,4 +1,4 @@
-import type {Desired, DesiredInstance, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
+import type {Desired, DesiredInstance, ImagePull, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
 import type {PathStat} from '../../src/contract/schemas/instances.ts'
 import type {AgentMetrics} from '../../src/contract/schemas/nodes.ts'
@@ -38,6 +38,8 @@ export class SimulatedAgent implements AgentPort {
   readonly nodeId: string
   readonly spec: SimulatedNode
   readonly containers = new Map<string, Container>()
+  /** Pulls that wait, by image. */
+  readonly pulls = new Map<string, () => void>()
   /** Names of the volumes that are there. */
   readonly volumes = new Set<string>()
   /** Every moment at which two containers held one GPU. */
@@ -200,6 +202,22 @@ export class SimulatedAgent implements AgentPort {
 
   async readBackup(): Promise<AsyncIterable<Uint8Array>> {
     throw new Error('not simulated')
+  }
+
+  /** Waits at half for who lets it go on. */
+  async pullImage(image: string, signal: AbortSignal): Promise<AsyncIterable<ImagePull>> {
+    const {pulls} = this
+    return (async function* () {
+      yield {percent: 50}
+      await new Promise<void>(resolve => {
+        pulls.set(image, resolve)
+        signal.addEventListener('abort', () => resolve(), {once: true})
+      })
+      pulls.delete(image)
+      signal.throwIfAborted()
+      if (image === 'missing') yield {error: {code: 'image_missing', message: `no ${image}`}}
+      else yield {done: true as const}
+    })()
   }
 
   async exec(): Promise<ExecStream> {

@@ -1,7 +1,8 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {ImageAddress} from './claims.ts'
-import {ById, Done, identity, Name} from './common.ts'
+import {ById, Done, identity, Name, Reference} from './common.ts'
+import {Task} from './tasks.ts'
 
 /** An image that people may choose by name. */
 export const Image = Type.Object({
@@ -87,6 +88,18 @@ export const catalogue = {
       ...imageFields,
     }),
     output: Image,
+  }),
+  'images.pull': operation({
+    summary: 'Fetch an image ahead: a task for each node.',
+    access: 'node_admin',
+    status: 202,
+    input: Type.Object({
+      /** Entry of the catalogue, or an image address. */
+      image: Type.String({minLength: 1, maxLength: 512}),
+      /** Absent: all nodes of the caller that are connected and have images. */
+      nodes: Type.Optional(Type.Array(Reference, {minItems: 1, maxItems: 1000})),
+    }),
+    output: Type.Array(Task),
   }),
   'images.delete': operation({
     summary: 'Take an image out of the catalogue.',

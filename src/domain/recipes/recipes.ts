@@ -1,5 +1,6 @@
 import type {Recipe, Recipes} from '../task.ts'
 import {createBackup, deleteBackup, restoreBackup, verifyBackup} from './backup-recipes.ts'
+import {pullImage} from './image-recipes.ts'
 import {addMember} from './member-recipes.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
@@ -17,6 +18,7 @@ const all = [
   restoreSite,
   cloneSite,
   createTemplate,
+  pullImage,
   addMember,
   createBackup,
   verifyBackup,

@@ -17,7 +17,7 @@ export function catalogueFinders<T extends Image | Spec>(kind: string, table: Ca
   }
 }
 
-export function imageMethods(deps: ServiceDependencies): Services['images'] {
+export function imageMethods(deps: ServiceDependencies): Omit<Services['images'], 'pull'> {
   const change = changesOf<Image>(deps, 'image', tx => tx.images)
   return {
     list: async ({listed, name}) => filtered(await deps.store.images.list(), listed, name),

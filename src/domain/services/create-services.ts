@@ -11,6 +11,7 @@ import type {ServiceDependencies} from './dependencies.ts'
 import {EventService} from './events.ts'
 import {serverMethods} from './fleet.ts'
 import {gpuMethods} from './gpus.ts'
+import {pullImages} from './image-pulls.ts'
 import {InstanceService} from './instances.ts'
 import {KeyService} from './keys.ts'
 import {addClusterMember} from './members.ts'
@@ -98,7 +99,10 @@ export function createServices(deps: ServiceDependencies): Services {
     gpus: gpuMethods(deps, nodes.keeping),
     claims: claims.methods(),
     instances: new InstanceService(deps, claims, sessions).methods(),
-    images: imageMethods(deps),
+    images: {
+      ...imageMethods(deps),
+      pull: (input, caller) => pullImages(deps, {keeping: nodes.keeping, tasks}, input, caller),
+    },
     specs: specMethods(deps),
     sites: sites.methods(),
     backups: {...backupRecords.methods(), ...backups.methods()},

@@ -1,0 +1,96 @@
+import {createHash, randomBytes} from 'node:crypto'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {buffer} from 'node:stream/consumers'
+import {gzipSync} from 'node:zlib'
+import {onTestFinished} from 'vitest'
+import {tarFile, tarOf} from './tar.ts'
+
+export interface Registry {
+  /** Of an image that nobody has yet. */
+  image: string
+  /** Sends the rest of the layer. */
+  release(): void
+  /** Somebody waits for it. */
+  isAsked(): boolean
+  /** Who waited has left. */
+  isLeft(): boolean
+}
+
+/**
+ * A registry on loopback with one image. Half of its layer comes at once, the rest in drops until it is released: an engine
+ * that is told to stop leaves at the next drop.
+ */
+export async function slowRegistry(): Promise<Registry> {
+  const tar = await buffer(tarOf(tarFile('noise', randomBytes(4 * 1024 * 1024).toString('base64'))))
+  const layer = gzipSync(tar)
+  const config = Buffer.from(
+    JSON.stringify({
+      architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+      os: 'linux',
+      config: {Cmd: ['/noise']},
+      rootfs: {type: 'layers', diff_ids: [digestOf(tar)]},
+    }),
+  )
+  const docker = 'application/vnd.docker'
+  const manifestType = `${docker}.distribution.manifest.v2+json`
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: manifestType,
+      config: {mediaType: `${docker}.container.image.v1+json`, size: config.length, digest: digestOf(config)},
+      layers: [{mediaType: `${docker}.image.rootfs.diff.tar.gzip`, size: layer.length, digest: digestOf(layer)}],
+    }),
+  )
+  let release: (() => void) | undefined
+  let isReleased = false
+  let isLeft = false
+  const half = Math.floor(layer.length / 2)
+  const server = createServer((request, response) => {
+    const {url = ''} = request
+    const send = (type: string, body: Buffer) => {
+      response.writeHead(200, {
+        'content-type': type,
+        'content-length': body.length,
+        'docker-content-digest': digestOf(body),
+      })
+      response.end(request.method === 'HEAD' ? undefined : body)
+    }
+    if (url === '/v2/') return void response.end('{}')
+    if (url.includes('/manifests/')) return send(manifestType, manifest)
+    if (url.endsWith(digestOf(config))) return send('application/octet-stream', config)
+    if (!url.endsWith(digestOf(layer))) return void response.writeHead(404).end()
+    if (isReleased) return send('application/octet-stream', layer)
+    response.writeHead(200, {'content-type': 'application/octet-stream', 'content-length': layer.length})
+    response.write(layer.subarray(0, half))
+    let sent = half
+    const drops = setInterval(() => void response.write(layer.subarray(sent, ++sent)), 20)
+    release = () => {
+      clearInterval(drops)
+      response.end(layer.subarray(sent))
+    }
+    response.once('close', () => {
+      clearInterval(drops)
+      if (!response.writableFinished) isLeft = true
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    return new Promise<void>(resolve => server.close(() => resolve()))
+  })
+  const {port} = server.address() as AddressInfo
+  return {
+    image: `127.0.0.1:${port}/noise:${randomBytes(4).toString('hex')}`,
+    release() {
+      isReleased = true
+      release?.()
+    },
+    isAsked: () => release !== undefined,
+    isLeft: () => isLeft,
+  }
+}
+
+function digestOf(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+}
