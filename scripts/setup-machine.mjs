@@ -43,6 +43,7 @@ const tools = {
   vgs: 'lvm2',
   exportfs: 'nfs-kernel-server',
   'mount.nfs': 'nfs-common',
+  rpcinfo: 'rpcbind',
   zstd: 'zstd',
   radosgw: 'radosgw',
   'ceph-mon': 'ceph-mon',

@@ -6,6 +6,8 @@ export interface ExecOptions {
   input?: string | Buffer
   /** Laid over the environment of this process. */
   env?: Record<string, string>
+  /** `env` is the whole environment: nothing of this process's. */
+  onlyEnv?: boolean
   timeoutMs?: number
   /** For stdout and stderr together. */
   maxOutputBytes?: number
@@ -61,13 +63,14 @@ const PIPE_GRACE_MS = 1_000
  * `maxOutputBytes` (default 8 MiB) or is aborted; its whole process group is ended then.
  */
 export const exec: Exec = (file, args, options = {}) => {
-  const {input, env, timeoutMs = 30_000, maxOutputBytes = 8 * 1024 * 1024, signal, cwd} = options
+  const {input, env, onlyEnv = false, timeoutMs = 30_000, maxOutputBytes = 8 * 1024 * 1024, signal, cwd} = options
+  const wholeEnv = {...(onlyEnv ? {} : process.env), ...env}
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new ExecError('aborted', `${file} was not started: aborted.`))
     let child: ChildProcessWithoutNullStreams
     try {
       // detached: a group of its own, so that what the program started can be ended with it
-      child = spawn(file, args, {env: {...process.env, ...env}, cwd, detached: true, stdio: 'pipe', windowsHide: true})
+      child = spawn(file, args, {env: wholeEnv, cwd, detached: true, stdio: 'pipe', windowsHide: true})
     } catch (error) {
       return reject(startError(file, error as NodeJS.ErrnoException))
     }

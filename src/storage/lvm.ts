@@ -2,12 +2,9 @@ import {stat, statfs} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {FoundPool, FoundSnapshot, FoundVolume, VolumeName} from '../contract/storage-protocol.ts'
 import type {StorageCommand, StorageDriver, StoragePlans} from './driver.ts'
-import {poolName} from './grammar.ts'
 import {deviceOf, lvmPlans, newPrefix, oldPrefix, thinPool} from './lvm-plans.ts'
+import {type LvmReport, type LvmRow, tagOf} from './lvm-report.ts'
 import {mountAt} from './mount-table.ts'
-import type {StorageRunner} from './run.ts'
-
-type Row = Record<string, string>
 
 /**
  * Pools that are volume groups, plain or with one thin pool in them; tags say whose they are. Volumes are logical volumes
@@ -18,9 +15,9 @@ export class LvmDriver implements StorageDriver {
   readonly facts
   readonly plans: StoragePlans
   readonly #root: string
-  readonly #runner: StorageRunner
+  readonly #report: LvmReport
 
-  constructor({type, root, runner}: {type: 'lvm' | 'lvm-thin'; root: string; runner: StorageRunner}) {
+  constructor({type, root, report}: {type: 'lvm' | 'lvm-thin'; root: string; report: LvmReport}) {
     this.type = type
     // A snapshot of a plain volume is no ground for another one.
     this.facts = {
@@ -32,23 +29,19 @@ export class LvmDriver implements StorageDriver {
       send: false,
     }
     this.#root = root
-    this.#runner = runner
+    this.#report = report
     this.plans = lvmPlans({type, root})
   }
 
-  async unavailable(): Promise<string | undefined> {
-    try {
-      await this.#runner.read('dmsetup', ['version'])
-      await this.#runner.read('vgs', ['--version'])
-      return undefined
-    } catch (error) {
-      return `LVM does not work here: ${(error as Error).message}`
-    }
+  unavailable(): Promise<string | undefined> {
+    return this.#report.unavailable()
   }
 
   async pools(): Promise<FoundPool[]> {
-    const rows = await this.#report('vgs', 'vg', 'vg_name,vg_size,vg_free,vg_tags,vg_attr,pv_name')
-    const names = [...new Set(rows.filter(row => tag(row, 'gpuctl-type') === this.type).map(row => row.vg_name ?? ''))]
+    const rows = await this.#report.groups()
+    const names = [
+      ...new Set(rows.filter(row => tagOf(row, 'gpuctl-type') === this.type).map(row => row.vg_name ?? '')),
+    ]
     return Promise.all(
       names.map(name =>
         this.#pool(
@@ -73,7 +66,7 @@ export class LvmDriver implements StorageDriver {
         return {
           ...{pool, type: this.type, volume, path, quotaBytes: Number(row.lv_size)},
           usedBytes: size ? (size.blocks - size.bfree) * size.bsize : 0,
-          mark: tag(row, 'gpuctl'),
+          mark: tagOf(row, 'gpuctl'),
         }
       }),
     )
@@ -109,7 +102,7 @@ export class LvmDriver implements StorageDriver {
     return [...(this.plans.openPool?.(found) ?? []), ...mounts]
   }
 
-  async #pool(pool: string, rows: Row[]): Promise<FoundPool> {
+  async #pool(pool: string, rows: LvmRow[]): Promise<FoundPool> {
     const [row = {}] = rows
     const path = join(this.#root, pool)
     const isOpen = (await mountAt(path)) !== undefined && (await this.#isReady(pool))
@@ -120,7 +113,7 @@ export class LvmDriver implements StorageDriver {
       freeBytes: Number(row.vg_free),
       state: row.vg_attr?.[3] === 'p' ? 'degraded' : 'online',
       path: isOpen ? path : '',
-      mark: tag(row, 'gpuctl'),
+      mark: tagOf(row, 'gpuctl'),
     }
   }
 
@@ -128,23 +121,8 @@ export class LvmDriver implements StorageDriver {
     return this.type === 'lvm' || (await this.#logical(pool)).some(({lv_name: name}) => name === thinPool)
   }
 
-  #logical(pool: string): Promise<Row[]> {
-    const columns = 'lv_name,lv_size,lv_tags,lv_time,data_percent'
-    return this.#report('lvs', 'lv', columns, poolName(pool))
+  async #logical(pool: string): Promise<LvmRow[]> {
+    const rows = await this.#report.volumes(pool)
+    return rows.filter(row => !row.lv_name?.startsWith(newPrefix))
   }
-
-  async #report(program: string, table: 'vg' | 'lv', columns: string, ...rest: string[]): Promise<Row[]> {
-    const text = await this.#runner.read(program, [
-      ...['--reportformat', 'json', '--units', 'b', '--nosuffix', '-o', columns],
-      ...rest,
-    ])
-    const {report} = JSON.parse(text) as {report: Record<string, Row[]>[]}
-    return report.flatMap(one => one[table] ?? []).filter(row => !row.lv_name?.startsWith(newPrefix))
-  }
-}
-
-/** The value of a tag `name:value`. */
-function tag({vg_tags, lv_tags}: Row, name: string): string {
-  const tags = (vg_tags ?? lv_tags ?? '').split(',')
-  return tags.find(one => one.startsWith(`${name}:`))?.slice(name.length + 1) ?? ''
 }

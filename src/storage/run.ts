@@ -44,14 +44,17 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
     const {file, args, fine, longestMs} = command
     const mostMs = longestMs ?? timeoutMs
     const locked = lock === undefined ? [] : ['flock', '-o', '-w', String(mostMs / 1000), lock]
+    const [first = file, ...words] = [...locked, file, ...args]
+    const missing = () => new StorageError('unavailable', `${programOf(file, args)} is not installed.`)
     try {
-      const words = ['-i', ...asWords(env), ...locked, file, ...args]
-      const result = await exec('/usr/bin/env', words, {timeoutMs: mostMs, signal})
+      const result = await exec(first, words, {timeoutMs: mostMs, signal, env, onlyEnv: true})
       if (result.code === 0 || fine?.test(result.stderr + result.stdout)) return result
-      if ([69, 126, 127].includes(result.code)) throw new StorageError('unavailable', `${file} is not installed.`)
+      if ([69, 126, 127].includes(result.code))
+        throw new StorageError('unavailable', `${programOf(file, args)} is not installed.`)
       throw refusal(file, args, result)
     } catch (error) {
       if (!(error instanceof ExecError)) throw error
+      if (error.code === 'not_found' || error.code === 'not_allowed') throw missing()
       throw new StorageError('failed', error.message, {cause: error})
     }
   }
@@ -82,6 +85,12 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
 
 export function asWords(env: Record<string, string>): string[] {
   return Object.entries(env).map(([name, value]) => `${name}=${value}`)
+}
+
+/** Behind the programs that only run another one. */
+function programOf(file: string, args: readonly string[]): string {
+  const [program = file, ...rest] = file === 'timeout' ? args.slice(3) : [file]
+  return program === 'unshare' ? (rest[1] ?? program) : program
 }
 
 export function refusal(file: string, args: readonly string[], {stdout, stderr, code}: ExecResult): StorageError {

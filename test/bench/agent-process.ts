@@ -9,6 +9,8 @@ interface AgentOptions {
   data: string
   server: string
   joinTokenFile: string
+  /** What starts it elsewhere, as in a network namespace. */
+  via?: readonly string[]
 }
 
 /** An agent as a process of its own, as an operator starts it. It runs no containers. */
@@ -20,13 +22,14 @@ export class AgentProcess {
   #text = ''
 
   private constructor(options: AgentOptions) {
-    const {program, data, server, joinTokenFile, lab} = options
+    const {program, data, server, joinTokenFile, lab, via = []} = options
     this.#options = options
     this.data = data
     mkdirSync(data, {recursive: true, mode: 0o700})
     const flags = ['--server', server, '--join-token-file', joinTokenFile, '--runtime', 'process', '--fake-gpus', '1']
     const words = lab ? [server, joinTokenFile, lab] : ['agent', 'start', ...flags, '--local-api', 'none']
-    this.#child = spawn(process.execPath, [program, ...words], {
+    const [file = '', ...args] = [...via, process.execPath, program, ...words]
+    this.#child = spawn(file, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {PATH: process.env.PATH, HOME: data, TMPDIR: process.env.TMPDIR, GPUCTL_DATA_DIR: data},
     })

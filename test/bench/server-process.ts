@@ -18,6 +18,8 @@ export interface ServerOptions {
   database?: string
   /** Of the jump host; none unless given. */
   sshPort?: number
+  /** How often it is looked whether it is ready: 2 unless given. */
+  everyMs?: number
   /** Lets a debugger in, at a free port that its log tells. */
   inspect?: true
 }
@@ -69,7 +71,7 @@ export class ServerProcess {
         return new ServerProcess(child, exited, {url: run.urls[0], token, readyAfterMs})
       }
       if (exit) throw new Error(`The server ended while it started (${exit.signal ?? exit.code}).\n${logEnd(folder)}`)
-      await pause(2)
+      await pause(options.everyMs ?? 2)
     }
     child.kill('SIGKILL')
     throw new Error(`The server was not ready after ${readyWithinMs / 1000} s.\n${logEnd(folder)}`)

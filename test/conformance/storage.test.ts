@@ -237,7 +237,7 @@ test('a pool that goes while all are listed is left out, and fails nobody', asyn
   let fired = 0
   const run: typeof exec = async (file, args, options) => {
     const result = await exec(file, args, options)
-    if (!args.join(' ').endsWith('zpool list -H -o name,health')) return result
+    if (`${file} ${args.join(' ')}` !== 'zpool list -H -o name,health') return result
     fired++
     return {...result, stdout: `${result.stdout}wasthere\tONLINE\n`}
   }
@@ -365,8 +365,8 @@ describe('T15: what is typed reaches a program as one word, or not at all', () =
 
   test.each(fields)('%s', async (method, input) => {
     const ran: string[][] = []
-    const shim = async (_: string, args: readonly string[]): Promise<ExecResult> => {
-      ran.push(args.slice(args.findIndex(word => !/^(-i$|\w+=)/.test(word))))
+    const shim = async (file: string, args: readonly string[]): Promise<ExecResult> => {
+      ran.push([file, ...args])
       return {stdout: '', stderr: '', code: 0}
     }
     const directory = await temporaryDirectory()
@@ -383,8 +383,8 @@ describe('T15: what is typed reaches a program as one word, or not at all', () =
 
   test('the shim sees what is harmless', async () => {
     const ran: string[] = []
-    const run = async (_: string, args: readonly string[]) => {
-      ran.push(args.join(' '))
+    const run = async (file: string, args: readonly string[]) => {
+      ran.push([file, ...args].join(' '))
       return {stdout: '', stderr: '', code: 0}
     }
     const host = openStorage({directory: await temporaryDirectory(), run})
@@ -400,7 +400,7 @@ function read(path: string): string {
 test('a program that is missing is said to be missing', async () => {
   const host = openStorage({
     directory: await temporaryDirectory(),
-    run: (_, __, options) => exec('/usr/bin/env', ['-i', 'PATH=/nowhere', 'zfs'], options),
+    run: (_, __, options) => exec('zfs', [], {...options, env: {PATH: '/nowhere'}}),
   })
   await expect(host.call('volume.delete', {pool: 'tank', type: 'zfs', volume: 'a'})).rejects.toMatchObject({
     code: 'unavailable',

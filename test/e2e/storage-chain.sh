@@ -1,40 +1,60 @@
 #!/bin/bash
 # From a bare disk to a site that came back from its backup, as an operator types it.
-#   A, B           two nodes; A has the disk and a Docker Engine
+#   A, B           two nodes; A has the disk
+#   ON_B           what runs a command of this machine as B would
 #   DISK, POOL     a free device of A, and a name for the pool
+#   TYPE, PLACE    its type, and the folder where it then stands
 #   NETWORK        where B is, as the network of the export
-#   KERNEL_NFS     yes, where B's kernel can mount it
-#   ENDPOINT, BUCKET, ACCESS_KEY, SECRET_FILE
+#   KERNEL_NFS     yes, where A's kernel serves NFS and B's can mount it
+#   ENGINE         yes, where A has a Docker Engine; else a command of A does what an instance would
+#   VAULT          where backups go: flags of the target
 set -euo pipefail
-say() { echo "— $*"; }
-inside="--image gpuctl/busybox:1 --volume data:/data --wait --for completed"
-content() { (cd "/$POOL/data" && find . -printf '%P %y %m %U:%G\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
+say() { echo "— $SECONDS s: $*"; }
+site=$PLACE/data far=/mnt/gpuctl/$POOL
+content() { (cd "$site" && find . -printf '%P %y %m %U:%G\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 
-say 'A disk becomes a pool, shared with the other node'
+# NAME COMMAND: in an instance that has the site at /data; prints what it says.
+inside() {
+  if [ "$ENGINE" = yes ]; then
+    gpuctl claim submit --name "$1" --image gpuctl/busybox:1 --volume data:/data --wait --for completed -- sh -c "$2" > ended || true
+    gpuctl logs "$1"
+  else
+    unshare -m sh -c "mkdir -p /data; mount --bind '$site' /data; $2"
+  fi
+}
+
+say 'A disk becomes a pool'
 gpuctl storage device list --node "$A" | grep "$DISK"
-gpuctl storage pool create "$POOL" --node "$A" --device "$DISK" --wait
-gpuctl storage pool share "$POOL" --network "$NETWORK" --no-root-squash --yes
+gpuctl storage pool create "$POOL" --node "$A" --device "$DISK" --type "$TYPE" --wait
+
 if [ "$KERNEL_NFS" = yes ]; then
+  say 'It is shared with the other node, which writes to it'
+  gpuctl storage pool share "$POOL" --network "$NETWORK" --no-root-squash --yes
   gpuctl storage pool mount "$POOL" --node "$B" --wait
+  $ON_B sh -c "echo 'from B' > '$far/note'"
+  grep 'from B' "$PLACE/note"
 else
-  gpuctl storage pool mount "$POOL" --node "$B" --wait 2> refused && exit 1
+  say 'What nobody would see is not shared'
+  gpuctl storage pool share "$POOL" --network "$NETWORK" --no-root-squash --yes 2> refused && exit 1
+  grep 'No NFS server answers' refused
+  gpuctl storage pool mount "$POOL" --node "$B" --server-ip 127.0.0.1 --export "/$POOL" --wait 2> refused && exit 1
   grep 'cannot mount NFS' refused
   [ -z "$(gpuctl storage pool mounts)" ]
 fi
 
-say 'A site with a quota stops the instance that writes more'
+say 'A site with a quota stops who writes more'
 gpuctl node quota set "$A" 1GB
 gpuctl site create data --node "$A" --pool "$POOL" --quota 24MiB --wait
-gpuctl claim submit --name small $inside -- sh -c 'umask 027; mkdir /data/folder; echo kept > /data/folder/note'
-gpuctl claim submit --name fill $inside -- sh -c 'dd if=/dev/urandom of=/data/big bs=64k conv=fsync 2>&1; echo code $?' || true
-gpuctl logs fill | tee filled
+inside small 'umask 027; mkdir /data/folder; echo kept > /data/folder/note'
+inside fill 'dd if=/dev/urandom of=/data/big bs=64k conv=fsync 2>&1; echo code $?' | tee filled
 grep -iE 'quota exceeded|no space left' filled
 grep 'code 1' filled
 content > written
+[ "$KERNEL_NFS" != yes ] || $ON_B cmp "$far/data/big" "$site/big"
 
-say 'It is kept as a snapshot and in a bucket'
+say 'It is kept as a snapshot and in a vault'
 gpuctl site snapshot create data full
-gpuctl backup target create vault --bucket "$BUCKET" --endpoint "$ENDPOINT" --access-key "$ACCESS_KEY" --secret-file "$SECRET_FILE"
+gpuctl backup target create vault $VAULT
 gpuctl backup create data --to vault --wait
 backup=$(gpuctl backup list --site data -q)
 gpuctl backup verify "$backup" --wait
@@ -45,18 +65,16 @@ gpuctl site delete data --confirm data --wait
 gpuctl storage pool unshare "$POOL"
 gpuctl storage pool delete "$POOL" --confirm "$POOL" --wait
 [ -z "$(gpuctl storage pool list)" ]
-[ ! -e "/$POOL/data" ]
+[ ! -e "$site" ]
 
 say 'All of it comes back, byte for byte'
-gpuctl storage pool create "$POOL" --node "$A" --device "$DISK" --wait
+gpuctl storage pool create "$POOL" --node "$A" --device "$DISK" --type "$TYPE" --wait
 gpuctl backup restore "$backup" --site data --pool "$POOL" --wait
 content > restored
 diff written restored
-gpuctl claim submit --name look $inside -- sh -c 'sha256sum /data/big; cat /data/folder/note'
-gpuctl logs look | tee looked
+inside look 'sha256sum /data/big; cat /data/folder/note' | tee looked
 grep kept looked
 grep "$(awk '$2 == "./big" {print $1}' written)" looked
 gpuctl site get data | grep -E '24 MiB \((enforced|pending)\)' # pending: here it takes more room than it may
-gpuctl claim submit --name more $inside -- sh -c 'dd if=/dev/urandom of=/data/more bs=1M count=8 conv=fsync 2>&1; true'
-gpuctl logs more | grep -iE 'quota exceeded|no space left'
+inside more 'dd if=/dev/urandom of=/data/more bs=1M count=8 conv=fsync 2>&1; true' | grep -iE 'quota exceeded|no space left'
 say 'Done'

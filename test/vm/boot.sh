@@ -43,11 +43,15 @@ serve() {
 }
 serve root / always
 serve shared "$shared" auto
+# Where the processor lets it, as the host; else emulated, without what is dear there: a fifth level of page tables, and
+# clearing and copying byte by byte.
+accelerated=(-accel tcg -cpu max,la57=off,-erms,-fsrm)
+if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then accelerated=(-accel kvm -cpu host); fi
 setpriv --pdeathsig TERM timeout "${GPUCTL_VM_SECONDS:-480}" \
-  qemu-system-x86_64 -M pc,memory-backend=m -accel tcg -cpu max -smp 1 -m 1024 \
+  qemu-system-x86_64 -M pc,memory-backend=m "${accelerated[@]}" -smp 1 -m 1024 \
   -object memory-backend-memfd,id=m,size=1024M,share=on -nodefaults -no-user-config -display none -no-reboot -nic none \
   -kernel "$image/vmlinuz" -initrd "$image/initrd" -serial "file:$work/console" \
-  -append "console=ttyS0 quiet panic=-1 mitigations=off tsc=unstable random.trust_cpu=on" \
+  -append "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on" \
   -chardev "socket,id=c0,path=$work/root.sock" -device vhost-user-fs-pci,chardev=c0,tag=root \
   -chardev "socket,id=c1,path=$work/shared.sock" -device vhost-user-fs-pci,chardev=c1,tag=shared \
   -drive "file=$work/disk,format=raw,if=none,id=d0,cache=unsafe" -device virtio-blk-pci,drive=d0 < /dev/null &

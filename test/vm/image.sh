@@ -45,9 +45,11 @@ for name in *; do
   if [ -L "$name" ]; then cp -P "$name" /new/; elif [ -d "$name" ]; then mkdir "/new/$name"; mount --bind "$name" "/new/$name"; fi
 done
 cd /new
-mkdir -p dev proc sys run tmp srv mnt/shared var/tmp var/lib/nfs/v4recovery var/lib/nfs/rpc_pipefs var/lib/nfs/nfsdcld
+mkdir -p dev proc sys run tmp srv mnt/shared mnt/host var/tmp var/lib/nfs/v4recovery var/lib/nfs/rpc_pipefs var/lib/nfs/nfsdcld
 chmod 1777 tmp var/tmp
 mount -t virtiofs shared mnt/shared
+# All of the host, as it was: its /tmp may hold what is tested.
+mount --bind /over mnt/host
 for name in proc sys dev; do mount --move "/$name" "$name"; done
 mkdir -p dev/pts dev/shm
 mount -t devpts x dev/pts; mount -t tmpfs x dev/shm; mount -t tmpfs x run

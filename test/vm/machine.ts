@@ -26,11 +26,14 @@ export async function runInMachine(shared: string, files: Record<string, string>
     outExtension: {'.js': '.mjs'},
     alias: {vitest: './test/vm/guest/vitest.ts'},
     external: ['ssh2'],
+    // For what is CommonJS in them.
+    banner: {js: "import {createRequire} from 'node:module'; const require = createRequire(import.meta.url)"},
     ...{bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node20', logLevel: 'warning'},
   })
   const at = (name: string) => `/mnt/shared/${name}`
   const programs = Object.keys(files).map(name => at(`${name}.mjs`))
-  const command = `timeout ${longestSeconds} node ${at('main.mjs')} ${at('results')} '${names.source}' ${programs.join(' ')}`
+  const tests = `node ${at('main.mjs')} ${at('results')} '${names.source}' ${programs.join(' ')}`
+  const command = `cd '/mnt/host${resolve('.')}' && timeout ${longestSeconds} ${tests}`
   const code = await ended('test/vm/boot.sh', shared, command)
   return {code, results: await readResults(join(shared, 'results'))}
 }

@@ -1,4 +1,4 @@
-import {execFileSync, spawnSync} from 'node:child_process'
+import {spawnSync} from 'node:child_process'
 import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest'
@@ -9,11 +9,10 @@ import {openStorage} from '../../src/storage/registry.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
 import {looseDisk} from '../support/zfs.ts'
+import {link, network, type nodes, on, run, serve, server, startNodes} from './guest/nodes.ts'
 
 // Runs in the machine of boot.sh: its kernel serves NFS, and mounts it from network namespaces that are other nodes.
 
-const server = '10.77.0.1'
-const network = '10.77.0.0/24'
 const share = {network, readWrite: true, rootSquash: false}
 const mark = 'task-1'
 /** Of a pool on the server, in the table of the machine's kernel. */
@@ -25,24 +24,7 @@ let fstab: string
 let home: StorageHost
 let client: StorageHost
 
-beforeAll(() => {
-  for (const [name, net] of [
-    ['inside', '10.77.0'],
-    ['outside', '10.78.0'],
-  ] as const) {
-    run('ip', 'netns', 'add', name)
-    run('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
-    run('ip', 'address', 'add', `${net}.1/24`, 'dev', name)
-    run('ip', 'link', 'set', name, 'up')
-    run('ip', '-n', name, 'address', 'add', `${net}.2/24`, 'dev', 'eth0')
-    for (const device of ['lo', 'eth0']) run('ip', '-n', name, 'link', 'set', device, 'up')
-    run('ip', '-n', name, 'route', 'add', 'default', 'via', `${net}.1`)
-  }
-  for (const file of ['etab', 'rmtab']) writeFileSync(join('/var/lib/nfs', file), '')
-  run('mount', '-t', 'nfsd', 'nfsd', '/proc/fs/nfsd')
-  run('rpc.mountd')
-  serve(true)
-})
+beforeAll(startNodes)
 
 beforeEach(async () => {
   directory = await temporaryDirectory()
@@ -56,10 +38,10 @@ beforeEach(async () => {
   client = clientIn('inside')
 })
 
-function clientIn(namespace: string): StorageHost {
-  const inside: Exec = (file, args, options) =>
-    exec('/usr/bin/nsenter', [`--net=/run/netns/${namespace}`, file, ...args], options)
-  return openStorage({directory: join(directory, namespace), mountRoot: join(directory, 'mnt'), fstab, run: inside})
+function clientIn(node: keyof typeof nodes): StorageHost {
+  const [enter, ...rest] = on(node)
+  const inside: Exec = (file, args, options) => exec(enter, [...rest, file, ...args], options)
+  return openStorage({directory: join(directory, node), mountRoot: join(directory, 'mnt'), fstab, run: inside})
 }
 
 /** A pool of the server, exported. */
@@ -216,6 +198,21 @@ describe('NFS exports', () => {
     expect(existsSync(exports)).toBe(false)
   })
 
+  test('what the server shows nobody is not shared, and what was shared before stays', async () => {
+    const exportPath = await sharedPool()
+    serve(false)
+    onTestFinished(() => serve(true))
+    const next = {...tank, share: {...share, network: '10.78.0.0/24'}}
+
+    await expect(home.call('pool.share', next)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringMatching(/No NFS server answers on this node/),
+    })
+    expect(run('exportfs', '-s')).toMatch(/^\S+\/tank\s+10\.77\.0\.0\/24\(/)
+    expect(readFileSync(exports, 'utf8')).toMatch(/^\S+\/tank 10\.77\.0\.0\/24\(/)
+    expect((await home.call('pools.list', {}))[0]?.share).toEqual({...share, exportPath})
+  })
+
   test('sharing again takes the place of what was, and a dry run shows it', async () => {
     const exportPath = await sharedPool()
     const next = {...tank, share: {network: '10.78.0.0/24', readWrite: false, rootSquash: true}}
@@ -302,17 +299,4 @@ function mounted(): {source: string; path: string}[] {
   return rows.flatMap(([source = '', path = '', type]) =>
     type === 'nfs4' && path.startsWith(directory) ? [{source, path}] : [],
   )
-}
-
-function serve(isOn: boolean): void {
-  // Short leases: a server that comes back lets nobody open a file before they are over.
-  run('rpc.nfsd', ...(isOn ? ['--no-udp', '-N', '3', '-V', '4.2', '-L', '10', '-G', '10', '4'] : ['0']))
-}
-
-function link(upOrDown: 'up' | 'down'): void {
-  run('ip', 'link', 'set', 'inside', upOrDown)
-}
-
-function run(program: string, ...args: string[]): string {
-  return execFileSync(program, args, {encoding: 'utf8', timeout: 60_000})
 }

@@ -95,8 +95,8 @@ test('W2.3-6: an unmount that is cancelled too late is mounted again, and known 
 test('taking back a mount that was refused leaves what somebody else has mounted there', async () => {
   const directory = await temporaryDirectory()
   const ran: string[] = []
-  const run = async (_: string, args: readonly string[]) => {
-    ran.push(args.join(' '))
+  const run = async (file: string, args: readonly string[]) => {
+    ran.push([file, ...args].join(' '))
     return {stdout: '', stderr: '', code: 0}
   }
   // The kernel's own table says what is there: a folder that is mounted on every machine, under the name of a mount.

@@ -11,6 +11,8 @@ test('returns output, code and what a signal did; arguments reach the program as
   expect(await exec('sh', ['-c', 'kill -9 $$'])).toMatchObject({code: 137})
   expect(await exec('cat', [], {input: 'žluť'})).toMatchObject({stdout: 'žluť'})
   expect(await exec('sh', ['-c', 'echo $WORD'], {env: {WORD: 'set'}})).toMatchObject({stdout: 'set\n'})
+  const env = {PATH: '/usr/bin:/bin', WORD: 'set'}
+  expect(await exec('env', [], {env, onlyEnv: true})).toMatchObject({stdout: 'PATH=/usr/bin:/bin\nWORD=set\n'})
 })
 
 test('input that the program does not want is no failure', async () => {

@@ -3,6 +3,7 @@ import {BtrfsDriver} from '../../../src/storage/btrfs.ts'
 import {DirectoryDriver} from '../../../src/storage/directory.ts'
 import type {StorageCommand, StoragePlans} from '../../../src/storage/driver.ts'
 import {LvmDriver} from '../../../src/storage/lvm.ts'
+import {LvmReport} from '../../../src/storage/lvm-report.ts'
 import {sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from '../../../src/storage/nfs-share.ts'
 import {openStorage} from '../../../src/storage/registry.ts'
 import {ZfsDriver} from '../../../src/storage/zfs.ts'
@@ -69,12 +70,13 @@ const without: Record<string, readonly string[]> = {
 }
 
 const runner = {read: async () => '', run: async () => {}}
+const report = new LvmReport({runner})
 const root = '/srv/gpuctl'
 const plansOf: Record<string, StoragePlans> = {
   zfs: new ZfsDriver({runner}).plans,
   btrfs: new BtrfsDriver({root, runner}).plans,
-  lvm: new LvmDriver({type: 'lvm', root, runner}).plans,
-  'lvm-thin': new LvmDriver({type: 'lvm-thin', root, runner}).plans,
+  lvm: new LvmDriver({type: 'lvm', root, report}).plans,
+  'lvm-thin': new LvmDriver({type: 'lvm-thin', root, report}).plans,
   directory: new DirectoryDriver({root, runner}).plans,
 }
 

@@ -4,7 +4,8 @@ import type {OutputOf} from '../../../contract/contract.ts'
 
 export default class StoragePoolShare extends ChangeCommand {
   static override summary = 'Export a storage pool over NFS to a network.'
-  static override description = 'Asks before it lets root of the clients be root here (--no-root-squash).'
+  static override description =
+    'The node looks at the export as a client does: where its NFS server shows it to nobody, nothing is shared, and what was shared before stays. Asks before it lets root of the clients be root here (--no-root-squash).'
   static override examples = [
     '<%= config.bin %> storage pool share tank --network 192.168.3.0/24',
     '<%= config.bin %> storage pool share tank --network 192.168.3.0/24 --ro --dry-run',

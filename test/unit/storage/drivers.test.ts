@@ -1,0 +1,76 @@
+import {expect, test} from 'vitest'
+import type {PoolType} from '../../../src/contract/storage-protocol.ts'
+import {ManualClock} from '../../../src/platform/clock.ts'
+import {exec} from '../../../src/platform/exec.ts'
+import {DirectoryDriver} from '../../../src/storage/directory.ts'
+import {type StorageDriver, StorageError} from '../../../src/storage/driver.ts'
+import {StorageDrivers} from '../../../src/storage/drivers.ts'
+import {storageRunner} from '../../../src/storage/run.ts'
+import {temporaryDirectory} from '../../support/temporary-directory.ts'
+
+/** Real folders, by a driver whose programs can be taken away. */
+async function place(type: PoolType = 'directory') {
+  const clock = new ManualClock()
+  const folders = new DirectoryDriver({root: await temporaryDirectory(), runner: storageRunner(exec)})
+  const state = {reason: undefined as string | undefined, asked: 0}
+  const driver: StorageDriver = {
+    ...{type, facts: folders.facts, plans: folders.plans},
+    async unavailable() {
+      state.asked++
+      return state.reason
+    },
+    async pools() {
+      if (state.reason !== undefined) throw new StorageError('failed', state.reason)
+      return folders.pools()
+    },
+    volumes: pool => folders.volumes(pool),
+    snapshots: () => folders.snapshots(),
+  }
+  return {clock, state, drivers: new StorageDrivers({drivers: [driver], clock})}
+}
+
+test('a driver that works is asked once, and again after five minutes', async () => {
+  const {clock, state, drivers} = await place()
+  await Promise.all([drivers.pools(), drivers.pools()])
+  clock.advance(299_000)
+  await drivers.pools()
+  expect(state.asked).toBe(1)
+  clock.advance(1_000)
+  await drivers.pools()
+  expect(state.asked).toBe(2)
+})
+
+test('a driver whose programs are missing is left out, and found within 15 s of when they came', async () => {
+  const {clock, state, drivers} = await place()
+  state.reason = 'not installed'
+  expect(await drivers.working()).toEqual([])
+  state.reason = undefined
+  expect(await drivers.working()).toEqual([])
+  clock.advance(15_000)
+  expect(await drivers.working()).toHaveLength(1)
+})
+
+test('one that worked and fails is asked why at once: away, it is left out; else its words are heard', async () => {
+  const {state, drivers} = await place()
+  await drivers.pools()
+  state.reason = 'the daemon went away'
+  expect(await drivers.pools()).toEqual([])
+  expect(state.asked).toBe(2)
+
+  const broken = await place()
+  await broken.drivers.pools()
+  const [driver] = await broken.drivers.working()
+  driver!.pools = async () => {
+    throw new StorageError('failed', 'a table that nobody can read')
+  }
+  await expect(broken.drivers.pools()).rejects.toThrow('a table that nobody can read')
+})
+
+test('after a pool of its kind was made a driver is asked again', async () => {
+  const {state, drivers} = await place('zfs')
+  state.reason = 'no module'
+  expect(await drivers.working()).toEqual([])
+  state.reason = undefined
+  drivers.forget('zfs')
+  expect(await drivers.working()).toHaveLength(1)
+})
