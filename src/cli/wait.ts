@@ -2,6 +2,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {exitCode} from './exit-codes.ts'
 import {Failure} from './failure.ts'
 import {Progress} from './progress.ts'
+import type {WakeEvents} from './wake-events.ts'
 
 export interface Waiting<T> {
   look: (signal: AbortSignal) => Promise<T>
@@ -14,15 +15,18 @@ export interface Waiting<T> {
   /** A command with which to go on after Ctrl-C or a timeout. */
   goOn?: string
   quiet: boolean
+  /** What may wake it before its pause is over; asked for when the first look was not enough. */
+  events?: () => WakeEvents | undefined
 }
 
-const pace = {firstMs: 100, mostMs: 1_000, growth: 1.3}
+/** Pauses between looks; the longest one where events wake it as well. */
+const pace = {firstMs: 100, mostMs: 1_000, besideEventsMs: 5_000, growth: 1.3}
 
 /**
  * Looks again and again until it is as wanted. After `timeoutMs` it fails with exit 124, at Ctrl-C with 130; what was
  * waited for goes on in either case.
  */
-export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet}: Waiting<T>): Promise<T> {
+export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet, ...rest}: Waiting<T>): Promise<T> {
   const progress = new Progress({quiet})
   const stop = new AbortController()
   const interrupt = () => stop.abort('interrupted')
@@ -30,12 +34,21 @@ export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet
   process.once('SIGTERM', interrupt)
   const timer = timeoutMs ? setTimeout(() => stop.abort('timed out'), Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
   try {
-    for (let pauseMs = pace.firstMs; ; pauseMs = Math.min(pauseMs * pace.growth, pace.mostMs)) {
+    let events: WakeEvents | undefined
+    for (let pauseMs = pace.firstMs; ; pauseMs *= pace.growth) {
       const seen = await look(stop.signal)
       if (isDone(seen)) return seen
       progress.step(await describe(seen, stop.signal))
       if (timeoutMs === 0) throw timedOut(goOn)
-      await delay(pauseMs, undefined, {signal: stop.signal})
+      if (pauseMs === pace.firstMs) {
+        events = rest.events?.()
+        void events?.follow(stop.signal)
+      }
+      if (events?.isLive) {
+        // Of many events in a row the first one is enough.
+        await delay(pace.firstMs, undefined, {signal: stop.signal})
+        await events.next({mostMs: Math.min(pauseMs, pace.besideEventsMs), signal: stop.signal})
+      } else await delay(Math.min(pauseMs, pace.mostMs), undefined, {signal: stop.signal})
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error
@@ -47,6 +60,7 @@ export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet
   } finally {
     progress.end()
     clearTimeout(timer)
+    stop.abort('over')
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
   }

@@ -1,6 +1,7 @@
 import {ApiError} from '../client/api-error.ts'
 import type {Client} from '../client/client.ts'
 import type {OutputOf} from '../contract/contract.ts'
+import type {Event} from '../contract/schemas/server.ts'
 import {usageError} from './failure.ts'
 import {waitKinds} from './wait-kinds.ts'
 import {topicWords} from './words.ts'
@@ -14,6 +15,8 @@ interface Reading {
 
 interface WaitKind<N extends GetOperation> {
   get: N
+  /** Kinds of events that tell of its changes; the work on sites, backups and pools is tasks. */
+  told: readonly Event['kind'][]
   /** All states that can be named. */
   states: readonly string[]
   read: (found: OutputOf<N>) => Reading
@@ -30,6 +33,7 @@ const gone = 'deleted'
 const kinds = {
   node: kindOf({
     get: 'nodes.get',
+    told: ['node', 'claim'],
     states: ['pending', 'approved', 'joining', 'online', 'stale', 'offline', 'blocked', 'drained', gone],
     read: ({status, admission, drain}) => ({
       state: status,
@@ -38,6 +42,7 @@ const kinds = {
   }),
   claim: kindOf({
     get: 'claims.get',
+    told: ['claim'],
     states: ['pending', 'scheduled', 'running', 'completed', 'failed', 'released'],
     read: ({status}) => {
       const state = status.phase.toLowerCase()
@@ -46,6 +51,7 @@ const kinds = {
   }),
   instance: kindOf({
     get: 'instances.get',
+    told: ['instance', 'claim'],
     states: ['creating', 'running', 'stopping', 'exited', 'failed', 'unknown', gone],
     read: ({status, desired}) => {
       const hasEnded = status === 'exited' || status === 'failed'
@@ -55,41 +61,49 @@ const kinds = {
   }),
   task: kindOf({
     get: 'tasks.get',
+    told: ['task'],
     states: ['pending', 'running', 'completed', 'failed'],
     read: ({status}) => ({state: status, isOver: status === 'completed' || status === 'failed'}),
   }),
   site: kindOf({
     get: 'sites.get',
+    told: ['task'],
     states: ['creating', 'active', 'restoring', 'failed', 'deleting', gone],
     read: ({status}) => ({state: status, isOver: status === 'failed'}),
   }),
   backup: kindOf({
     get: 'backups.get',
+    told: ['task'],
     states: ['success', 'error', gone],
     read: ({status}) => ({state: status.toLowerCase()}),
   }),
   runtime: kindOf({
     get: 'runtimes.get',
+    told: ['runtime'],
     states: ['pending', 'approved', 'registering', 'online', 'offline', gone],
     read: ({status, approval}) => ({state: status, also: approval === 'approved' ? ['approved'] : []}),
   }),
   pool: kindOf({
     get: 'pools.get',
+    told: ['task'],
     states: ['creating', 'online', 'degraded', 'faulted', 'missing', 'unknown', 'failed', 'deleting', gone],
     read: ({status}) => ({state: status, isOver: status === 'failed'}),
   }),
   model: kindOf({
     get: 'models.get',
+    told: [],
     states: ['ready', 'downloading', 'unavailable', gone],
     read: ({status}) => ({state: status}),
   }),
   image: kindOf({
     get: 'images.get',
+    told: ['image'],
     states: ['listed', 'unlisted', gone],
     read: ({listed}) => ({state: listed ? 'listed' : 'unlisted'}),
   }),
   spec: kindOf({
     get: 'specs.get',
+    told: ['spec'],
     states: ['listed', 'unlisted', gone],
     read: ({listed}) => ({state: listed ? 'listed' : 'unlisted'}),
   }),
@@ -135,6 +149,10 @@ export function readObject(text: string, wanted: string): WaitObject {
     throw usageError(`A ${kind} is never ${wanted}.`, `It is one of ${states.join(', ')}, or jq=EXPR.`)
   }
   return {kind, name, wish: {state}}
+}
+
+export function toldBy(kind: Kind): readonly Event['kind'][] {
+  return kinds[kind].told
 }
 
 /** What it is at now; something that is gone is `deleted`, when that is what is waited for. */

@@ -31,7 +31,7 @@ export class WakeEvents {
   #hasHappened = false
   #wake = () => {}
 
-  private constructor(kinds: readonly Kind[], client: Client) {
+  constructor(kinds: readonly Kind[], client: Client) {
     this.#kinds = kinds
     this.#client = client
   }

@@ -3,7 +3,9 @@ import {BaseCommand} from '../cli/base-command.ts'
 import {exitCode} from '../cli/exit-codes.ts'
 import {Failure} from '../cli/failure.ts'
 import {waitFor} from '../cli/wait.ts'
-import {readObject, type Seen, seeObject, type WaitObject} from '../cli/waitable.ts'
+import {readObject, type Seen, seeObject, toldBy, type WaitObject} from '../cli/waitable.ts'
+import {WakeEvents} from '../cli/wake-events.ts'
+import type {Client} from '../client/client.ts'
 
 /** Things that are looked at in one go. */
 const atOnce = 16
@@ -45,6 +47,7 @@ export default class Wait extends BaseCommand {
       goOn: `gpuctl wait ${argv.join(' ')} --for ${quoted(flags.for)}`,
       timeoutMs: flags.timeout ?? 30_000,
       quiet: this.mode.quiet,
+      events: () => wakeFor(objects, client),
     })
     return objects.map(object => found.get(object) as Seen)
   }
@@ -61,6 +64,12 @@ export default class Wait extends BaseCommand {
       })
     }
   }
+}
+
+/** Undefined where one of them changes without an event. */
+function wakeFor(objects: readonly WaitObject[], client: Client): WakeEvents | undefined {
+  const kinds = objects.map(({kind}) => toldBy(kind))
+  return kinds.every(({length}) => length > 0) ? new WakeEvents(kinds.flat(), client) : undefined
 }
 
 function flagOf({wish}: WaitObject): string {

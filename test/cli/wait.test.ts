@@ -1,6 +1,8 @@
+import type {ServerResponse} from 'node:http'
 import {expect, test} from 'vitest'
 import {operator} from '../support/gpuctl.ts'
-import {nativeServer, Refusal} from './native-server.ts'
+import {eventually} from '../support/wait.ts'
+import {nativeServer, Refusal, sendEvents} from './native-server.ts'
 
 async function person(answers: Record<string, unknown>) {
   const server = await nativeServer(answers)
@@ -10,7 +12,7 @@ async function person(answers: Record<string, unknown>) {
 /** Answers one after the other; the last one for ever. */
 function one(...answers: object[]) {
   let at = 0
-  return (_: unknown, response: import('node:http').ServerResponse) => {
+  return (_: unknown, response: ServerResponse) => {
     response.writeHead(200, {'content-type': 'application/json'})
     response.end(JSON.stringify(answers[Math.min(at++, answers.length - 1)]))
   }
@@ -48,7 +50,7 @@ test('a jq program says when it is as wanted', async () => {
   })
 
   expect(await run(['wait', 'node/gpu-03', '--for', 'jq=.gpusFree >= 2', '-q'])).toMatchObject({code: 0, stdout: 'n\n'})
-  expect(asked).toHaveLength(3)
+  expect(asked.filter(({path}) => path === '/nodes/gpu-03')).toHaveLength(3)
   expect(await run(['wait', 'node/gpu-03', '--for', 'jq=.gpusFree > 7', '--timeout', '0'])).toMatchObject({
     code: 124,
     stderr: expect.stringContaining("gpuctl wait node/gpu-03 --for 'jq=.gpusFree > 7'"),
@@ -75,6 +77,38 @@ test('several are watched side by side; the first that cannot get there ends it,
     stderr: expect.stringContaining('claim bad is failed and will not be completed.'),
   })
   expect(await run(['wait', 'claim/none', '--for', 'running'])).toMatchObject({code: 3})
+})
+
+test('an event of its kind wakes the wait, which asks seldom beside it; without a stream it asks by itself', async () => {
+  let phase = 'Pending'
+  let stream: ServerResponse | undefined
+  const answers = {
+    'GET /claims/a': (_: unknown, response: ServerResponse) => {
+      response.writeHead(200, {'content-type': 'application/json'})
+      response.end(JSON.stringify({id: 'a', name: 'a', status: {phase}}))
+    },
+  }
+  const {run, asked} = await person({
+    ...answers,
+    'GET /events/stream': (_: unknown, response: ServerResponse) => {
+      stream = response
+      sendEvents(response, [])
+    },
+  })
+
+  const waiting = run(['wait', 'claim/a', '--for', 'running', '--timeout', '1m'])
+  await eventually(() => stream !== undefined && asked.length > 5, {withinMs: 30_000, what: 'the stream'})
+  phase = 'Running'
+  if (stream) sendEvents(stream, [{data: {number: 1, kind: 'claim', objectId: 'a', type: 'Started'}}])
+  expect(await waiting).toMatchObject({code: 0, stdout: 'claim a is running.\n', stderr: expect.any(String)})
+
+  const alone = await person(answers)
+  expect(await alone.run(['wait', 'claim/a', '--for', 'running'])).toMatchObject({code: 0})
+  phase = 'Pending'
+  const late = alone.run(['wait', 'claim/a', '--for', 'running', '--timeout', '1m'])
+  await eventually(() => alone.asked.length > 5, {withinMs: 30_000, what: 'looks'})
+  phase = 'Running'
+  expect(await late).toMatchObject({code: 0})
 })
 
 test('what is gone is deleted; a kind or a state that is none is refused with those that are', async () => {
