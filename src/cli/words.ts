@@ -45,7 +45,6 @@ export const shortcuts: Record<string, readonly string[]> = {
   ps: ['instance', 'list'],
   logs: ['instance', 'logs'],
   exec: ['instance', 'exec'],
-  stats: ['instance', 'stats'],
   cp: ['instance', 'cp'],
   ssh: ['instance', 'ssh'],
   'port-forward': ['instance', 'port-forward'],
