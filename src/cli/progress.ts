@@ -1,11 +1,12 @@
 import {safe} from './output/safe.ts'
-import {isTerminal} from './terminal.ts'
+import {isTerminal, wantsColour} from './terminal.ts'
 
 /** What is being waited for, on stderr: a spinner on a terminal after 300 ms, else one line for each new step. */
 export class Progress {
   readonly #quiet: boolean
   readonly #isTerminal: boolean
   readonly #afterMs: number
+  readonly #color: 'cyan' | false
   readonly #startedAt = performance.now()
   #spinner: import('ora').Ora | undefined
   #begin: NodeJS.Timeout | undefined
@@ -13,9 +14,18 @@ export class Progress {
   #last = ''
   #isOver = false
 
-  constructor({quiet, afterMs = 300}: {quiet: boolean; afterMs?: number}) {
+  constructor({
+    quiet,
+    colour,
+    afterMs = 300,
+  }: {
+    quiet: boolean
+    colour?: 'auto' | 'always' | 'never'
+    afterMs?: number
+  }) {
     this.#quiet = quiet
     this.#afterMs = afterMs
+    this.#color = wantsColour(process.stderr, colour) && 'cyan'
     this.#isTerminal = isTerminal(process.stderr) && process.env.TERM !== 'dumb'
   }
 
@@ -39,7 +49,7 @@ export class Progress {
   async #spin(): Promise<void> {
     const {default: ora} = await import('ora')
     if (this.#isOver) return
-    this.#spinner = ora({text: this.#last, stream: process.stderr, discardStdin: false}).start()
+    this.#spinner = ora({text: this.#last, color: this.#color, stream: process.stderr, discardStdin: false}).start()
     this.#clock = setInterval(() => this.#show(), 1000)
     this.#clock.unref()
   }

@@ -71,7 +71,7 @@ export abstract class ServerCommand extends PrintingCommand {
     let progress: Progress | undefined
     const timer = setTimeout(async () => {
       const {Progress} = await import('./progress.ts')
-      progress = new Progress({quiet: false, afterMs: 0})
+      progress = new Progress({...this.mode, afterMs: 0})
       progress.step(`Waiting for ${server}`)
     }, spinAfterMs)
     return () => {

@@ -1,5 +1,7 @@
 import {execFile} from 'node:child_process'
 import {chmod, mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises'
+import {createServer} from 'node:http'
+import type {AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -170,9 +172,24 @@ describe('40 columns of a terminal without colour hold it', {concurrent: true, t
     })
 
     expect(code, stdout).toBe(expectedCode(line))
-    expect(stdout).not.toMatch(/\x1b\[[\d;]*m/) // no colour
+    expect(stdout).not.toMatch(colour)
+  })
+
+  test('and so does the sign of waiting for a server that is slow', async () => {
+    const slow = createServer((_, response) => setTimeout(() => response.writeHead(503).end(), 1_500))
+    await new Promise<void>(resolve => slow.listen(0, '127.0.0.1', resolve))
+    const {stdout} = await shell(`gpuctl status --server http://127.0.0.1:${(slow.address() as AddressInfo).port}`, {
+      env: {NO_COLOR: '1', TERM: 'xterm'},
+      wrap: () => 'script -qec "$EXAMPLE" /dev/null',
+    })
+    slow.close()
+
+    expect(stdout).toContain('Waiting for')
+    expect(stdout).not.toMatch(colour)
   })
 })
+
+const colour = /\x1b\[[\d;]*m/
 
 /**
  * The fleet of the stand-in has something broken in it, which `status` tells, and its audit a fault; a dry run on the server

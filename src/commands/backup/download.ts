@@ -30,7 +30,7 @@ export default class BackupDownload extends StreamCommand {
       throw usageError('A backup is no text for a terminal.', 'Send it on with | or >, or give a file.')
     }
     const backup = await client.call('backups.get', {id: args.backup})
-    const progress = new Progress({quiet: this.mode.quiet})
+    const progress = new Progress(this.mode)
     const tell = (text: string) => progress.step(text)
     try {
       if (isPiped) {

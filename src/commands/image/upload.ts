@@ -22,7 +22,7 @@ export default class ImageUpload extends BaseCommand {
   async run(): Promise<OsImage> {
     const {args, flags} = await this.parse(ImageUpload)
     const {node, name: file = basename(args.path)} = flags
-    const progress = new Progress({quiet: this.mode.quiet})
+    const progress = new Progress(this.mode)
     try {
       const tell = (text: string) => progress.step(text)
       const image = await uploadImage({client: this.client(flags), path: args.path, file, node, tell})
