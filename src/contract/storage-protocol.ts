@@ -17,7 +17,8 @@ export interface StorageMethods extends BackupMethods {
   'volumes.list': {input: PoolName; output: FoundVolume[]}
   'volume.create': {input: VolumeName & {quotaBytes: number | null; mark: string; from?: string}; output: FoundVolume}
   'volume.quota': {input: VolumeName & {quotaBytes: number | null}; output: FoundVolume}
-  'volume.delete': {input: VolumeName; output: null}
+  /** With a mark: only one that bears it. */
+  'volume.delete': {input: VolumeName & {mark?: string}; output: null}
   'snapshots.list': {input: VolumeName; output: FoundSnapshot[]}
   'snapshot.create': {input: SnapshotName; output: FoundSnapshot}
   'snapshot.delete': {input: SnapshotName; output: null}

@@ -79,14 +79,18 @@ export class TaskController {
     const task = await store.tasks.find(id)
     if (!task || isOver(task)) return undefined
     const stop = new AbortController()
+    const overdue = new AbortController()
     this.#running.set(id, stop)
     const leftMs = Date.parse(task.deadlineAt) - clock.now()
-    const timer: Timer = clock.setTimeout(() => stop.abort(problem('task_deadline', {})), Math.max(0, leftMs), {
-      unref: true,
-    })
+    const end = () => {
+      for (const one of [overdue, stop]) one.abort(problem('task_deadline', {}))
+    }
+    const timer: Timer = clock.setTimeout(end, Math.max(0, leftMs), {unref: true})
     if (task.cancelling) stop.abort(problem('task_cancelled', {}))
     try {
-      return await new TaskRun({task, deps: this.#deps, signal: stop.signal, closing: this.#closing.signal}).go()
+      const closing = this.#closing.signal
+      const late = AbortSignal.any([overdue.signal, closing])
+      return await new TaskRun({task, deps: this.#deps, signal: stop.signal, late, closing}).go()
     } finally {
       timer.cancel()
       this.#running.delete(id)
@@ -98,6 +102,8 @@ interface RunParts {
   task: TaskRecord
   deps: ControllerDependencies
   signal: AbortSignal
+  /** As `signal`, without the cancel: of steps that are irrevocable. */
+  late: AbortSignal
   /** The server stops: what is to be taken back is taken back after its next start. */
   closing: AbortSignal
 }
@@ -141,12 +147,13 @@ class TaskRun {
     const progress = progressAt(this.#steps, index, 0)
     const begun = {...this.#task, status: 'running' as const, startedAt, progress, message: title}
     await this.#save(withStep(begun, index, 'running'))
-    const run = this.#runOf(index)
+    const signal = step.isIrrevocable ? this.#parts.late : this.#parts.signal
+    const run = this.#runOf(index, signal)
     if (!(await step.isDone(run))) {
       await this.#note(title)
       this.#parts.signal.throwIfAborted()
       await step.do(run)
-      this.#parts.signal.throwIfAborted()
+      signal.throwIfAborted()
       if (!(await step.isDone(run))) throw problem('step_unverified', {step: title})
     }
     await this.#save(withStep({...this.#task, progress: progressAt(this.#steps, index, 100)}, index, 'done'))

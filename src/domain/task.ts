@@ -34,6 +34,8 @@ export interface Step<I = Record<string, unknown>> {
   do(run: StepRun<I>): Promise<void>
   /** Takes back what was done; again, or half done, is no error. Absent: there is nothing to take back. */
   undo?(run: StepRun<I>): Promise<void>
+  /** Nothing brings back what it takes: once begun it goes on to its end, and a cancel comes too late. */
+  isIrrevocable?: boolean
   /** Share of the progress beside the others, 1 unless given. */
   weight?: number
 }

@@ -132,7 +132,11 @@ export class StorageHost {
         return found.volume(input)
       }),
       'volume.delete': ofPool(async (input: StorageInput<'volume.delete'>, run) => {
-        await run(drivers.of(input.type).plans.deleteVolume(input))
+        const {pool, volume, mark} = input
+        const driver = drivers.of(input.type)
+        const isOther =
+          mark !== undefined && (await driver.volumes(pool)).some(one => one.volume === volume && one.mark !== mark)
+        if (!isOther) await run(driver.plans.deleteVolume(input))
         return null
       }),
       'snapshots.list': input => drivers.of(input.type).snapshots(input),

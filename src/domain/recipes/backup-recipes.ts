@@ -156,6 +156,7 @@ export const createBackup: Recipe<BackupWork> = {
     },
     {
       name: 'tidy',
+      isIrrevocable: true,
       title: () => 'Removing what is not needed any more',
       isDone: async ({notes}) => notes.tidied === true,
       async do(run) {
@@ -251,9 +252,8 @@ export const restoreBackup: Recipe<RestoreWork> = {
         const storage = agent(input.nodeId)
         await storage.storage('backup.end', {job: taskId})
         if (!isNew) return
-        const found = await storage.storage('volumes.list', {pool: input.pool, type: input.type})
-        const isOurs = found.some(({volume, mark}) => volume === input.volume && mark === taskId)
-        if (isOurs || input.format === 'send') await storage.storage('volume.delete', volumeOf(input))
+        const mark = input.format === 'send' ? {} : {mark: taskId}
+        await storage.storage('volume.delete', {...volumeOf(input), ...mark})
       },
     },
     ...(isNew ? [] : [dropGuard]),
@@ -326,6 +326,7 @@ export const deleteBackup: Recipe<DeletionWork> = {
   steps: () => [
     {
       name: 'delete',
+      isIrrevocable: true,
       title: ({filename}) => `Deleting ${filename}`,
       isDone: async ({notes}) => notes.deleted === true,
       async do(run) {

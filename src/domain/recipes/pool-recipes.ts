@@ -98,6 +98,7 @@ export const destroyPool: Recipe<PoolWork> = {
     unregisterStep(registrationOf(input)),
     {
       name: 'destroy',
+      isIrrevocable: true,
       title: ({pool, node}) => `Destroying pool ${pool} of ${node}`,
       // The pool is gone before its label is: only the node knows when all is done.
       isDone: async run => run.notes.isDestroyed === true && (await foundPool(run)) === undefined,

@@ -50,9 +50,13 @@ export const createSite: Recipe<SiteCreationWork> = {
         const creation = {...volumeOf(input), quotaBytes: input.quotaBytes, mark: taskId}
         await agent(input.nodeId).storage('volume.create', creation, signal)
       },
-      async undo(run) {
-        if ((await foundVolume(run, run.input))?.mark !== run.taskId) return
-        await run.agent(run.input.nodeId).storage('volume.delete', volumeOf(run.input))
+      /** Without a look before: what was cut off may still be at work there, and is waited for. */
+      async undo({agent, input, taskId}) {
+        try {
+          await agent(input.nodeId).storage('volume.delete', {...volumeOf(input), mark: taskId})
+        } catch (error) {
+          if (!isProblem(error, 'storage_missing')) throw error // its pool is gone, and it with the pool
+        }
       },
     },
   ],
@@ -76,6 +80,7 @@ export const destroySite: Recipe<SiteWork> = {
   steps: () => [
     {
       name: 'destroy',
+      isIrrevocable: true,
       title: ({volume, pool, node}) => `Destroying volume ${volume} on pool ${pool} of ${node}`,
       isDone: async run => (await foundVolume(run, run.input)) === undefined,
       async do({agent, input, signal}) {
@@ -104,6 +109,7 @@ export const restoreSite: Recipe<SiteRestoreWork> = {
   steps: () => [
     {
       name: 'rollback',
+      isIrrevocable: true,
       title: ({volume, snapshot}) => `Making ${volume} again what it was at ${snapshot}`,
       // Nobody else works on the site meanwhile, so that a second rollback to the same snapshot changes nothing.
       isDone: async ({notes}) => notes.isRolledBack === true,

@@ -168,6 +168,26 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
     expect(disk.there.size).toBe(0)
   })
 
+  test('what nothing brings back goes on to its end: a cancel amid it comes too late, one before it does not', async () => {
+    const disk = new Disk()
+    const steps = [disk.step('a'), disk.step('b', {isIrrevocable: true})]
+    const {admin, services, submitTask, settle} = await given(disk.recipe(steps))
+    const cancelAt = async (moment: string) => {
+      disk.there.clear()
+      const task = await submitTask(disk.recipe(steps), {})
+      disk.hook = async now => {
+        if (now === moment) await services.tasks.cancel({id: task.id}, admin)
+      }
+      await settle()
+      return services.tasks.get({id: task.id}, admin)
+    }
+
+    expect(await cancelAt('before b')).toMatchObject({status: 'completed', error: null})
+    expect([...disk.there]).toEqual(['a', 'b'])
+    expect(await cancelAt('before a')).toMatchObject({status: 'failed', error: {code: 'CANCELLED'}})
+    expect([...disk.there]).toEqual([])
+  })
+
   test('a cancelled task takes back what it did; cancelling what is over changes nothing', async () => {
     const disk = new Disk()
     const hang: Step['do'] = ({signal}) =>
