@@ -218,6 +218,26 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect(await claims.findLiveByName(ownerId, 'train')).toEqual(second)
   })
 
+  test('a claim is given another name and another priority, an instance another name, where nobody has it', async context => {
+    const {claims, instances} = await open(context)
+    const ownerId = randomUUID()
+    const first = await claims.insert(newClaim({ownerId, name: 'a'}))
+    const second = await claims.insert(newClaim({ownerId, name: 'b'}))
+    const instance = await instances.insert(newInstance({ownerId, name: 'b'}))
+
+    const changed = await claims.saveSpec({...second, name: 'c', spec: {...second.spec, priority: 7}})
+    const renamed = await instances.saveName({...instance, name: 'c'})
+
+    expect(changed).toMatchObject({name: 'c', spec: {priority: 7}, version: 1})
+    expect(await claims.find(second.id)).toEqual(changed)
+    expect((await claims.pending()).map(({id}) => id)).toEqual([second.id, first.id])
+    expect(await claims.findLiveByName(ownerId, 'c')).toEqual(changed)
+    expect(await claims.findLiveByName(ownerId, 'b')).toBeUndefined()
+    expect(await instances.list({ownerId, name: 'c'})).toEqual([renamed])
+    await expect(claims.saveSpec({...changed, name: 'a'})).rejects.toMatchObject({code: 'name_taken'})
+    await expect(claims.saveSpec(second)).rejects.toMatchObject({code: 'changed_meanwhile'})
+  })
+
   test('the queue is by priority, then age, and only live claims hold GPUs', async context => {
     const {claims} = await open(context)
     const ownerId = randomUUID()
