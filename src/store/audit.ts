@@ -1,29 +1,27 @@
-import type {AuditCheck, AuditEntry, AuditTable, KeptEntry} from '../domain/ports.ts'
-import {type ChainedRow, type ChainFault, hashOf, type Link, rowFrom, storable, walk} from './audit-chain.ts'
+import type {AuditCheck, AuditTable, KeptEntry} from '../domain/ports.ts'
+import {type ChainedRow, type ChainFault, type Link, rowFrom, walk} from './audit-chain.ts'
+import {append, columns, type Ends, endsOf, sealWaiting} from './audit-writing.ts'
 import type {Sql} from './sql.ts'
-
-const columns = 'number, prev_hash, hash, at, actor, action, object, request_id, details'
-
-/** Where the chain ends, and behind which row it begins: what is older was removed because its time was over. */
-interface Ends {
-  head: Link
-  kept: Link
-}
 
 /**
  * Rows of the audit hang together: each carries the hash of the one before it, and `audit_head` names the last. Nothing
- * here changes a row. Where several write at once, the head is locked until COMMIT, so it has to be the last thing that
- * a transaction locks.
+ * here changes a row. Where several write at once they leave their rows in `audit_waiting`, in the transaction of their
+ * effect, and are chained right after it: to wait for each other's COMMIT would let one in at a time.
  */
 export function auditTable(sql: Sql): AuditTable {
+  const seal = async () => {
+    if (sql.words.chainsLater) await sealWaiting(sql)
+  }
   return {
     append: entries => sql.together(own => append(own, entries)),
     /** Newest first. */
     async list(limit) {
+      await seal()
       const rows = await sql.all(`SELECT ${columns} FROM audit ORDER BY number DESC LIMIT ?`, [limit])
       return rows.map(rowFrom).map(entryFrom)
     },
     async verify(page) {
+      await seal()
       const before = await endsOf(sql)
       const found = await verify(sql, before, page)
       if (!found.fault) return found
@@ -34,38 +32,6 @@ export function auditTable(sql: Sql): AuditTable {
         : verify(sql, after, page)
     },
     prune: (before, most) => sql.givingBack().together(own => prune(own, before, most)),
-  }
-}
-
-async function append(sql: Sql, entries: readonly AuditEntry[]): Promise<void> {
-  const {head} = await endsOf(sql, sql.words.forUpdate)
-  let last = head
-  for (const entry of entries) {
-    const row = {
-      number: last.number + 1,
-      prevHash: last.hash,
-      at: storable(entry.at),
-      actor: storable(entry.actor),
-      action: storable(entry.action),
-      object: storable(entry.object),
-      requestId: storable(entry.requestId),
-      details: JSON.stringify(entry.details),
-    }
-    last = {number: row.number, hash: hashOf(row)}
-    await sql.run(`INSERT INTO audit (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, [
-      ...[row.number, row.prevHash, last.hash, row.at, row.actor, row.action, row.object, row.requestId, row.details],
-    ])
-  }
-  await sql.run('UPDATE audit_head SET number = ?, hash = ?', [last.number, last.hash])
-}
-
-/** `forUpdate` as the dialect words it: nobody else appends until the transaction ends. */
-async function endsOf(sql: Sql, forUpdate = ''): Promise<Ends> {
-  const row = await sql.get(`SELECT number, hash, kept_number, kept_hash FROM audit_head${forUpdate}`)
-  if (!row) throw new Error('The audit has lost its head: the row of the table audit_head is gone.')
-  return {
-    head: {number: row.number as number, hash: row.hash as string},
-    kept: {number: row.kept_number as number, hash: row.kept_hash as string},
   }
 }
 
@@ -115,6 +81,7 @@ function faultAtEnd(at: Link, head: Link, known: readonly ChainedRow[]): ChainFa
 
 /** Removes from the beginning what is older, `most` rows at a time, and remembers behind which row the chain goes on. */
 async function prune(sql: Sql, before: string, most: number): Promise<number> {
+  if (sql.words.chainsLater) await sealWaiting(sql)
   const {head, kept} = await endsOf(sql, sql.words.forUpdate)
   const rows = await sql.all('SELECT number, hash, at FROM audit WHERE number > ? ORDER BY number LIMIT ?', [
     kept.number,

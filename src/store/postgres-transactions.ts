@@ -6,6 +6,7 @@ export const words: DialectWords = {
   forUpdate: ' FOR UPDATE',
   forShare: ' FOR SHARE',
   settled: 'writer < pg_snapshot_xmin(pg_current_snapshot())',
+  chainsLater: true,
 }
 
 /** How long a call may wait for a connection, and how long it is tried again after conflicts and lost connections (F19). */

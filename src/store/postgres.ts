@@ -1,4 +1,5 @@
 import type {Tables} from '../domain/ports.ts'
+import {AuditSealer} from './audit-sealer.ts'
 import {migrate} from './migrate.ts'
 import type {ColumnTypes, Migration} from './migrations/migration.ts'
 import type {OpenedStore} from './opened-store.ts'
@@ -48,14 +49,24 @@ export async function openPostgres({
     await pool.end()
     throw unusable(error, place)
   }
+  const outside = new OutsideSql({transactions})
+  const sealer = new AuditSealer({sql: outside})
   let closing: Promise<void> | undefined
   return {
-    ...tablesOver(new OutsideSql({transactions})),
+    ...tablesOver(outside),
     facts: {name: 'postgres', manyWriters: true},
     counts: transactions.counts,
-    transaction: <T>(work: (tx: Tables) => Promise<T>) => transactions.run(sql => work(tablesWhenUsed(sql))),
+    async transaction<T>(work: (tx: Tables) => Promise<T>) {
+      let isAudited = false
+      const noteUse = (name: string) => {
+        if (name === 'audit') isAudited = true
+      }
+      const result = await transactions.run(sql => work(tablesWhenUsed(sql, noteUse)))
+      if (isAudited) sealer.soon()
+      return result
+    },
     close() {
-      closing ??= pool.end()
+      closing ??= sealer.settled().then(() => pool.end())
       return closing
     },
   }

@@ -30,6 +30,8 @@ export interface DialectWords {
   forShare: string
   /** A condition of `events`: no row with a lower number can still appear. */
   settled: string
+  /** Rows of the audit are chained after their COMMIT, because many write at once. */
+  chainsLater: boolean
 }
 
 /** A unique index refused the row. After it PostgreSQL only rolls the transaction back. */

@@ -3,7 +3,7 @@ import type {Statements} from './sqlite-driver.ts'
 import {translated} from './sqlite-driver.ts'
 
 /** One writer at a time: rows need no locks, and numbers appear in their order. */
-export const words: DialectWords = {forUpdate: '', forShare: '', settled: '1 = 1'}
+export const words: DialectWords = {forUpdate: '', forShare: '', settled: '1 = 1', chainsLater: false}
 
 /** Statements of one transaction. After its end every further one is refused. */
 export class TransactionSql implements Sql {

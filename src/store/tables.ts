@@ -51,8 +51,12 @@ export function tablesOver(sql: Sql): Tables {
 }
 
 /** The same over one transaction, each made when it is first used: there are thousands of transactions a second. */
-export function tablesWhenUsed(sql: Sql): Tables {
+export function tablesWhenUsed(sql: Sql, onUse?: (name: string) => void): Tables {
   const made: Record<string, unknown> = {}
-  const get = (_: Tables, name: string) => (made[name] ??= makers[name as keyof Tables]?.(sql))
+  const get = (_: Tables, name: string) => {
+    onUse?.(name)
+    made[name] ??= makers[name as keyof Tables]?.(sql)
+    return made[name]
+  }
   return new Proxy({} as Tables, {get: get as ProxyHandler<Tables>['get']})
 }

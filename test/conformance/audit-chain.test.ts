@@ -214,3 +214,30 @@ describe.each(Object.entries(places))('audit chain on %s', (_, place) => {
     ])
   })
 })
+
+test('T31: rows that a server left unchained when it was killed are chained by the next reader', async context => {
+  need(context, 'postgres')
+  const at = await createDatabase()
+  const store = await openAt(at)
+  await store.transaction(tx => tx.audit.append(entries(3)))
+  const waiting = entries(1200).map(({at: time, object}) => `('${time}', 'root', 'a', '${object}', 'r', '{}')`)
+  await execute(at, [
+    `INSERT INTO audit_waiting (at, actor, action, object, request_id, details) VALUES ${waiting.join(',')}`,
+  ])
+
+  const [newest] = await store.audit.list(1)
+
+  expect(newest).toMatchObject({number: 1203, object: 'n1199'})
+  expect(await store.audit.verify({limit: 5000})).toMatchObject({checked: 1203, fault: null})
+})
+
+test('T31: what a transaction leaves is chained soon after it, without a reader', async context => {
+  need(context, 'postgres')
+  const at = await createDatabase()
+  const store = await openAt(at)
+
+  await Promise.all(entries(40).map(one => store.transaction(tx => tx.audit.append([one]))))
+  await store.close()
+
+  await execute(at, ['ALTER TABLE audit_waiting ADD CONSTRAINT none_waits CHECK (number < 0)'])
+})
