@@ -18,7 +18,11 @@ import {type JobResult, Jobs} from './jobs.ts'
 import {throughPrograms} from './pipeline.ts'
 import {openTarget} from './targets.ts'
 
+export type Pipe = typeof throughPrograms
+
 interface BackupParts {
+  /** Runs programs one behind the other. */
+  pipe?: Pipe | undefined
   runner: StorageRunner
   driver(type: PoolType): StorageDriver
   /** A change of a pool, one at a time. */
@@ -34,10 +38,12 @@ const expand: StorageCommand = {file: 'zstd', args: ['-q', '-d', '-c']}
 /** Makes, reads and restores backups of the volumes of this node. */
 export class BackupHost {
   readonly #parts: BackupParts
+  readonly #pipe: Pipe
   readonly #jobs = new Jobs()
 
   constructor(parts: BackupParts) {
     this.#parts = parts
+    this.#pipe = parts.pipe ?? throughPrograms
   }
 
   methods(): Methods {
@@ -71,7 +77,7 @@ export class BackupHost {
     const {call} = this.#parts
     const target = await openTarget(input.target)
     const write = async (first: StorageCommand): Promise<JobResult> => {
-      const counted = new Counted(throughPrograms([first, compress], {signal}), report)
+      const counted = new Counted(this.#pipe([first, compress], {signal}), report)
       await target.write(filename, counted.content(), {expectedBytes: source.usedBytes, signal})
       return counted.result()
     }
@@ -108,7 +114,7 @@ export class BackupHost {
       throw new StorageError('exists', `Volume ${pool}/${volume} is there already.`)
     const into = async (command: StorageCommand, piece: BackupPiece) => {
       const content = checked(piece, report, signal)
-      for await (const _ of throughPrograms([expand, command], {content, signal}));
+      for await (const _ of this.#pipe([expand, command], {content, signal}));
     }
     if (format === 'send') {
       if (known) await call('volume.delete', {pool, type, volume}, signal)
