@@ -23,7 +23,7 @@ trap 'exit 143' INT TERM
 
 cat > "$shared/run" <<RUN
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb GPUCTL_IN_VM=1
-busybox ip link set lo up
+busybox ip link set lo up; busybox hostname machine
 ( $command ) > /mnt/shared/out 2>&1
 echo \$? > /mnt/shared/code
 sync; echo o > /proc/sysrq-trigger; sleep 60

@@ -130,7 +130,7 @@ describe('NFS mounts', () => {
   test.each([
     ['that has stopped', () => serve(false), () => serve(true)],
     ['that has fallen silent', () => link('down'), () => link('up')],
-  ])('F18: a server %s leaves a dead mount, which hangs nobody and can be taken away', async (_, fail, mend) => {
+  ])('F18: a server %s leaves a dead mount, which hangs nobody and can be taken away', async (how, fail, mend) => {
     const exportPath = await sharedPool()
     await client.call('mount.create', creation(exportPath))
     fail()
@@ -148,7 +148,8 @@ describe('NFS mounts', () => {
     expect(mounted()).toHaveLength(1)
     await client.call('mount.remove', {name: 'm'})
     expect(mounted()).toEqual([])
-    // Nor is a new one waited for.
+    // Nor is a new one waited for, beyond the 40 s that are given it: once is enough.
+    if (how !== 'that has fallen silent') return
     await expect(client.call('mount.create', creation(exportPath))).rejects.toMatchObject({code: 'failed'})
     expect(mounted()).toEqual([])
   })
