@@ -86,6 +86,8 @@ export interface StoragePlans {
   /** `quotaBytes` is what the volume has now, and keeps. */
   rollback(input: SnapshotName & {quotaBytes: number | null}): StorageCommand[]
   clone(input: SnapshotName & {to: string; mark: string}): StorageCommand[]
+  /** Shows a snapshot's files at `path`, read-only, until it is closed. Where snapshots have no clones. */
+  readSnapshot?(input: SnapshotName): {path: string; open: StorageCommand[]; close: StorageCommand[]}
   /** Writes the snapshot to stdout as a stream, or the difference to an earlier one. Throws unsupported. */
   send(input: SnapshotName & {since?: string}): StorageCommand
   /** Reads such a stream from stdin into a volume: a new one, or what an earlier stream of the chain made. */

@@ -21,6 +21,7 @@ export function lvmPlans({type, root}: {type: 'lvm' | 'lvm-thin'; root: string})
   const place = (pool: string) => join(root, poolName(pool))
   const mountPoint = ({pool, volume}: Name) => join(place(pool), volumeName(volume))
   const growing = ({pool, volume}: Name) => join(place(pool), `+grow+${volumeName(volume)}`)
+  const reading = (name: Name & {snapshot: string}) => join(place(name.pool), `+read+${snapshotOf(name)}`)
   const logical = (pool: string, name: string) => `${poolName(pool)}/${name}`
   const snapshotOf = (name: {volume: string; snapshot: string}) =>
     `${volumeName(name.volume)}+${volumeName(name.snapshot)}`
@@ -110,16 +111,31 @@ export function lvmPlans({type, root}: {type: 'lvm' | 'lvm-thin'; root: string})
       {file: 'rmdir', args: [mountPoint({pool, volume})], fine: gone},
     ],
     createSnapshot: name => [snapshot(name.pool, volumeName(name.volume), snapshotOf(name))],
-    deleteSnapshot: name => [remove(name.pool, snapshotOf(name))],
+    deleteSnapshot: name => [...closing(name), remove(name.pool, snapshotOf(name))],
     rollback: name => (isThin ? thinRollback(name) : plainRollback(name)),
     send: noStream,
     receive: noStream,
     adopt: noStream,
+    ...(isThin ? {} : {readSnapshot}),
     clone: ({to, mark, ...name}) => {
       const target = {pool: name.pool, volume: to}
       const tag = ['--addtag', `gpuctl:${markText(mark)}`]
       return making(target, [snapshot(name.pool, snapshotOf(name), `${newPrefix}${volumeName(to)}`, ...tag)])
     },
+  }
+
+  function readSnapshot(name: VolumeName & {snapshot: string}) {
+    const at = reading(name)
+    const device = deviceOf(name.pool, snapshotOf(name))
+    const mounted = {file: 'mount', args: ['-t', 'ext4', '-o', 'ro', device, at], fine: /already mounted/i}
+    return {path: at, open: [{file: 'mkdir', args: ['-p', at]}, mounted], close: closing(name)}
+  }
+
+  /** One whose reader died may still be mounted. */
+  function closing(name: VolumeName & {snapshot: string}): StorageCommand[] {
+    if (isThin) return []
+    const at = reading(name)
+    return [unmount(at), {file: 'rmdir', args: [at], fine: gone}]
   }
 
   function thinRollback(name: VolumeName & {snapshot: string}): StorageCommand[] {

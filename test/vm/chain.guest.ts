@@ -40,7 +40,7 @@ test('NFS: a disk becomes a pool that another node mounts and writes, a site, a 
   const known = {GPUCTL_CONFIG_DIR: folder, GPUCTL_DATA_DIR: folder, GPUCTL_CACHE_DIR: join(folder, 'cache')}
   const {code, output} = await runStorageChain({
     chain: {
-      ...{A, B, ON_B: on('inside').join(' '), DISK: device, POOL: pool, TYPE: 'lvm-thin'},
+      ...{A, B, ON_B: on('inside').join(' '), DISK: device, POOL: pool, TYPE: 'lvm'},
       ...{
         PLACE: join('/srv/gpuctl', pool),
         NETWORK: network,

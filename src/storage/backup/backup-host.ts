@@ -82,7 +82,16 @@ export class BackupHost {
       return counted.result()
     }
     if (input.format === 'send') return write(plans.send({pool, type, volume, snapshot, ...(since ? {since} : {})}))
-    // A snapshot is read through a volume of its own, which every driver with snapshots can make.
+    const shown = plans.readSnapshot?.({pool, type, volume, snapshot})
+    if (shown) {
+      try {
+        await this.#run(shown.open, signal)
+        return await write(packing(shown.path))
+      } finally {
+        await this.#run(shown.close)
+      }
+    }
+    // Else a snapshot is read through a volume of its own.
     const reader = {pool, type, volume: `backup-${markText(job)}`}
     try {
       await call('snapshot.clone', {pool, type, volume, snapshot, to: reader.volume, mark: job}, signal)

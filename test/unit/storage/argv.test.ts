@@ -80,6 +80,11 @@ const plansOf: Record<string, StoragePlans> = {
   directory: new DirectoryDriver({root, runner}).plans,
 }
 
+function readPlan(name: typeof snapshot): StorageCommand[] {
+  const {open = [], close = []} = plansOf.lvm?.readSnapshot?.({...name, type: 'lvm'}) ?? {}
+  return [...open, ...close]
+}
+
 describe.each(Object.entries(plansOf))('T15: %s', (type, plans) => {
   const methods = Object.entries(places).filter(([method]) => !without[type]?.includes(method))
 
@@ -93,6 +98,9 @@ describe.each(Object.entries(plansOf))('T15: %s', (type, plans) => {
 })
 
 test.each<[string, (text: string) => StorageCommand[], string]>([
+  ['pool of a snapshot that is read', name => readPlan({...snapshot, pool: name}), 'tank'],
+  ['volume of a snapshot that is read', name => readPlan({...snapshot, volume: name}), 'data'],
+  ['snapshot that is read', name => readPlan({...snapshot, snapshot: name}), 's1'],
   ['network of a ZFS share', network => zfsSharePlan('tank', {...share, network}), '192.168.3.0/24'],
   ['pool of a ZFS share', name => zfsSharePlan(name, share), 'tank'],
   ['pool of a ZFS share that goes', name => zfsUnsharePlan(name), 'tank'],
