@@ -96,7 +96,9 @@ test('`ssh-config write` lets ssh find instances; again changes nothing, and `re
   await mkdir(join(home, '.ssh'), {recursive: true})
   await writeFile(main, 'Host other\n  Port 22\n')
 
-  expect(await pipe(fleet, ['instance', 'ssh-config', 'write', '-n'])).toMatchObject({code: 0})
+  const tried = await pipe(fleet, ['instance', 'ssh-config', 'write', '-n'])
+  expect(tried).toMatchObject({code: 0})
+  expect(tried.stdout.toString()).toContain(`Host gpuctl.${name}`)
   expect(await readFile(main, 'utf8')).toBe('Host other\n  Port 22\n')
   expect(await pipe(fleet, ['instance', 'ssh-config', 'write'])).toMatchObject({code: 0})
   expect(await pipe(fleet, ['instance', 'ssh-config', 'write'])).toMatchObject({code: 0})

@@ -9,7 +9,8 @@ import {proxyCommand} from './proxy-command.ts'
 export abstract class SshConfigCommand extends BaseCommand {
   /** Of all running instances of this person; the names of their hosts. */
   protected async makeConfig(flags: GlobalFlags & {'host-prefix': string}): Promise<{text: string; hosts: string[]}> {
-    const client = this.client(flags)
+    // A dry run spares the files; the key of some hours is this login's own, as with every `gpuctl ssh`.
+    const client = this.client({...flags, 'dry-run': false})
     const running = await client.call('instances.list', {status: 'running', limit: 1000})
     const ways: SshWay[] = []
     for (const {id} of running) ways.push(await findWay(client, configDirectory(), id))
