@@ -29,7 +29,7 @@ export default defineConfig({
       project('architecture', 60_000),
       project('conformance', 60_000),
       project('e2e', 120_000),
-      // A stage of its own, `npm run test:vm`: nothing else runs beside its machine.
+      // A stage of its own, `npm run test:vm`; `npm test` runs it beside the others.
       ...(process.env.GPUCTL_VM_STAGE ? [project('vm', 10_000)] : []),
     ],
   },

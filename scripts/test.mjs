@@ -1,11 +1,12 @@
 /**
  * `npm test`: on Debian as root installs and starts by itself what the tests need; then build, Biome, tsc, knip, and all
- * tests. Its last line is `N passed, N failed, N skipped`; a check that fails counts as one failed.
+ * tests. The stage with a machine of its own runs beside the others. The last line is `N passed, N failed, N skipped`; a
+ * check that fails counts as one failed.
  *
  * `npm test -- test/unit/x.test.ts` builds and runs vitest with these arguments, nothing else.
  */
 import {spawn} from 'node:child_process'
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs'
+import {closeSync, mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -26,37 +27,52 @@ async function runAll() {
   const stopDocker = await startDocker()
   const stopZfs = await startZfs()
   warnOfSkips(missing, stopDocker !== undefined)
-  let count
-  let failedChecks = 0
+  const folder = mkdtempSync(join(tmpdir(), 'gpuctl-test-'))
+  let failedChecks = await failuresOf('build', 'node', 'scripts/build.mjs')
+  const stage = beginStage(folder)
+  let counts
   try {
-    for (const [what, ...command] of [
-      ['build', 'node', 'scripts/build.mjs'],
-      ['lint', 'node_modules/.bin/biome', 'check', '--error-on-warnings'],
-      ['types', 'node_modules/.bin/tsc', '--noEmit'],
-      ['unused code', 'node_modules/.bin/knip', '--no-progress'],
-    ]) {
-      console.log(`\n— ${what}`)
-      if ((await run(...command)) === 0) continue
-      console.log(`FAILED ${what}: ${command.join(' ')}`)
-      failedChecks++
-    }
+    failedChecks += await failuresOf('lint', 'node_modules/.bin/biome', 'check', '--error-on-warnings')
+    failedChecks += await failuresOf('types', 'node_modules/.bin/tsc', '--noEmit')
+    failedChecks += await failuresOf('unused code', 'node_modules/.bin/knip', '--no-progress')
     console.log('\n— tests')
-    count = await runTests()
+    counts = [await runTests(['run'], {countFile: join(folder, 'count.json')})]
   } finally {
+    const ofStage = await stage.ended
+    console.log(`\n— tests in a machine of its own\n${readFileSync(stage.log, 'utf8')}`)
+    counts?.push(ofStage)
     await stopZfs()
     await stopDocker?.()
+    rmSync(folder, {recursive: true})
   }
-  console.log(`${count.passed} passed, ${count.failed + failedChecks} failed, ${count.skipped} skipped`)
-  return count.ok && failedChecks === 0 ? 0 : 1
+  const sum = how => counts.reduce((all, count) => all + count[how], 0)
+  console.log(`${sum('passed')} passed, ${sum('failed') + failedChecks} failed, ${sum('skipped')} skipped`)
+  return counts.every(({ok}) => ok) && failedChecks === 0 ? 0 : 1
+}
+
+/** 0 or 1. */
+async function failuresOf(what, ...command) {
+  console.log(`\n— ${what}`)
+  if ((await run(...command)) === 0) return 0
+  console.log(`FAILED ${what}: ${command.join(' ')}`)
+  return 1
+}
+
+/** Beside the others, since most of its time is one processor's; what it says is kept until the others have ended. */
+function beginStage(folder) {
+  const log = join(folder, 'stage.log')
+  const out = openSync(log, 'w')
+  const env = {...process.env, GPUCTL_VM_STAGE: '1'}
+  const ended = runTests(['run', '--project', 'vm'], {countFile: join(folder, 'stage.json'), env, out})
+  closeSync(out)
+  return {log, ended}
 }
 
 /** The reporter writes its count to a file, so that it can be the last line, below what is printed at the end. */
-async function runTests() {
-  const folder = mkdtempSync(join(tmpdir(), 'gpuctl-test-'))
-  process.env.GPUCTL_TEST_COUNT_FILE = join(folder, 'count.json')
-  const status = await run('node_modules/.bin/vitest', 'run')
-  const count = readCount(process.env.GPUCTL_TEST_COUNT_FILE)
-  rmSync(folder, {recursive: true})
+async function runTests(args, {countFile, env = process.env, out = 'inherit'}) {
+  const options = {env: {...env, GPUCTL_TEST_COUNT_FILE: countFile}, stdio: ['inherit', out, out]}
+  const status = await runWith(options, 'node_modules/.bin/vitest', ...args)
+  const count = readCount(countFile)
   if (!count) return {passed: 0, failed: 1, skipped: 0, ok: false}
   const ok = status === 0 && count.failed === 0
   // vitest also fails for reasons that are no test's: never "0 failed" with an exit code of 1, but for refused skips.
@@ -85,9 +101,13 @@ function warnOfSkips(missing, dockerRuns) {
 
 /** Passes an interrupt on to the child and waits for it, so that what was started is ended in every case. */
 function run(command, ...args) {
+  return runWith({stdio: 'inherit'}, command, ...args)
+}
+
+async function runWith(options, command, ...args) {
   if (isInterrupted) return 130
   return new Promise(resolve => {
-    const child = spawn(command, args, {stdio: 'inherit'})
+    const child = spawn(command, args, options)
     const pass = signal => {
       isInterrupted = true
       child.kill(signal)
