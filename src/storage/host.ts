@@ -136,7 +136,9 @@ export class StorageHost {
         const driver = drivers.of(input.type)
         const isOther =
           mark !== undefined && (await driver.volumes(pool)).some(one => one.volume === volume && one.mark !== mark)
-        if (!isOther) await run(driver.plans.deleteVolume(input))
+        if (isOther) return null
+        await sharing.letGo(input, run)
+        await run(driver.plans.deleteVolume(input))
         return null
       }),
       'snapshots.list': input => drivers.of(input.type).snapshots(input),
@@ -156,6 +158,7 @@ export class StorageHost {
       }),
       'snapshot.rollback': ofPool(async (input: StorageInput<'snapshot.rollback'>, run) => {
         const {quotaBytes} = await found.volume(input)
+        await sharing.letGo(input, run)
         await run(drivers.of(input.type).plans.rollback({...input, quotaBytes}))
         return null
       }),

@@ -1,4 +1,4 @@
-import type {FoundPool, FoundShare, PoolType, Share} from '../contract/storage-protocol.ts'
+import type {FoundPool, FoundShare, PoolName, PoolType, Share} from '../contract/storage-protocol.ts'
 import {type Run, type StorageCommand, StorageError} from './driver.ts'
 import type {FoundStorage} from './found.ts'
 import type {NfsProbe} from './nfs-probe.ts'
@@ -46,6 +46,13 @@ export class Sharing {
     if (!share) return
     if (type === 'zfs') await run(zfsUnsharePlan(pool))
     else await this.#parts.shares.unshare(path, share, run)
+  }
+
+  /** Before a volume is unmounted: NFS servers keep a hold on each file system that a client has looked at. */
+  async letGo({pool, type}: PoolName, run: Run): Promise<void> {
+    const known = await this.#parts.found.findPool(type, pool)
+    // What is really in use is told by the unmounting.
+    if (known?.share) await run([{file: 'exportfs', args: ['-f'], fine: /./}])
   }
 
   async plan({pool, type, share}: Wish): Promise<StorageCommand[]> {
