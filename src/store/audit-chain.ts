@@ -49,11 +49,16 @@ export function walk(from: Link, rows: Iterable<ChainedRow>): {at: Link; fault?:
   return {at}
 }
 
+/** What a row says, without its place in the chain. */
+export type Content = Omit<ChainedRow, 'number' | 'prevHash' | 'hash'>
+
 export function rowFrom(row: Row): ChainedRow {
+  const place = {number: row.number as number, prevHash: row.prev_hash as string, hash: row.hash as string}
+  return {...place, ...contentFrom(row)}
+}
+
+export function contentFrom(row: Row): Content {
   return {
-    number: row.number as number,
-    prevHash: row.prev_hash as string,
-    hash: row.hash as string,
     at: row.at as string,
     actor: row.actor as string,
     action: row.action as string,

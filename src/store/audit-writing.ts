@@ -1,5 +1,5 @@
 import type {AuditEntry} from '../domain/ports.ts'
-import {type ChainedRow, hashOf, type Link, storable} from './audit-chain.ts'
+import {type ChainedRow, type Content, contentFrom, hashOf, type Link, storable} from './audit-chain.ts'
 import type {Sql} from './sql.ts'
 
 export const columns = 'number, prev_hash, hash, at, actor, action, object, request_id, details'
@@ -11,8 +11,6 @@ export interface Ends {
   head: Link
   kept: Link
 }
-
-type Content = Omit<ChainedRow, 'number' | 'prevHash' | 'hash'>
 
 /** In the transaction of what the rows tell of: chained at once, or left to be. */
 export async function append(sql: Sql, entries: readonly AuditEntry[]): Promise<void> {
@@ -44,17 +42,7 @@ async function sealSome(sql: Sql): Promise<number> {
   const {head} = await endsOf(sql, sql.words.forUpdate)
   const found = await sql.all(`SELECT number, ${contents} FROM audit_waiting ORDER BY number LIMIT ${sealedAtOnce}`)
   if (found.length === 0) return 0
-  const chained = chain(
-    head,
-    found.map(row => ({
-      at: row.at as string,
-      actor: row.actor as string,
-      action: row.action as string,
-      object: row.object as string,
-      requestId: row.request_id as string,
-      details: row.details as string,
-    })),
-  )
+  const chained = chain(head, found.map(contentFrom))
   await sql.run(
     `INSERT INTO audit (${columns})
      SELECT ${columns} FROM json_to_recordset(?::json) AS row (number bigint, prev_hash text, hash text, at text,
