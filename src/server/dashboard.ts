@@ -1,5 +1,5 @@
 import {readFile} from 'node:fs/promises'
-import type {FastifyInstance, FastifyReply} from 'fastify'
+import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 
 const types = {html: 'text/html', css: 'text/css', js: 'text/javascript'}
 /** Nothing but its own files, and calls of the server that it comes from; no page may frame it. */
@@ -8,13 +8,12 @@ const contentSecurityPolicy =
 
 /** The page of src/dashboard at `/dashboard/`. Anybody may load it; what it shows it asks for with its reader's login. */
 export function addDashboard(app: FastifyInstance): void {
-  for (const path of ['/dashboard', '/dashboard/index.html']) {
-    app.get(path, (request, reply) =>
-      request.raw.url?.startsWith('/dashboard/?') || request.raw.url === '/dashboard/'
-        ? sendFile('index.html', reply)
-        : reply.redirect('/dashboard/'),
-    )
-  }
+  const toPage = (_: FastifyRequest, reply: FastifyReply) => reply.redirect('/dashboard/')
+  app.get('/dashboard/index.html', toPage)
+  // Its files lie beside it, so it has one address only, with the slash.
+  app.get('/dashboard', (request, reply) =>
+    request.raw.url?.startsWith('/dashboard/') ? sendFile('index.html', reply) : toPage(request, reply),
+  )
   app.get('/dashboard/page.css', (_, reply) => sendFile('page.css', reply))
   app.get('/dashboard/page.js', (_, reply) => sendFile('page.js', reply))
 }

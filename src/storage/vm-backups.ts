@@ -18,7 +18,10 @@ const archiveMs = 12 * 60 * 60_000
 const powerMs = 10 * 60_000
 const gone = /does not exist|no such|unable to find configuration/i
 
-/** What is typed; the options are those of the manual pages of vzdump, qmrestore, qm and pvesm. */
+/**
+ * What is typed; options as the manual pages of qm and pvesm and the API of vzdump name them. Those of qmrestore are not
+ * checked against a source, and none of it was tried on a real Proxmox VE.
+ */
 export const vmPlans = {
   /** The note tells whose work it is. */
   backup: ({id, storage, mark}: {id: string; storage: string; mark: string}): StorageCommand[] => {

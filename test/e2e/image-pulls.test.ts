@@ -8,14 +8,7 @@ beforeEach(needEngine)
 
 test('an image comes from a registry to the engine of a node, and the task tells how far it is', async () => {
   const fleet = await wholeFleet()
-  const registry = await slowRegistry()
-  onTestFinished(
-    async () =>
-      void (await fleet.docker
-        .getImage(registry.image)
-        .remove()
-        .catch(() => {})),
-  )
+  const registry = await registryFor(fleet)
 
   const [task] = await fleet.client.call('images.pull', {image: registry.image, nodes: [fleet.nodeId]})
   const half = await eventually(
@@ -52,15 +45,8 @@ test('a pull that is cancelled is broken off at the registry', async () => {
 
 test('image pull waits for all nodes; what no registry has ends with 1', async () => {
   const fleet = await wholeFleet()
-  const registry = await slowRegistry()
+  const registry = await registryFor(fleet)
   registry.release()
-  onTestFinished(
-    async () =>
-      void (await fleet.docker
-        .getImage(registry.image)
-        .remove()
-        .catch(() => {})),
-  )
   const {run} = await operator({GPUCTL_SERVER: fleet.server.server, GPUCTL_TOKEN: fleet.server.token})
 
   expect(await run(['image', 'pull', registry.image, '--all', '--wait'])).toMatchObject({
@@ -71,3 +57,13 @@ test('image pull waits for all nodes; what no registry has ends with 1', async (
   expect(gone).toMatchObject({code: 1, stdout: expect.stringContaining('is not the name of an image')})
   expect(await run(['image', 'pull', registry.image])).toMatchObject({code: 2})
 })
+
+/** What comes from it goes from the engine with the test. */
+async function registryFor({docker}: Awaited<ReturnType<typeof wholeFleet>>) {
+  const registry = await slowRegistry()
+  onTestFinished(async () => {
+    const image = docker.getImage(registry.image)
+    await image.remove().catch(() => {})
+  })
+  return registry
+}
