@@ -1,4 +1,5 @@
 import {spawn} from 'node:child_process'
+import {setMaxListeners} from 'node:events'
 import {rmSync} from 'node:fs'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
@@ -12,13 +13,14 @@ import {gracefulStops} from './graceful-stop.ts'
 import {killLoop} from './kill-loop.ts'
 import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
-import {taskKillLoop} from './task-kill-loop.ts'
+import {type TaskKillResult, taskKillLoop} from './task-kill-loop.ts'
 import {labPrograms} from './task-trials/lab-programs.ts'
 import {labMember, memberTrial} from './task-trials/members.ts'
 import {mountTrial} from './task-trials/mounts.ts'
 import {poolTrial} from './task-trials/pools.ts'
 import {siteTrial} from './task-trials/sites.ts'
 import {templateTrial} from './task-trials/templates.ts'
+import type {TaskTrial} from './task-trials/trial.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
 const amounts = {
@@ -53,6 +55,8 @@ for (const argument of process.argv.slice(2)) {
 const folder = await mkdtemp(join(tmpdir(), 'gpuctl-soak-'))
 const interrupt = new AbortController()
 const {signal} = interrupt
+// Each server and each loop listens to it.
+setMaxListeners(50, signal)
 const giveUp = () => {
   interrupt.abort()
   rmSync(folder, {recursive: true, force: true})
@@ -205,8 +209,7 @@ async function texts(): Promise<string[]> {
 
 /** F18, M24: of root, on a machine with ZFS and btrfs. */
 async function tasks(): Promise<string[]> {
-  const {tasks: kills, taskMinutes} = amounts
-  if (kills === 0) return []
+  if (amounts.tasks === 0) return []
   const missing = unmet('root', 'zfs', 'btrfs')
   if (missing) {
     console.log(`kill -9 in the middle of tasks: left out, ${missing}\n`)
@@ -214,22 +217,33 @@ async function tasks(): Promise<string[]> {
   }
   await zfs()
   const since = performance.now()
-  const lab = {agent: join(process.env.GPUCTL_BENCH_FOLDER ?? '', 'lab-agent.js'), folder: join(folder, 'lab')}
+  const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
+  // Side by side, each with a server and a machine of its own: nearly all of a kill's time is waiting.
+  const ends = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial()].map(trialLoop)
+  const results = await Promise.all(ends)
+  const seconds = round((performance.now() - since) / 1000)
+  const [fired, busy] = [sum(results.map(result => result.fired)), sum(results.map(result => result.busy))]
+  console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)
+  for (const line of results.flatMap(({plan}) => plan.lines())) console.log(`  ${line}`)
+  const unhit = results.flatMap(({plan}) => plan.unhit().map(what => `${what} was never hit`))
+  const faults = [...results.flatMap(result => result.faults), ...unhit]
+  return summed('kill -9 in the middle of tasks', faults)
+}
+
+async function trialLoop(trial: TaskTrial): Promise<TaskKillResult> {
+  const {tasks: killsPerStep, taskMinutes} = amounts
+  const at = await mkdtemp(join(folder, 'tasks-'))
+  const lab = {agent: join(process.env.GPUCTL_BENCH_FOLDER ?? '', 'lab-agent.js'), folder: join(at, 'lab')}
   await labPrograms(lab.folder)
   const member = await labMember(lab.folder)
-  const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
-  const trials = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial()]
-  const loop = taskKillLoop({
-    ...{program, lab, signal, trials, killsPerStep: kills, longestMs: taskMinutes * 60_000},
-    data: await mkdtemp(join(folder, 'tasks-')),
-    onProgress: text => process.stderr.write(`  … ${text}\n`),
-  })
-  const {fired, busy, plan, faults} = await loop.finally(() => member.close())
-  const seconds = round((performance.now() - since) / 1000)
-  console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)
-  for (const line of plan.lines()) console.log(`  ${line}`)
-  faults.push(...plan.unhit().map(what => `${what} was never hit`))
-  return summed('kill -9 in the middle of tasks', faults)
+  const longestMs = taskMinutes * 60_000
+  const onProgress = (text: string) => process.stderr.write(`  … ${trial.name}: ${text}\n`)
+  const options = {program, lab, signal, trials: [trial], killsPerStep, longestMs, data: at, onProgress}
+  return taskKillLoop(options).finally(() => member.close())
+}
+
+function sum(numbers: number[]): number {
+  return numbers.reduce((all, one) => all + one, 0)
 }
 
 /** T26: the tests of the jump host's crowds in their full size. 0 in either leaves both out. */

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {setTimeout as pause} from 'node:timers/promises'
 import {runs} from '../support/zfs-daemon.ts'
 import {AgentProcess} from './agent-process.ts'
-import {Api} from './api.ts'
+import {type Answer, Api} from './api.ts'
 import {createJoinToken} from './fleet.ts'
 import {ServerProcess} from './server-process.ts'
 import {TaskKillPlan, type Victim} from './task-kill-plan.ts'
@@ -143,8 +143,8 @@ class TaskKillLoop implements TaskLab {
     return `k${process.hrtime.bigint().toString(36)}`
   }
 
-  ok<T>(method: string, path: string, body?: object): Promise<T> {
-    return this.#api.ok<T>(method, path, {body, timeoutMs: 60_000})
+  async ok<T>(method: string, path: string, body?: object): Promise<T> {
+    return (await this.#answered<T>(method, path, body)).body
   }
 
   check(holds: boolean, what: string): void {
@@ -222,15 +222,20 @@ class TaskKillLoop implements TaskLab {
   }
 
   async #begun(method: string, path: string, body?: object): Promise<EndedTask> {
-    // On a busy machine the link of the node may fall once more after it came back.
+    await this.#untilNodeAnswers()
+    const answer = await this.#answered<{task?: EndedTask} & EndedTask>(method, path, body)
+    return answer.body.task ?? answer.body
+  }
+
+  /** The server may not have seen yet that the link of a dead agent is gone, or it falls once more: then it is tried again. */
+  async #answered<T>(method: string, path: string, body?: object): Promise<Answer<T>> {
     for (let tries = 1; ; tries++) {
-      await this.#untilNodeAnswers()
-      const options = {body, timeoutMs: 60_000}
-      const answer = await this.#api.call<{task?: EndedTask} & EndedTask>(method, path, options)
-      if (answer.status < 300) return answer.body.task ?? answer.body
+      const answer = await this.#api.call<T>(method, path, {body, timeoutMs: 60_000})
+      if (answer.status < 300) return answer
       const words = `${method} ${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`
       if (answer.status !== 503 || tries === 50) throw new Error(words)
       await pause(200)
+      await this.#untilNodeAnswers()
     }
   }
 
@@ -255,7 +260,7 @@ class TaskKillLoop implements TaskLab {
 
   async #untilNodeAnswers(): Promise<void> {
     for (let look = 0; look < 1_200; look++) {
-      const nodes = await this.ok<{name: string; connected: boolean}[]>('GET', '/nodes')
+      const nodes = await this.#api.ok<{name: string; connected: boolean}[]>('GET', '/nodes')
       const node = this.node ? nodes.find(({name}) => name === this.node) : nodes[0]
       if (node?.connected) return
       await pause(50)

@@ -25,6 +25,7 @@ export const addMember: Recipe<MemberWork> = {
     {
       name: 'join',
       title: ({name, address, master}) => `Adding ${name} (${address}) to the cluster of ${master}`,
+      isIrrevocable: true,
       async isDone(run) {
         const {manager, members} = await lookAtMaster(run)
         if (manager === null) return true
@@ -36,7 +37,7 @@ export const addMember: Recipe<MemberWork> = {
         notes.begun = true
         await agent(masterId).storage('cluster.join', {address, master}, signal)
       },
-      /** No machine is put out of its cluster while it runs: a cancel that came too late leaves a member with its record. */
+      /** No machine is put out of its cluster while it runs: a deadline that came too late leaves a member with its record. */
       async undo(run) {
         if (!run.notes.begun || !isAmong((await lookAtMaster(run)).members, run.input)) return
         run.notes.stays = true
