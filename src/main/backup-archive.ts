@@ -1,6 +1,6 @@
 import {createHash} from 'node:crypto'
 import {createReadStream, createWriteStream} from 'node:fs'
-import {mkdir, open, stat} from 'node:fs/promises'
+import {mkdir, stat} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {Readable} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
@@ -135,14 +135,4 @@ export async function digestOf(path: string): Promise<{sizeBytes: number; sha256
   const hash = createHash('sha256')
   for await (const piece of createReadStream(path)) hash.update(piece)
   return {sizeBytes: (await stat(path)).size, sha256: hash.digest('hex')}
-}
-
-/** What was renamed in that folder is so after a power cut as well. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

@@ -1,19 +1,13 @@
-import {copyFile, mkdtemp, open, rename, rm} from 'node:fs/promises'
+import {copyFile, mkdtemp, rm} from 'node:fs/promises'
 import {hostname} from 'node:os'
-import {dirname, join, resolve} from 'node:path'
+import {join} from 'node:path'
 import {refuseIfExposed} from '../platform/files.ts'
 import {leastPassphrase} from '../platform/sealed-file.ts'
 import {copyFileStore, type FileCopy} from '../store/file-copy.ts'
 import {migrations} from '../store/migrations/migrations.ts'
-import {
-  type BackupManifest,
-  digestOf,
-  keyNames,
-  packBackup,
-  storeName,
-  syncFolder,
-  unpackBackup,
-} from './backup-archive.ts'
+import {type BackupManifest, digestOf, keyNames, packBackup, storeName, unpackBackup} from './backup-archive.ts'
+import {type BucketAccess, bucketPlace, isBucketUrl} from './backup-bucket.ts'
+import {filePlace} from './backup-place.ts'
 import {besideServer, findStore, localActor, type ServerPlace} from './beside.ts'
 import {CannotStart, FlagError} from './settings.ts'
 
@@ -27,18 +21,20 @@ export interface BackupMade {
 
 /**
  * Copies the store as it is at one moment, while the server runs or not, into one file. With `withKey` the server's keys go
- * along (T14). The file is read back before it gets its name.
+ * along (T14). The file is read back before it gets its name; in a bucket (`s3://bucket/key`), when it lies there.
  */
 export async function backupServer(
-  options: ServerPlace & {file: string; withKey: boolean; passphrase?: string; version: string},
+  options: ServerPlace & {file: string; bucket?: BucketAccess; withKey: boolean; passphrase?: string; version: string},
 ): Promise<BackupMade> {
   const {withKey, passphrase, version} = options
-  const file = resolve(options.file)
   checkPassphrase(passphrase)
   const {directory, at, isPostgres} = await findStore(options)
   if (isPostgres) throw postgresIsNotOurs(directory)
-  const claimed = await claim(file)
-  const folder = await mkdtemp(join(dirname(file), '.gpuctl-backup-')).catch(error => claimed.giveBack(error))
+  const place = await openPlace(options, directory)
+  const folder = await mkdtemp(join(place.folder, '.gpuctl-backup-')).catch(async error => {
+    await place.giveBack()
+    throw error
+  })
   try {
     const copy = await copyFileStore(at, join(folder, storeName))
     const keys = withKey ? await copyKeys(directory, folder) : []
@@ -47,38 +43,26 @@ export async function backupServer(
     const manifest = await packBackup({folder, names: [storeName, ...keys], about, passphrase, to: packed})
     await unpackBackup(packed, await mkdtemp(join(folder, 'check-')), passphrase)
     const {sizeBytes, sha256} = await digestOf(packed)
-    await note(at, copy, {file, sha256, keys: withKey, encrypted: passphrase !== undefined})
-    await rename(packed, file)
-    await syncFolder(dirname(file))
-    return {file, sizeBytes, sha256, encrypted: passphrase !== undefined, manifest}
+    const encrypted = passphrase !== undefined
+    await note(at, copy, {file: place.shown, sha256, keys: withKey, encrypted})
+    await place.put(packed, {sizeBytes, sha256})
+    return {file: place.shown, sizeBytes, sha256, encrypted, manifest}
   } catch (error) {
-    return await claimed.giveBack(error)
+    await place.giveBack()
+    throw error
   } finally {
     await rm(folder, {recursive: true, force: true})
   }
+}
+
+async function openPlace({file, bucket = {}}: {file: string; bucket?: BucketAccess}, directory: string) {
+  return isBucketUrl(file) ? bucketPlace(file, bucket, directory) : filePlace(file)
 }
 
 /** Throws FlagError. */
 export function checkPassphrase(passphrase: string | undefined): void {
   if (passphrase === undefined || [...passphrase].length >= leastPassphrase) return
   throw new FlagError(`The passphrase must have ${leastPassphrase} characters or more.`)
-}
-
-/** Takes the name, so that nothing that is there is ever written over. */
-async function claim(file: string): Promise<{giveBack(error: unknown): Promise<never>}> {
-  try {
-    await (await open(file, 'wx', 0o600)).close()
-  } catch (error) {
-    const {code} = error as NodeJS.ErrnoException
-    const words = code === 'EEXIST' ? 'is there already' : `cannot be written (${code})`
-    throw new CannotStart(`${file} ${words}.`, 'Give another path.', {cause: error})
-  }
-  return {
-    async giveBack(error) {
-      await rm(file, {force: true})
-      throw error
-    },
-  }
 }
 
 async function copyKeys(directory: string, folder: string): Promise<string[]> {

@@ -2,12 +2,13 @@ import {mkdir, mkdtemp, rename, rm, stat} from 'node:fs/promises'
 import {join} from 'node:path'
 import {Journal} from '../domain/journal.ts'
 import {systemClock} from '../platform/clock.ts'
-import {ensurePrivateDirectory} from '../platform/files.ts'
+import {ensurePrivateDirectory, syncDirectory} from '../platform/files.ts'
 import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
 import {type Rollback, withRollback} from '../platform/rollback.ts'
 import {isSealed} from '../platform/sealed-file.ts'
 import {openStore} from '../store/open.ts'
-import {type BackupManifest, digestOf, storeName, syncFolder, unpackBackup} from './backup-archive.ts'
+import {type BackupManifest, digestOf, storeName, unpackBackup} from './backup-archive.ts'
+import {type BucketAccess, fetchObject, isBucketUrl} from './backup-bucket.ts'
 import {localActor} from './beside.ts'
 import {serverDirectory} from './local-fleet.ts'
 import {CannotStart} from './settings.ts'
@@ -29,7 +30,9 @@ export interface Restored {
 export async function restoreServer(options: {
   data?: string
   database?: string
+  /** Path, or `s3://bucket/key`. */
   file: string
+  bucket?: BucketAccess
   /** Asked for where the backup is encrypted. */
   findPassphrase: () => Promise<string>
 }): Promise<Restored> {
@@ -39,16 +42,17 @@ export async function restoreServer(options: {
       'Restore without it, then copy the store over with `gpuctl server migrate --to`.',
     )
   }
-  const {file, findPassphrase} = options
+  const {findPassphrase} = options
   const directory = serverDirectory(options.data)
-  await stat(file).catch(error => {
-    throw new CannotStart(`${file} cannot be read (${error.code}).`, 'Give the path of a backup.', {cause: error})
-  })
-  const passphrase = (await isSealed(file)) ? await findPassphrase() : undefined
+  const isFar = isBucketUrl(options.file)
+  if (!isFar) await lookFor(options.file)
   await ensurePrivateDirectory(directory)
   const lock = await lockOrExplain(directory)
   const staging = await mkdtemp(join(directory, '.restore-'))
   try {
+    const file = isFar ? join(staging, 'fetched') : options.file
+    if (isFar) await fetchObject(options.file, options.bucket ?? {}, file)
+    const passphrase = (await isSealed(file)) ? await findPassphrase() : undefined
     const manifest = await unpackBackup(file, staging, passphrase)
     await openOnce(join(staging, storeName), {...(await digestOf(file)), from: manifest.createdAt})
     const names = manifest.members.map(({path}) => path)
@@ -59,6 +63,12 @@ export async function restoreServer(options: {
     await rm(staging, {recursive: true, force: true})
     await lock.release()
   }
+}
+
+async function lookFor(file: string): Promise<void> {
+  await stat(file).catch(error => {
+    throw new CannotStart(`${file} cannot be read (${error.code}).`, 'Give the path of a backup.', {cause: error})
+  })
 }
 
 async function lockOrExplain(directory: string) {
@@ -114,8 +124,8 @@ async function swap(parts: {
     moved += 1
   }
   for (const name of [...names].sort(storeLast)) await move(join(staging, name), join(directory, name))
-  await syncFolder(aside)
-  await syncFolder(directory)
+  await syncDirectory(aside)
+  await syncDirectory(directory)
   if (moved > 0) return aside
   await rm(aside, {recursive: true})
   return null

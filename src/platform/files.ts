@@ -94,7 +94,8 @@ function statOf(path: string): Promise<Stats | undefined> {
   })
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** What was renamed in it is so after a power cut as well. */
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
   try {
     await directory.sync()

@@ -82,6 +82,31 @@ test('F24: an encrypted backup with the keys brings a server back on another mac
     expect(await readFile(join(again.directory, name))).toEqual(await readFile(join(plane.directory, name)))
 })
 
+test('where a backup lies is said in one way, and its key never in the arguments', async () => {
+  const ada = await operator({AWS_ACCESS_KEY_ID: 'temporary', AWS_SECRET_ACCESS_KEY: 'secret'})
+  const backup = async (...words: string[]) => {
+    const {code, stderr} = await ada.run(['server', 'backup', ...words])
+    return `${code} ${stderr}`
+  }
+
+  expect(await backup()).toMatch(/^2 .*FILE, or --s3/s)
+  expect(await backup('one', '--s3', 's3://backups/one')).toMatch(/^2 .*FILE, or --s3/s)
+  expect(await backup('--s3', 'https://backups/one')).toMatch(/^2 .*--s3 must be as s3:/s)
+  expect(await backup('--s3', 's3://backups/../one')).toMatch(/^2 .*must be s3:\/\/BUCKET\/KEY/s)
+  expect(await backup('--s3', 's3://backups/one', '--endpoint', 'ftp://x')).toMatch(/^2 .*endpoint of the bucket/s)
+  const link = ['--s3', 's3://backups/one', '--endpoint', 'http://169.254.169.254']
+  expect(await backup(...link)).toMatch(/^1 .*never dialled/s)
+  ada.env.AWS_SESSION_TOKEN = 'x'
+  expect(await backup('--s3', 's3://backups/one')).toMatch(/^2 .*AWS_SESSION_TOKEN/s)
+  delete ada.env.AWS_SESSION_TOKEN
+  delete ada.env.AWS_SECRET_ACCESS_KEY
+  expect(await backup('--s3', 's3://backups/one')).toMatch(/^2 .*secret of the key/s)
+  expect(await ada.run(['server', 'restore', 's3://backups/folder/', '--confirm', hostname()])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('names a folder'),
+  })
+})
+
 test('F24: a restore is refused while the server runs, and a damaged backup leaves everything as it was', {
   timeout: 60_000,
 }, async () => {

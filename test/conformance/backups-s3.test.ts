@@ -1,10 +1,13 @@
 import {createHash, randomBytes} from 'node:crypto'
-import {readFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
+import {hostname} from 'node:os'
+import {dirname, join} from 'node:path'
 import {expect, test} from 'vitest'
 import type {Backup, Site} from '../../src/contract/schemas/sites.ts'
 import {S3Target} from '../../src/storage/backup/s3-target.ts'
 import {backupPlace, nodeWithPool} from '../support/backup-place.ts'
+import {controlPlane} from '../support/control-plane.ts'
+import {operator} from '../support/gpuctl.ts'
 import {bucket} from '../support/s3.ts'
 import {need} from '../support/skips.ts'
 
@@ -120,6 +123,71 @@ test('a backup in a bucket outlives its node: another one reads it, brings it ba
   expect(result).toEqual({filename: kept.filename, fileStays: false})
   expect((await s3.listObjects()) ?? []).toEqual([])
 }, 120_000)
+
+test('F24: a backup in a bucket is what was sent, replaces nothing, and comes back from there', {
+  timeout: 120_000,
+}, async context => {
+  need(context, 'radosgw')
+  const {access, s3} = await bucket()
+  const plane = await controlPlane()
+  await plane.user('ann')
+  const {env, home, run, json, ok} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken})
+  const data = dirname(plane.directory)
+  await mkdir(home, {recursive: true})
+  const at = (path: string) => join(home, path)
+  const passphrase = ['--passphrase-file', at('passphrase')]
+  await writeFile(at('passphrase'), 'correct horse battery\n', {mode: 0o600})
+  await writeFile(at('secret'), `${access.secretAccessKey}\n`, {mode: 0o600})
+  const words = ['--endpoint', access.endpoint, '--access-key', access.accessKeyId, '--secret-file', at('secret')]
+  const url = `s3://${access.bucket}/fleet/one.backup`
+  const backup = ['server', 'backup', '--data', data, ...words]
+
+  const made = await json<{file: string; sha256: string}>([...backup, '--s3', url, '--with-key', ...passphrase])
+  const named = await json<{file: string}>([...backup, '--s3', `s3://${access.bucket}/`])
+
+  expect(made.file).toBe(url)
+  expect(named.file).toMatch(/\/gpuctl-[A-Za-z0-9-]+-\d{8}T\d{6}Z\.backup$/)
+  const keys = (await s3.listObjects())?.map(({Key}) => Key)
+  expect(keys).toEqual(['fleet/one.backup', named.file.slice(`s3://${access.bucket}/`.length)])
+  const content = new Uint8Array((await s3.getObjectArrayBuffer('fleet/one.backup')) ?? new ArrayBuffer())
+  expect(sha(content)).toBe(made.sha256)
+  const rows = await json<object[]>(['audit', 'list', '--action', 'server.backup'])
+  expect(rows).toContainEqual(expect.objectContaining({details: expect.objectContaining({file: url})}))
+  expect(await run([...backup, url])).toMatchObject({code: 1, stderr: expect.stringContaining('is there already')})
+  expect(
+    (await readdir(data)).concat(await readdir(plane.directory)).filter(name => name.startsWith('.gpuctl')),
+  ).toEqual([])
+
+  // As a job of cron has it: all in the variables of AWS's own tools.
+  Object.assign(env, {
+    AWS_ENDPOINT_URL: access.endpoint,
+    AWS_ACCESS_KEY_ID: access.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
+  })
+  const other = at('other')
+  const restore = (object: string) => [
+    'server',
+    'restore',
+    object,
+    '--data',
+    other,
+    '--confirm',
+    hostname(),
+    ...passphrase,
+  ]
+  expect(await run(restore(`s3://${access.bucket}/fleet/two.backup`))).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('it is not there'),
+  })
+  await ok(restore(url))
+  const again = await controlPlane({directory: join(other, 'server')})
+  expect(await again.login('ann', 'Long-enough-ann')).toMatch(/./)
+
+  // What goes wrong leaves the bucket as it was.
+  const wrong = await run([...backup.slice(0, -1), at('passphrase'), '--s3', `s3://${access.bucket}/three.backup`])
+  expect(wrong).toMatchObject({code: 1, stderr: expect.stringContaining('refuses the key')})
+  expect((await s3.listObjects())?.map(({Key}) => Key)).toEqual(keys)
+})
 
 async function uploads(s3: Awaited<ReturnType<typeof bucket>>['s3']): Promise<unknown[]> {
   const found = (await s3.listMultipartUploads('/')) as unknown as {ListMultipartUploadsResult: {Upload?: unknown}}

@@ -1,5 +1,6 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {bucketFlags, readBackupPlace} from '../../cli/bucket-input.ts'
 import {passphraseFlags, readPassphrase} from '../../cli/secret-input.ts'
 
 export const placeFlags = {
@@ -8,6 +9,7 @@ export const placeFlags = {
 }
 
 interface BackupOutput {
+  /** Path, or `s3://bucket/key`. */
   file: string
   sizeBytes: number
   sha256: string
@@ -18,16 +20,19 @@ interface BackupOutput {
 }
 
 export default class ServerBackup extends BaseCommand {
-  static override summary = 'Copy the store of the server of this machine into one file, while the server runs or not.'
+  static override summary =
+    'Copy the store of the server of this machine into one file or S3 object, while the server runs or not.'
   static override description =
-    'The copy is of one moment, mode 0600, with checksums, and is read back before the file gets its name. Secrets in it are sealed by the key `vault-key`, which goes along with --with-key only: then give --encrypt too, or keep the file as you keep the server. For a store in PostgreSQL use pg_dump. A backup is written down in the audit.'
+    'The copy is of one moment, mode 0600, with checksums, and is read back before the file gets its name. Secrets in it are sealed by the key `vault-key`, which goes along with --with-key only: then give --encrypt too, or keep the file as you keep the server. What goes into a bucket is read back there, too; a key that ends with / gets a new name with host and time. For a store in PostgreSQL use pg_dump. A backup is written down in the audit.'
   static override examples = [
     '<%= config.bin %> server backup /var/backups/gpuctl.tar.gz',
     '<%= config.bin %> server backup gpuctl.backup --with-key --encrypt --passphrase-file /run/secrets/backup',
+    '<%= config.bin %> server backup --s3 s3://backups/control-1/ --endpoint https://s3.example.com --access-key AK1 --secret-file key.txt',
   ]
-  static override args = {file: Args.string({description: 'path that is not there yet', required: true})}
+  static override args = {file: Args.string({description: 'path, or s3://bucket/key, that is not there yet'})}
   static override flags = {
     ...placeFlags,
+    ...bucketFlags,
     'with-key': Flags.boolean({description: 'with the keys of the server: to restore it on another machine'}),
     encrypt: Flags.boolean({description: 'encrypt it with a passphrase (scrypt, AES-256-GCM)'}),
     ...passphraseFlags,
@@ -39,7 +44,7 @@ export default class ServerBackup extends BaseCommand {
     const passphrase = isEncrypted ? await readPassphrase(flags, this.mode.mayAsk, {isNew: true}) : undefined
     const {backupServer} = await import('../../main/server-backup.ts')
     const {file, manifest, ...made} = await backupServer({
-      ...{data: flags.data, database: flags.db, file: args.file, passphrase},
+      ...{data: flags.data, database: flags.db, passphrase, ...(await readBackupPlace(args.file, flags))},
       ...{withKey: Boolean(flags['with-key']), version: this.config.version},
     })
     const keys = manifest.members.map(({path}) => path).filter(path => path !== 'server.db')

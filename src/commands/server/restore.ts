@@ -1,6 +1,7 @@
 import {hostname} from 'node:os'
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {bucketFlags, readBackupPlace} from '../../cli/bucket-input.ts'
 import {passphraseFlags, readPassphrase} from '../../cli/secret-input.ts'
 import {placeFlags} from './backup.ts'
 
@@ -21,10 +22,12 @@ export default class ServerRestore extends BaseCommand {
   static override examples = [
     '<%= config.bin %> server restore /var/backups/gpuctl.tar.gz --confirm control-1',
     '<%= config.bin %> server restore gpuctl.backup --passphrase-file /run/secrets/backup --confirm control-1',
+    '<%= config.bin %> server restore s3://backups/control-1/gpuctl-control-1-20260102T030405Z.backup --confirm control-1',
   ]
-  static override args = {file: Args.string({description: 'path of the backup', required: true})}
+  static override args = {file: Args.string({description: 'path of the backup, or s3://bucket/key'})}
   static override flags = {
     ...placeFlags,
+    ...bucketFlags,
     ...passphraseFlags,
     confirm: Flags.string({description: 'name of this machine', helpValue: '<hostname>'}),
   }
@@ -35,7 +38,7 @@ export default class ServerRestore extends BaseCommand {
     requireName(flags.confirm, hostname(), 'This replaces all that the server of this machine knows.')
     const {restoreServer} = await import('../../main/server-restore.ts')
     const {manifest, kept, keys, hasVaultKey} = await restoreServer({
-      ...{data: flags.data, database: flags.db, file: args.file},
+      ...{data: flags.data, database: flags.db, ...(await readBackupPlace(args.file, flags))},
       findPassphrase: () => readPassphrase(flags, this.mode.mayAsk),
     })
     this.log(`The store is as it was at ${manifest.createdAt} on ${manifest.host}.`)

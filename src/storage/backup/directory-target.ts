@@ -2,6 +2,7 @@ import {constants, createReadStream, createWriteStream} from 'node:fs'
 import {lstat, open, realpath, rename, unlink} from 'node:fs/promises'
 import {join} from 'node:path'
 import {pipeline} from 'node:stream/promises'
+import {syncDirectory} from '../../platform/files.ts'
 import {StorageError} from '../driver.ts'
 import {backupName, folderPath} from '../grammar.ts'
 import type {BackupTarget, WriteOptions} from './target.ts'
@@ -24,7 +25,7 @@ export class DirectoryTarget implements BackupTarget {
       const file = await open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
       await pipeline(content, createWriteStream('', {fd: file, flush: true}), {signal})
       await rename(partial, final)
-      await syncFolder(this.#path)
+      await syncDirectory(this.#path)
     } catch (error) {
       await removeFile(partial).catch(() => {})
       throw inWords(error, final)
@@ -79,12 +80,6 @@ async function removeFile(path: string): Promise<void> {
   await unlink(path).catch(error => {
     if (error.code !== 'ENOENT') throw inWords(error, path)
   })
-}
-
-/** The new name survives a power cut too. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, O_RDONLY)
-  await folder.sync().finally(() => folder.close())
 }
 
 function inWords(error: unknown, path: string): unknown {

@@ -57,7 +57,8 @@ export class S3Target implements BackupTarget {
     if ((await this.size(name)) !== null) throw new StorageError('exists', `${this.#shown(key)} is there already.`)
     const partBytes = Math.max(smallestPart, Math.ceil((expectedBytes * 1.2) / mostParts / mebibyte) * mebibyte)
     await this.#inWords(key, async () => {
-      const uploadId = (await this.#begun(key)) ?? (await this.#s3.getMultipartUploadId(key, 'application/zstd'))
+      const uploadId =
+        (await this.#begun(key)) ?? (await this.#s3.getMultipartUploadId(key, 'application/octet-stream'))
       try {
         const known = await this.#partsOf(key, uploadId)
         const parts = await this.#send(inParts(content, partBytes), {key, uploadId, known, signal})
