@@ -10,6 +10,8 @@ export interface InstanceRecord {
   begun?: {generation: number; startedAtBefore: string}
   /** Why the creation or start of this generation failed. */
   failed?: {generation: number; code: string; message: string}
+  /** What the runtime was last told that it may use, and why it would not have it. */
+  limits?: {cpus?: number; memoryMiB?: number; refused?: string}
   /** A container was there and is gone. */
   vanished: boolean
 }

@@ -26,7 +26,7 @@ export function describeInstance(
     errorCode: failed?.code ?? '',
     message: failed?.message ?? '',
     progress: pulling?.percent ?? null,
-    warnings: record.warnings,
+    warnings: record.limits?.refused ? [...record.warnings, record.limits.refused] : record.warnings,
   }
 }
 

@@ -3,7 +3,7 @@ import type {FoundContainer} from '../runtime/driver.ts'
 import type {InstanceRecord} from './instance-record.ts'
 
 /** The next thing to do for one instance. `rest`: it is as it should be, or only the server can decide. */
-export type Step = 'create' | 'start' | 'stop' | 'remove' | 'rest'
+export type Step = 'create' | 'limit' | 'start' | 'stop' | 'remove' | 'rest'
 
 /**
  * Wanted × found × remembered → the next step. Pure; the caller does it, looks again and asks again until `rest`.
@@ -11,12 +11,19 @@ export type Step = 'create' | 'start' | 'stop' | 'remove' | 'rest'
  */
 export function nextStep(wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord): Step {
   if (wanted.state === 'removed') return found ? 'remove' : 'rest'
+  if (found && hasOtherLimits(wanted, record)) return 'limit'
   if (wanted.state === 'stopped') return found?.state === 'running' ? 'stop' : 'rest'
   if (record.failed?.generation === wanted.generation) return 'rest'
   if (wasStarted(wanted, found, record)) return 'rest'
   if (!found) return 'create'
   // A start that was not begun here for this generation is one of an older generation.
   return found.state === 'running' ? 'stop' : 'start'
+}
+
+/** Whatever came of it, the runtime is told once. */
+function hasOtherLimits({cpus, memoryMiB}: DesiredInstance, {limits}: InstanceRecord): boolean {
+  const isOther = (wanted: number | undefined, told: number | undefined) => wanted !== undefined && wanted !== told
+  return isOther(cpus, limits?.cpus) || isOther(memoryMiB, limits?.memoryMiB)
 }
 
 /** The start that the wanted generation asks for has happened. */

@@ -4,6 +4,7 @@ import type {Logger} from '../platform/logger.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
 import {
   type ContainerGpu,
+  type ContainerLimits,
   type ContainerSpec,
   type FoundContainer,
   type RuntimeDriver,
@@ -27,6 +28,10 @@ const mostSteps = 6
 const stopWithinMs = 5_000
 /** Trouble of the engine itself, not of the request: the instance waits for the engine. */
 const engineTrouble = new Set(['unreachable', 'timeout'])
+
+function limitsOf({cpus, memoryMiB}: DesiredInstance): ContainerLimits {
+  return {cpus, memoryMiB}
+}
 
 /** Trouble of the agent's own disk: no fault of the instance, which waits. */
 class StateNotSaved extends Error {
@@ -229,7 +234,7 @@ export class Reconciler {
       if (error instanceof StateNotSaved) throw error
       const {code, message} = error instanceof RuntimeError ? error : {code: 'failed', message: String(error)}
       if (engineTrouble.has(code)) this.#engine.lost(error)
-      if (engineTrouble.has(code) || step === 'stop' || step === 'remove') throw error
+      if (engineTrouble.has(code) || step === 'stop' || step === 'remove' || step === 'limit') throw error
       this.#deps.logger.warn({allocation: wanted.allocationId, step, code, message}, 'instance failed')
       record.failed = {generation: wanted.generation, code, message}
       await this.#save()
@@ -251,10 +256,15 @@ export class Reconciler {
       const made = await driver.create(containerSpec(wanted, this.#deps, folders))
       record.containerId = made.containerId
       record.warnings = made.warnings
+      record.limits = limitsOf(wanted)
       record.vanished = false
       await this.#save()
     }
     if (!found) return
+    if (step === 'limit') {
+      record.limits = {...limitsOf(wanted), ...(await this.#limit(found, wanted))}
+      await this.#save()
+    }
     if (step === 'start') {
       // After a start of the machine its volumes may not stand yet, and the container would write beneath them.
       await this.#deps.siteFolders(wanted.sites ?? [])
@@ -265,6 +275,19 @@ export class Reconciler {
     if (step === 'stop' || (step === 'remove' && found.state === 'running'))
       await driver.stop(found.containerId, wanted.graceSeconds)
     if (step === 'remove') await driver.remove(found.containerId)
+  }
+
+  /** A runtime that would not have them lets the instance run as it did. */
+  async #limit({containerId}: FoundContainer, wanted: DesiredInstance): Promise<{refused?: string}> {
+    const {driver} = this.#deps
+    if (!driver.setLimits) return {refused: `The runtime ${driver.name} holds nobody to limits.`}
+    try {
+      await driver.setLimits(containerId, limitsOf(wanted))
+      return {}
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || engineTrouble.has(error.code)) throw error
+      return {refused: `The limits stay as they were: ${error.message}`}
+    }
   }
 
   /** The container as it is at this moment. One that was there and is not any more is remembered as vanished. */

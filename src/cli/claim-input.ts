@@ -122,7 +122,7 @@ function readGpus(flags: ClaimFlags, inFile: ClaimSpec['gpus']): ClaimSpec['gpus
   return {...inFile, count: count ?? inFile?.count ?? 1, ...given({model, minMemoryMiB})}
 }
 
-function readCpus(text: string | undefined): number | undefined {
+export function readCpus(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const cpus = Number(text)
   if (!/^\d+(\.\d+)?$/.test(text) || cpus <= 0) throw usageError(`--cpus: ${text} is not a number above 0.`)

@@ -48,6 +48,7 @@ const catalogue = {
     'No node can take this claim now: {reason}',
     'Leave out --no-queue to wait, or run `gpuctl claim explain`.',
   ],
+  limits_impossible: ['{name} cannot have such limits: {reason}.', 'Ask for less; see `gpuctl node get {node}`.'],
   claim_over_quota: [
     'The claim needs {asked} GPUs; your quota of {quota} leaves {left}.',
     'Cancel a claim, or ask an administrator for more quota.',
@@ -83,6 +84,10 @@ const catalogue = {
   ],
   claim_finished: ['Claim {name} is over ({phase}).', 'Submit a new one.'],
   instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
+  limits_sold: [
+    'The limits of {name} are those of its spec {spec}.',
+    'Create an instance of another spec: `gpuctl spec list`.',
+  ],
   instance_not_running: [
     'Instance {name} is {status}, not running.',
     'See why with `gpuctl instance get {name}`; a stopped one starts with `gpuctl instance start {name}`.',

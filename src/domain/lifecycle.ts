@@ -37,6 +37,19 @@ const engineRestartMs = 60_000
 
 /** What follows from what a node told. Pure, and the same however often it is asked (wire.md 5.2). */
 export function step(claim: Claim, instance: Instance, facts: Facts): Step {
+  const next = nextOf(claim, instance, facts)
+  return next.claim || next.instance ? next : {...next, ...warn(instance, facts)}
+}
+
+/** What the runtime could not honour since. */
+function warn(instance: Instance, {nowMs, report, isAnswer}: Facts): Step {
+  if (!report || !isAnswer || report.containerId !== instance.containerId) return {}
+  const {warnings} = report
+  if (warnings.join('\n') === instance.warnings.join('\n')) return {}
+  return {instance: {...instance, warnings, updatedAt: iso(nowMs)}}
+}
+
+function nextOf(claim: Claim, instance: Instance, facts: Facts): Step {
   const {phase} = claim.status
   if (phase === 'Pending') return {}
   if (isFinal(phase)) return settle(instance, facts)

@@ -120,13 +120,18 @@ export function fitOn(needs: Needs, offer: Offer): {gpus: OfferedGpu[]} | {reaso
     if (share !== undefined) return {reason: `has ${size(share)} left on ${free.length} of ${suitable} GPUs${asked}`}
     return {reason: `has ${free.length} of ${suitable} GPUs free${asked}`}
   }
-  if ((needs.cpus ?? 0) > offer.cpusFree) return {reason: `${round(offer.cpusFree)} CPUs free, ${needs.cpus} asked`}
-  if ((needs.memoryMiB ?? 0) > offer.memoryFreeMiB) {
-    return {reason: `${size(offer.memoryFreeMiB)} of memory free, ${size(needs.memoryMiB ?? 0)} asked`}
-  }
-  const disk = diskMissing(needs, offer)
-  if (disk) return {reason: disk}
+  const missing = limitsMissing(needs, offer) || diskMissing(needs, offer)
+  if (missing) return {reason: missing}
   return {gpus: needs.gpus?.shareMiB === undefined ? chooseGpus(free, count) : chooseParts(free, count)}
+}
+
+/** Why what is free of processors and memory is too little, or ''. */
+export function limitsMissing(
+  {cpus = 0, memoryMiB = 0}: Pick<ClaimSpec, 'cpus' | 'memoryMiB'>,
+  {cpusFree, memoryFreeMiB}: Pick<Offer, 'cpusFree' | 'memoryFreeMiB'>,
+): string {
+  if (cpus > cpusFree) return `${round(cpusFree)} CPUs free, ${cpus} asked`
+  return memoryMiB > memoryFreeMiB ? `${size(memoryFreeMiB)} of memory free, ${size(memoryMiB)} asked` : ''
 }
 
 /** The smallest free cards, and of equal ones the first: big ones stay for who needs them. */

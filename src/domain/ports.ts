@@ -272,6 +272,8 @@ export interface AllocationTable {
   /** Live one of the claim. */
   findByClaim(claimId: string): Promise<Allocation | undefined>
   listLive(nodeId?: string): Promise<Allocation[]>
+  /** Other limits for what it holds; of one that is over nothing changes. */
+  resize(id: string, limits: Pick<Allocation, 'cpus' | 'memoryMiB'>): Promise<void>
   /** Frees its GPUs; again is no error. */
   release(id: string, at: string): Promise<void>
   /** What is held now, for the account of it. */

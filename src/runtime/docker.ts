@@ -11,11 +11,13 @@ import {watchContainers} from './docker-events.ts'
 import {openExec} from './docker-exec.ts'
 import {JsonLineReader} from './docker-frames.ts'
 import {checkImageReference, pullImage} from './docker-images.ts'
+import {limitContainer} from './docker-limits.ts'
 import {readLogs} from './docker-logs.ts'
 import {createOptions} from './docker-spec.ts'
 import {coreLimit, hasPast, isAfterTheEnd, readStats, type StatsFrame} from './docker-stats.ts'
 import {findTemplate, importTemplate, removeTemplate} from './docker-templates.ts'
 import {
+  type ContainerLimits,
   type ContainerSpec,
   type ContainerStats,
   type ExecSession,
@@ -178,6 +180,10 @@ export class DockerDriver implements RuntimeDriver {
       (docker, abortSignal) => docker.getContainer(containerId).stop({t: graceSeconds, abortSignal}),
       limitMs,
     )
+  }
+
+  async setLimits(containerId: string, limits: ContainerLimits): Promise<void> {
+    await limitContainer(this.#engine, await this.#mustLook(containerId), limits)
   }
 
   async remove(containerId: string): Promise<void> {

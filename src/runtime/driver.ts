@@ -41,6 +41,8 @@ export interface ContainerSpec {
   restart?: 'unless-stopped'
 }
 
+export type ContainerLimits = Pick<ContainerSpec, 'cpus' | 'memoryMiB'>
+
 export type ContainerState = 'created' | 'running' | 'exited'
 
 /** A container of ours as the runtime shows it. Times are RFC 3339, '' when not yet. */
@@ -209,6 +211,8 @@ export interface RuntimeDriver {
   start(containerId: string): Promise<void>
   /** TERM, then KILL after the grace. A stopped or absent container is no error. */
   stop(containerId: string, graceSeconds: number): Promise<void>
+  /** Other limits, at once and for good, also of one that runs; absent ones stay. Absent where the runtime holds nobody to any. */
+  setLimits?(containerId: string, limits: ContainerLimits): Promise<void>
   /** Ends and removes it with its anonymous volumes; absent is no error. */
   remove(containerId: string): Promise<void>
   /** Removes a named volume of ours with all that is in it; absent, or not ours, is no error. Fails while a container has it. */

@@ -47,6 +47,7 @@ export type FakeCall =
   | 'create'
   | 'start'
   | 'stop'
+  | 'limits'
   | 'remove'
   | 'logs'
   | 'stats'

@@ -3,6 +3,7 @@ import {type Duplex, PassThrough, type Readable, Writable} from 'node:stream'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import {type Clock, sleep} from '../platform/clock.ts'
 import {
+  type ContainerLimits,
   type ContainerSpec,
   type ContainerStats,
   type ExecSession,
@@ -110,6 +111,13 @@ export class FakeDriver implements RuntimeDriver {
     if (!this.host.behaviourOf(instance.spec).ignoresTerm) return this.host.end(instance, 143)
     await sleep(this.#clock, graceSeconds * 1000)
     this.host.end(instance, 137)
+  }
+
+  async setLimits(containerId: string, limits: ContainerLimits): Promise<void> {
+    this.host.obey('limits')
+    const {spec} = this.#mustFind(containerId)
+    if (limits.cpus !== undefined) spec.cpus = limits.cpus
+    if (limits.memoryMiB !== undefined) spec.memoryMiB = limits.memoryMiB
   }
 
   async remove(containerId: string): Promise<void> {

@@ -37,6 +37,12 @@ export function allocationTable(sql: Sql): AllocationTable {
       )
       return rows.map(heldTime)
     },
+    async resize(id, limits) {
+      const allocation = await table.find(id)
+      if (!allocation) return
+      const body = JSON.stringify({...allocation, ...limits})
+      await sql.run('UPDATE allocations SET body = ? WHERE id = ? AND released_at IS NULL', [body, id])
+    },
     release: (id, at) =>
       sql.givingBack().together(async tx => {
         const released = await tx.run('UPDATE allocations SET released_at = ? WHERE id = ? AND released_at IS NULL', [

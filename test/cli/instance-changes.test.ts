@@ -27,6 +27,24 @@ test('an instance is renamed, noted and tried before; the dashboard stands behin
   expect(await run(['open', 'cellar'])).toMatchObject({code: 2, stderr: expect.stringContaining('dashboard')})
 })
 
+test('limits are changed while it runs, and shown', async () => {
+  const plane = await controlPlane()
+  await simulatedFleet(plane, {nodes: 1, gpus: 2})
+  const {run, ok, json} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken})
+  await ok(['claim', 'submit', '--name', 'train', '--image', 'any', '--cpus', '1', '--wait'])
+  const {startedAt} = (await json(['instance', 'get', 'train'])) as {startedAt: string}
+
+  expect(await run(['instance', 'update', 'train', '--cpus', 'many'])).toMatchObject({code: 2})
+  expect(await run(['instance', 'update', 'train', '--cpus', '4000'])).toMatchObject({code: 6})
+  expect(await run(['instance', 'update', 'train', '--memory', '2GiB', '-n'])).toMatchObject({code: 10})
+  const changed = ['instance', 'update', 'train', '--cpus', '1.5', '--memory', '2GiB', '--restart', 'always']
+
+  expect((await ok(changed)).stdout).toBe('train is changed.\n')
+  expect((await ok(['instance', 'get', 'train'])).stdout).toMatch(/CPUs\s+1\.5\n[\s\S]*Memory\s+2 GiB/)
+  expect(await json(['claim', 'get', 'train'])).toMatchObject({spec: {memoryMiB: 2048, restart: 'always'}})
+  expect(await json(['instance', 'get', 'train'])).toMatchObject({startedAt})
+})
+
 test('the program of $BROWSER gets the URL as one word; where there is none, that is said', async () => {
   const folder = await temporaryDirectory('gpuctl-browser-')
   const browser = join(folder, 'browser')

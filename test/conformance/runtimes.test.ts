@@ -358,6 +358,25 @@ describe.each(Object.entries(workplaces))('runtime driver %s', (name, {missing, 
     }
   })
 
+  test('a running container gets other limits, and keeps them over its next start', async () => {
+    const driver = await open()
+    const {enforcesMemory, enforcesCpus} = driver.facts
+    expect(driver.setLimits !== undefined).toBe(enforcesMemory && enforcesCpus)
+    if (!driver.setLimits) return
+    const limits = {cpus: 0.5, memoryMiB: 64}
+    const containerId = await startContainer(driver, containerSpec(workplace.image, {stays: true}, limits))
+
+    await driver.setLimits(containerId, {memoryMiB: 96, cpus: 0.25})
+    await driver.stop(containerId, 5)
+    await driver.start(containerId)
+
+    for await (const {memoryLimitBytes} of driver.stats(containerId, AbortSignal.timeout(20_000))) {
+      expect(memoryLimitBytes).toBe(96 * 1024 * 1024)
+      break
+    }
+    await expect(driver.setLimits('0'.repeat(64), {cpus: 1})).rejects.toMatchObject({code: 'no_container'})
+  })
+
   test('a watcher sees start, end and removal of ours, and nothing of others', async () => {
     const driver = await open()
     const other = await open()

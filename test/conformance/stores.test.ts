@@ -322,6 +322,19 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect(await allocations.findByClaim(claimId)).toEqual(first)
   })
 
+  test('what an allocation holds of processors and memory changes until it is over', async context => {
+    const {allocations} = await open(context)
+    const {id} = await allocations.bind(newAllocation('n1', [3]))
+
+    await allocations.resize(id, {cpus: 1.5, memoryMiB: 512})
+    expect(await allocations.find(id)).toMatchObject({cpus: 1.5, memoryMiB: 512, gpus: [{index: 3}], releasedAt: null})
+
+    const at = '2026-01-02T00:00:00.000Z'
+    await allocations.release(id, at)
+    await allocations.resize(id, {cpus: 9, memoryMiB: 9})
+    expect(await allocations.find(id)).toMatchObject({cpus: 1.5, memoryMiB: 512, releasedAt: at})
+  })
+
   test('F13: of two claims for one GPU exactly one gets it, 1,000 times', async context => {
     const store = await open(context)
     let doubles = 0

@@ -18,6 +18,8 @@ export default class InstanceGet extends GetCommand {
       ['Exit code', instance.exitCode],
       ['Node', instance.node],
       ['GPUs', gpuSummary(instance.gpus) + shareWords(instance)],
+      ['CPUs', instance.cpus ?? null],
+      ['Memory', instance.memoryMiB === undefined ? null : memory(instance.memoryMiB)],
       ['Image', instance.image],
       ['Spec', instance.catalogueSpec?.name ?? null],
       ['Volumes', (instance.volumes ?? []).map(({name, path}) => `${name} (${path})`).join(', ')],

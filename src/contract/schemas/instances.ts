@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {EnvironmentVariables, RestartPolicy, Volumes} from './claims.ts'
+import {ClaimSpec, EnvironmentVariables, RestartPolicy, Volumes} from './claims.ts'
 import {ById, CatalogueEntry, Done, identity, Labels, Name, Nullable, Page, Reference, Time, Uuid} from './common.ts'
 import {HeldGpu} from './nodes.ts'
 
@@ -33,6 +33,9 @@ export const Instance = Type.Object({
   containerName: Type.String(),
   epoch: Type.Integer(),
   gpus: Type.Array(HeldGpu),
+  /** What it may use at most; absent: all that there is. */
+  cpus: Type.Optional(Type.Number()),
+  memoryMiB: Type.Optional(Type.Integer()),
   exitCode: Nullable(Type.Integer()),
   restarts: Type.Integer(),
   /** What the runtime could not honour. */
@@ -186,12 +189,18 @@ export const instances = {
     output: Type.Array(MatchedNode),
   }),
   'instances.update': operation({
-    summary: 'Another name for an instance and its claim, another remark; absent members stay as they are.',
+    summary:
+      'Another name for an instance and its claim, another remark, other limits; absent members stay as they are.',
     access: 'user',
     input: Type.Object({
       id: Reference,
       name: Type.Optional(Name),
       remark: Type.Optional(Type.String({maxLength: 512})),
+      /** Limits reach a container that runs without a restart; one from a spec of the catalogue has those of the spec. */
+      cpus: ClaimSpec.properties.cpus,
+      memoryMiB: ClaimSpec.properties.memoryMiB,
+      /** What happens when it ends. */
+      restart: Type.Optional(RestartPolicy),
     }),
     output: Instance,
   }),

@@ -345,6 +345,8 @@ export class ClaimService {
         containerName: '',
         epoch: 0,
         gpus: [],
+        ...(spec.cpus === undefined ? {} : {cpus: spec.cpus}),
+        ...(spec.memoryMiB === undefined ? {} : {memoryMiB: spec.memoryMiB}),
         exitCode: null,
         restarts: 0,
         warnings: [],

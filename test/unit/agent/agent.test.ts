@@ -427,3 +427,39 @@ describe('after kill -9 at any moment (F2)', () => {
     expect([of('create'), of('start')]).toEqual([1, 2])
   })
 })
+
+test('other limits reach a container that runs once, and are told again to none that has them', async () => {
+  const node = new TestNode()
+  const {doubts, of} = counting()
+  const first = await node.boot({doubts})
+  await first.agent.setDesired(desired(1, wanted({cpus: 1, memoryMiB: 512})))
+  await node.until(() => first.told()?.state === 'running')
+
+  await first.agent.setDesired(desired(2, wanted({cpus: 2, memoryMiB: 512})))
+  await node.until(() => of('setLimits') === 1)
+  await first.agent.idle()
+  await first.agent.stop()
+  const second = await node.boot({doubts})
+  await second.agent.setDesired(desired(3, wanted({cpus: 2, memoryMiB: 512})))
+  await second.agent.idle()
+
+  expect([of('create'), of('start'), of('setLimits')]).toEqual([1, 1, 1])
+})
+
+test('limits that the runtime will not have stand in the warnings, and the instance runs on', async () => {
+  const node = new TestNode()
+  const before = (name: string) => {
+    if (name === 'setLimits') throw new RuntimeError('invalid', '300 MiB of memory are in use.')
+  }
+  const {agent, told} = await node.boot({doubts: {before}})
+  await agent.setDesired(desired(1, wanted({memoryMiB: 512})))
+  await node.until(() => told()?.state === 'running')
+
+  await agent.setDesired(desired(2, wanted({memoryMiB: 64})))
+  await node.until(() => told()?.warnings.length === 1)
+
+  expect(told()).toMatchObject({
+    state: 'running',
+    warnings: ['The limits stay as they were: 300 MiB of memory are in use.'],
+  })
+})
