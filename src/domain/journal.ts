@@ -29,6 +29,7 @@ export class Journal {
   readonly #store: Store
   readonly #clock: Clock
   readonly #listeners = new Set<(event: Event) => void>()
+  #revision = 0
 
   constructor({store, clock}: {store: Store; clock: Clock}) {
     this.#store = store
@@ -56,8 +57,15 @@ export class Journal {
         return result
       } catch (error) {
         if (!isProblem(error, 'changed_meanwhile') || attempt >= tries) throw error
+      } finally {
+        this.#revision += 1
       }
     }
+  }
+
+  /** Another one after each change, and after each that may have been one: what was read at the same one still holds. */
+  get revision(): number {
+    return this.#revision
   }
 
   subscribe(listener: (event: Event) => void): () => void {

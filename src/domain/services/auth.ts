@@ -4,6 +4,7 @@ import type {Caller} from '../caller.ts'
 import {CaptchaDesk, captchaLength} from '../captcha.ts'
 import {problem} from '../errors.ts'
 import type {Recorder} from '../journal.ts'
+import {KnownTokens} from '../known-tokens.ts'
 import type {LoginGuard} from '../login-guard.ts'
 import type {SshKeyRecord, UserRecord} from '../ports.ts'
 import type {SessionClaims} from '../security-ports.ts'
@@ -32,6 +33,7 @@ export class AuthService {
   readonly #guard: LoginGuard
   readonly #captchas: CaptchaDesk
   readonly #tickets = new Map<string, {path: string; identity: Identity; tokenVersion: number; untilMs: number}>()
+  readonly #tokens: KnownTokens
   readonly #touched = new Map<string, number>()
   /** jti → when its token would have expired, seconds. */
   #revoked: Promise<Map<string, number>> | undefined
@@ -40,6 +42,7 @@ export class AuthService {
     this.#deps = deps
     this.#guard = guard
     this.#captchas = new CaptchaDesk(deps)
+    this.#tokens = new KnownTokens(deps)
   }
 
   methods(): Omit<Services['auth'], 'register' | 'changePassword'> {
@@ -171,8 +174,7 @@ export class AuthService {
 
   async #byToken(secret: string): Promise<Identity> {
     const {store, secrets, clock} = this.#deps
-    const token = await store.tokens.findBySecretHash(secrets.sha256(secret))
-    const owner = token && (await store.users.find(token.ownerId))
+    const {token, owner} = (await this.#tokens.find(secrets.sha256(secret))) ?? {}
     if (!token || !owner?.enabled) throw problem('token_invalid', {})
     const nowMs = clock.now()
     if (token.expiresAt !== null && Date.parse(token.expiresAt) <= nowMs) throw problem('token_expired', {})

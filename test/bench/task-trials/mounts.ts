@@ -1,5 +1,6 @@
 import {readFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {setTimeout as pause} from 'node:timers/promises'
 import {runs} from '../../support/zfs-daemon.ts'
 import type {EndedTask, TaskLab, TaskTrial} from './trial.ts'
 
@@ -26,9 +27,8 @@ export function mountTrial(): TaskTrial {
 
   async function look(lab: TaskLab, name: string, {type, status, error}: EndedTask): Promise<void> {
     const {folder = ''} = lab
-    const listed = await lab.ok<{name: string; status: string}[]>('GET', '/storage/mounts')
     const places = {
-      server: listed.find(one => one.name === name)?.status ?? 'absent',
+      server: await statusOf(lab, name),
       kernel: has('/proc/mounts', `${join(folder, 'mnt', name)} `),
       fstab: has(join(folder, 'fstab'), `x-gpuctl.mount=${name}`),
       cluster: has(join(folder, 'pve', 'storage.cfg'), `nfs: ${name}\n`),
@@ -37,6 +37,16 @@ export function mountTrial(): TaskTrial {
     const wanted = isWanted ? 'mounted true true true' : 'absent false false false'
     const found = Object.values(places).join(' ')
     lab.check(found === wanted, `${name} after ${type} ${status} ${error?.message ?? ''}: ${JSON.stringify(places)}`)
+  }
+}
+
+/** A look that the node could not take is taken again. */
+async function statusOf(lab: TaskLab, name: string): Promise<string> {
+  for (let look = 0; ; look++) {
+    const listed = await lab.ok<{name: string; status: string}[]>('GET', '/storage/mounts')
+    const status = listed.find(one => one.name === name)?.status ?? 'absent'
+    if (status !== 'unknown' || look === 20) return status
+    await pause(500)
   }
 }
 

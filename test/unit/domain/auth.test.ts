@@ -83,6 +83,27 @@ describe('logging in', () => {
     await expect(services.auth.authenticate(secret, peer)).rejects.toMatchObject({code: 'token_invalid'})
   })
 
+  test('an API token is read again after each change of the store, and after a second: something beside the server may have changed it', async () => {
+    const {services, store, clock, admin, login} = await withEve()
+    const caller = {...(await services.auth.authenticate((await login()).token, peer)), ...peer}
+    const {secret, id} = await services.tokens.create({name: 'ci'}, caller)
+    const opens = () => services.auth.authenticate(secret, peer)
+    await opens()
+
+    await store.transaction(tx => tx.tokens.delete(id))
+    expect(await opens()).toMatchObject({username: 'eve', role: 'user'})
+    clock.advance(1_000)
+    await expect(opens()).rejects.toMatchObject({code: 'token_invalid'})
+
+    const other = await services.tokens.create({name: 'other'}, caller)
+    const reopens = () => services.auth.authenticate(other.secret, peer)
+    await reopens()
+    await services.users.update({id: 'eve', role: 'viewer'}, admin)
+    expect(await reopens()).toMatchObject({role: 'viewer'})
+    await services.users.update({id: 'eve', enabled: false}, admin)
+    await expect(reopens()).rejects.toMatchObject({code: 'token_invalid'})
+  })
+
   test('T33: a key for models is 32 letters and digits, carries its bounds, and opens nothing but models', async () => {
     const {services, store, caller} = await world()
     const input = {name: 'bot', scopes: ['inference' as const], requestsPerMinute: 60, concurrency: 2}
