@@ -1,15 +1,16 @@
 import {copyFile, mkdtemp, rm} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {join} from 'node:path'
-import {refuseIfExposed} from '../platform/files.ts'
+import {ensurePrivateDirectory, refuseIfExposed} from '../platform/files.ts'
 import {leastPassphrase} from '../platform/sealed-file.ts'
-import {copyFileStore, type FileCopy} from '../store/file-copy.ts'
+import {copyFromPostgres} from '../store/copy-from-postgres.ts'
+import {copyFileStore, type FileCopy, refuseNone} from '../store/file-copy.ts'
 import {migrations} from '../store/migrations/migrations.ts'
 import {type BackupManifest, digestOf, keyNames, packBackup, storeName, unpackBackup} from './backup-archive.ts'
 import {type BucketAccess, bucketPlace, isBucketUrl} from './backup-bucket.ts'
 import {filePlace} from './backup-place.ts'
 import {besideServer, findStore, localActor, type ServerPlace} from './beside.ts'
-import {CannotStart, FlagError} from './settings.ts'
+import {FlagError} from './settings.ts'
 
 export interface BackupMade {
   file: string
@@ -20,7 +21,7 @@ export interface BackupMade {
 }
 
 /**
- * Copies the store as it is at one moment, while the server runs or not, into one file. With `withKey` the server's keys go
+ * Copies the store as it is at one moment, while the server runs or not, into one file; one in PostgreSQL as a SQLite store. With `withKey` the server's keys go
  * along (T14). The file is read back before it gets its name; in a bucket (`s3://bucket/key`), when it lies there.
  */
 export async function backupServer(
@@ -29,14 +30,13 @@ export async function backupServer(
   const {withKey, passphrase, version} = options
   checkPassphrase(passphrase)
   const {directory, at, isPostgres} = await findStore(options)
-  if (isPostgres) throw postgresIsNotOurs(directory)
   const place = await openPlace(options, directory)
-  const folder = await mkdtemp(join(place.folder, '.gpuctl-backup-')).catch(async error => {
-    await place.giveBack()
-    throw error
-  })
+  let folder: string | undefined
   try {
-    const copy = await copyFileStore(at, join(folder, storeName))
+    if (isPostgres) await ensurePrivateDirectory(directory)
+    else refuseNone(at)
+    folder = await mkdtemp(join(place.folder, '.gpuctl-backup-'))
+    const copy = await (isPostgres ? copyFromPostgres : copyFileStore)(at, join(folder, storeName))
     const keys = withKey ? await copyKeys(directory, folder) : []
     const about = {gpuctl: version, host: hostname(), createdAt: new Date().toISOString(), ...copy}
     const packed = join(folder, 'packed')
@@ -51,7 +51,7 @@ export async function backupServer(
     await place.giveBack()
     throw error
   } finally {
-    await rm(folder, {recursive: true, force: true})
+    if (folder) await rm(folder, {recursive: true, force: true})
   }
 }
 
@@ -81,12 +81,5 @@ async function note(at: string, {schema, serverId}: FileCopy, details: Record<st
   if (schema !== migrations.at(-1)?.version) return
   await besideServer(at, ({journal}) =>
     journal.change((_, record) => record.audit(localActor(), 'server.backup', serverId, details)),
-  )
-}
-
-function postgresIsNotOurs(directory: string): CannotStart {
-  return new CannotStart(
-    'The store is in PostgreSQL, whose own tools copy it.',
-    `Run pg_dump --format=custom --file=FILE with the server's URL in PGSERVICE or PGHOST, PGDATABASE and PGUSER, and keep ${keyNames.join(', ')} of ${directory} in another safe place.`,
   )
 }

@@ -3,7 +3,8 @@ import {Journal} from '../domain/journal.ts'
 import {systemClock} from '../platform/clock.ts'
 import {ensurePrivateDirectory} from '../platform/files.ts'
 import {lockDirectory} from '../platform/lock.ts'
-import {type CopiedTable, copyToPostgres, refuseUsed, tablesOf} from '../store/copy-to-postgres.ts'
+import type {CopiedTable} from '../store/copied-tables.ts'
+import {copyToPostgres, refuseUsed, tablesOf} from '../store/copy-to-postgres.ts'
 import {migrations} from '../store/migrations/migrations.ts'
 import {openStore} from '../store/open.ts'
 import {placeOf} from '../store/postgres-url.ts'
@@ -85,7 +86,7 @@ async function findFile(place: ServerPlace) {
   if (found.isPostgres) {
     throw new CannotStart(
       'The store is in PostgreSQL already, as GPUCTL_DATABASE_URL or --db says.',
-      'A copy goes from SQLite to PostgreSQL; from one PostgreSQL to another with pg_dump and pg_restore.',
+      'A copy goes from SQLite to PostgreSQL; out of PostgreSQL with `server backup` and `server restore`.',
     )
   }
   if (!existsSync(found.at))

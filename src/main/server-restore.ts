@@ -6,6 +6,7 @@ import {ensurePrivateDirectory, syncDirectory} from '../platform/files.ts'
 import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
 import {type Rollback, withRollback} from '../platform/rollback.ts'
 import {isSealed} from '../platform/sealed-file.ts'
+import {copyToPostgres, refuseUsed} from '../store/copy-to-postgres.ts'
 import {openStore} from '../store/open.ts'
 import {type BackupManifest, digestOf, storeName, unpackBackup} from './backup-archive.ts'
 import {type BucketAccess, fetchObject, isBucketUrl} from './backup-bucket.ts'
@@ -24,11 +25,12 @@ export interface Restored {
 }
 
 /**
- * Puts a backup in the place of the store. Refuses while a server runs. All is unpacked, held to its checksums, opened and
+ * Puts a backup in the place of the store, or into an empty PostgreSQL database. Refuses while a server runs. All is unpacked, held to its checksums, opened and
  * brought to the newest schema beside the old store; then single renames change them, which are taken back if one fails.
  */
 export async function restoreServer(options: {
   data?: string
+  /** `postgres://…` of an empty database, instead of the SQLite file. */
   database?: string
   /** Path, or `s3://bucket/key`. */
   file: string
@@ -36,13 +38,7 @@ export async function restoreServer(options: {
   /** Asked for where the backup is encrypted. */
   findPassphrase: () => Promise<string>
 }): Promise<Restored> {
-  if (options.database !== undefined) {
-    throw new CannotStart(
-      'A backup is restored into a SQLite store, and GPUCTL_DATABASE_URL or --db names PostgreSQL.',
-      'Restore without it, then copy the store over with `gpuctl server migrate --to`.',
-    )
-  }
-  const {findPassphrase} = options
+  const {findPassphrase, database} = options
   const directory = serverDirectory(options.data)
   const isFar = isBucketUrl(options.file)
   if (!isFar) await lookFor(options.file)
@@ -55,7 +51,9 @@ export async function restoreServer(options: {
     const passphrase = (await isSealed(file)) ? await findPassphrase() : undefined
     const manifest = await unpackBackup(file, staging, passphrase)
     await openOnce(join(staging, storeName), {...(await digestOf(file)), from: manifest.createdAt})
-    const names = manifest.members.map(({path}) => path)
+    const all = manifest.members.map(({path}) => path)
+    if (database !== undefined) await fillDatabase(join(staging, storeName), database)
+    const names = database === undefined ? all : all.filter(name => name !== storeName)
     const kept = await swapIn({directory, staging, names})
     const keys = names.filter(name => name !== storeName)
     return {manifest, kept, keys, hasVaultKey: await isThere(join(directory, 'vault-key'))}
@@ -82,10 +80,7 @@ async function lockOrExplain(directory: string) {
 
 /** As the server will open it; the first thing that it remembers is where it comes from. */
 async function openOnce(at: string, details: {sha256: string; from: string}): Promise<void> {
-  const onFatal = (error: unknown) => {
-    throw error
-  }
-  const store = await openStore({at, onFatal})
+  const store = await openStore({at, onFatal: refuse})
   try {
     const serverId = (await store.settings.get('server_id')) ?? 'server'
     const journal = new Journal({store, clock: systemClock})
@@ -93,6 +88,18 @@ async function openOnce(at: string, details: {sha256: string; from: string}): Pr
   } finally {
     await store.close()
   }
+}
+
+/** All or nothing, into a database that holds no rows yet. */
+async function fillDatabase(from: string, url: string): Promise<void> {
+  await refuseUsed(url)
+  const store = await openStore({at: url, onFatal: refuse})
+  await store.close()
+  await copyToPostgres(from, url, () => undefined)
+}
+
+function refuse(error: unknown): never {
+  throw error
 }
 
 /** The log of a server that was killed belongs to its store. */
@@ -118,7 +125,7 @@ async function swap(parts: {
   await mkdir(aside, {mode: 0o700})
   rollback.add(aside, () => rm(aside, {recursive: true}))
   let moved = 0
-  for (const name of [...companions, ...names]) {
+  for (const name of [...(names.includes(storeName) ? companions : []), ...names]) {
     if (!(await isThere(join(directory, name)))) continue
     await move(join(directory, name), join(aside, name))
     moved += 1

@@ -1,22 +1,18 @@
-import {createHash} from 'node:crypto'
 import type {Client} from 'pg'
-import {placeOf, settings, unusable} from './postgres-url.ts'
-import {type Row, StoreUnusable, type Value} from './sql.ts'
+import {
+  type CopiedTable,
+  columnNames,
+  connected,
+  madeByMigrations,
+  orderedTables,
+  ownOfEach,
+  RowSum,
+  rowsAtOnce,
+  rowsOf,
+} from './copied-tables.ts'
+import {placeOf} from './postgres-url.ts'
+import {StoreUnusable, type Value} from './sql.ts'
 import {type Database, loadSqlite, Statements} from './sqlite-driver.ts'
-
-export interface CopiedTable {
-  table: string
-  rows: number
-  /** Sum of the SHA-256 of all rows, in whatever order they lie. */
-  checksum: string
-}
-
-/** The step of a schema is written by its migrations. */
-const ownOfEach = new Set(['schema_versions'])
-/** Its one row is made by the migrations already. */
-const madeByMigrations = ['audit_head']
-const rowsAtOnce = 500
-const modulus = 1n << 256n
 
 /** Tables of a SQLite store with their number of rows, those first to which others refer. */
 export async function tablesOf(path: string): Promise<{table: string; rows: number}[]> {
@@ -50,11 +46,11 @@ export async function copyToPostgres(
       for (const table of madeByMigrations) await client.query(`DELETE FROM ${table}`)
       for (const table of orderedTables(source)) {
         const types = await columnsOf(client, table)
-        const names = source.all(`SELECT name FROM pragma_table_info('${table}')`).map(({name}) => String(name))
+        const names = columnNames(source, table)
         const columns = names.map(name => ({name, type: types.get(name) ?? missing(table, name)}))
         const sent = await send(source, client, table, columns)
         await takeNumbers(source, client, table, types)
-        const found = await readBack(client, table, names)
+        const found = await sumOf(client, table, names)
         if (found.rows !== sent.rows || found.checksum !== sent.checksum)
           throw new Error(`${table} is not the same there: ${found.rows} rows of ${sent.rows}. Nothing was kept.`)
         copied.push(found)
@@ -76,21 +72,6 @@ async function reading<T>(path: string, work: (source: Statements) => T | Promis
   }
 }
 
-async function connected<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const {default: pg} = await import('pg')
-  const slow = {statement_timeout: 600_000, idle_in_transaction_session_timeout: 60_000}
-  const config = {...settings(url, pg.types), ...slow, connectionTimeoutMillis: 10_000}
-  const client = new pg.Client(config)
-  try {
-    await client.connect()
-    return await work(client)
-  } catch (error) {
-    throw unusable(error, placeOf(url))
-  } finally {
-    await client.end().catch(() => undefined)
-  }
-}
-
 async function refuseRows(client: Client, place: string): Promise<void> {
   const {rows} = await client.query<{name: string}>(
     `SELECT table_name AS name FROM information_schema.tables
@@ -101,23 +82,6 @@ async function refuseRows(client: Client, place: string): Promise<void> {
     if (rowCount === 0) continue
     throw new StoreUnusable(`${place} is used already: there are rows in ${name}.`, 'Give an empty database.')
   }
-}
-
-/** Those first to which others refer. */
-function orderedTables(source: Statements): string[] {
-  const names = source
-    .all(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
-    .map(({name}) => String(name))
-    .filter(name => !ownOfEach.has(name))
-  const ordered: string[] = []
-  const visit = (name: string) => {
-    if (ordered.includes(name)) return
-    for (const {table} of source.all(`SELECT DISTINCT "table" FROM pragma_foreign_key_list('${name}')`))
-      if (table !== name) visit(String(table))
-    ordered.push(name)
-  }
-  names.forEach(visit)
-  return ordered
 }
 
 async function columnsOf(client: Client, table: string): Promise<Map<string, string>> {
@@ -168,36 +132,10 @@ async function takeNumbers(source: Statements, client: Client, table: string, ty
   if (sequence !== null && Number(given ?? 0) > 0) await client.query('SELECT setval($1, $2)', [sequence, given])
 }
 
-async function readBack(client: Client, table: string, names: string[]): Promise<CopiedTable> {
+async function sumOf(client: Client, table: string, names: string[]): Promise<CopiedTable> {
   const sum = new RowSum(names)
-  await client.query(`DECLARE copied NO SCROLL CURSOR FOR SELECT ${names.join(', ')} FROM ${table}`)
-  for (;;) {
-    const {rows} = await client.query<Row>(`FETCH ${rowsAtOnce} FROM copied`)
-    for (const row of rows) sum.add(row)
-    if (rows.length < rowsAtOnce) break
-  }
-  await client.query('CLOSE copied')
+  for await (const rows of rowsOf(client, table, names)) for (const row of rows) sum.add(row)
   return {table, ...sum.value}
-}
-
-class RowSum {
-  readonly #names: readonly string[]
-  #rows = 0
-  #sum = 0n
-
-  constructor(names: readonly string[]) {
-    this.#names = names
-  }
-
-  add(row: Row): void {
-    const text = JSON.stringify(this.#names.map(name => row[name] ?? null))
-    this.#rows += 1
-    this.#sum = (this.#sum + BigInt(`0x${createHash('sha256').update(text).digest('hex')}`)) % modulus
-  }
-
-  get value(): {rows: number; checksum: string} {
-    return {rows: this.#rows, checksum: this.#sum.toString(16).padStart(64, '0')}
-  }
 }
 
 /** PostgreSQL's text has no NUL. */

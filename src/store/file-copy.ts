@@ -14,7 +14,7 @@ export interface FileCopy {
  * read, and looks whether the copy is sound. Throws StoreUnusable.
  */
 export async function copyFileStore(path: string, to: string): Promise<FileCopy> {
-  if (!existsSync(path)) throw new StoreUnusable(`There is no store at ${path}.`, 'Give --data as for `server start`.')
+  refuseNone(path)
   const DatabaseSync = await loadSqlite()
   try {
     const source = new DatabaseSync(path, {timeout: 10_000, readOnly: true})
@@ -31,6 +31,11 @@ export async function copyFileStore(path: string, to: string): Promise<FileCopy>
   } catch (error) {
     throw unusable(error, path)
   }
+}
+
+/** Throws StoreUnusable. */
+export function refuseNone(path: string): void {
+  if (!existsSync(path)) throw new StoreUnusable(`There is no store at ${path}.`, 'Give --data as for `server start`.')
 }
 
 /** What the file of a store says of itself. Throws StoreUnusable when it is damaged or no store of ours. */

@@ -1,4 +1,5 @@
 import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {hostname} from 'node:os'
 import {dirname, join} from 'node:path'
 import {expect, type TestContext, test} from 'vitest'
 import {copyToPostgres} from '../../src/store/copy-to-postgres.ts'
@@ -57,6 +58,60 @@ test('a SQLite store is copied into PostgreSQL with counts and checksums, and a 
   expect(all.find(one => one.id === id)?.number).toBe(4)
   await there.stop()
   expect(await ada.run(migrate)).toMatchObject({code: 1, stderr: expect.stringContaining('is used already')})
+})
+
+test('F24: a backup of a PostgreSQL store that is written to is of one moment, and comes back into PostgreSQL and SQLite', {
+  timeout: 120_000,
+}, async context => {
+  need(context, 'postgres')
+  const database = await createDatabase()
+  const plane = await controlPlane({database})
+  const ada = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken})
+  await plane.user('ann')
+  await plane.user('gone')
+  await plane.ok('users.delete', {id: 'gone'}, {token: plane.adminToken})
+  let isOver = false
+  const write = async (who: number) => {
+    for (let count = 0; !isOver; count++)
+      await plane.ok('images.create', {name: `i-${who}-${count}`, address: 'busybox'}, {token: plane.adminToken})
+  }
+  const writers = [1, 2].map(write)
+  const data = ['--data', dirname(plane.directory)]
+  const file = join(ada.home, 'a.backup')
+  await mkdir(ada.home, {recursive: true})
+  const made = await ada.json<{sha256: string}>(['server', 'backup', file, ...data, '--db', database, '--with-key'])
+  isOver = true
+  await Promise.all(writers)
+  const [row] = await plane.ok<object[]>('audit.list', {action: 'server.backup'}, {token: plane.adminToken})
+  expect(row).toMatchObject({details: {sha256: made.sha256}})
+  const images = async (at: string) => {
+    const store = await openStore({at, onFatal, beside: true})
+    const [created, there] = [await store.audit.list(100_000), await store.images.list()]
+    expect(await store.audit.verify({limit: 100_000})).toMatchObject({fault: null, isDone: true})
+    await store.close()
+    expect(there.length).toBeGreaterThan(0)
+    expect(created.filter(({action}) => action === 'images.create').length).toBe(there.length)
+    return there.map(({name, number}) => `${number} ${name}`).sort()
+  }
+
+  const other = join(ada.home, 'other')
+  const restore = ['server', 'restore', file, '--data', other, '--confirm', hostname()]
+  await ada.ok(restore)
+  const url = await createDatabase()
+  await ada.ok([...restore, '--db', url])
+
+  const inFile = await images(join(other, 'server', 'server.db'))
+  expect(await images(url)).toEqual(inFile)
+  expect(await ada.run([...restore, '--db', url])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is used already'),
+  })
+  const there = await controlPlane({directory: join(other, 'server'), database: url})
+  expect(await there.login('ann', 'Long-enough-ann')).toMatch(/./)
+  // The number of the user who is gone is not given again.
+  const {id} = await there.user('new')
+  const all = await there.ok<{id: string; number: number}[]>('users.list', {}, {token: there.adminToken})
+  expect(all.find(one => one.id === id)?.number).toBe(4)
 })
 
 test('a copy that fails half way leaves nothing there, and can be run again', {timeout: 60_000}, async context => {

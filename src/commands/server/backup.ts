@@ -23,7 +23,7 @@ export default class ServerBackup extends BaseCommand {
   static override summary =
     'Copy the store of the server of this machine into one file or S3 object, while the server runs or not.'
   static override description =
-    'The copy is of one moment, mode 0600, with checksums, and is read back before the file gets its name. Secrets in it are sealed by the key `vault-key`, which goes along with --with-key only: then give --encrypt too, or keep the file as you keep the server. What goes into a bucket is read back there, too; a key that ends with / gets a new name with host and time. For a store in PostgreSQL use pg_dump. A backup is written down in the audit.'
+    'The copy is of one moment, mode 0600, with checksums, and is read back before the file gets its name. Secrets in it are sealed by the key `vault-key`, which goes along with --with-key only: then give --encrypt too, or keep the file as you keep the server. What goes into a bucket is read back there, too; a key that ends with / gets a new name with host and time. A store in PostgreSQL is written as a SQLite one, so that it can be restored into either. A backup is written down in the audit.'
   static override examples = [
     '<%= config.bin %> server backup /var/backups/gpuctl.tar.gz',
     '<%= config.bin %> server backup gpuctl.backup --with-key --encrypt --passphrase-file /run/secrets/backup',

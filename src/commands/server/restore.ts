@@ -18,7 +18,7 @@ interface RestoreOutput {
 export default class ServerRestore extends BaseCommand {
   static override summary = 'Put a backup in the place of the store of this machine’s server.'
   static override description =
-    'Refused while the server runs. The backup is held to its checksums, opened and brought to the newest schema first; the store that was here is kept beside it. What happened since the backup is forgotten: claims, users, and that a token was revoked. Containers of forgotten claims are left alone and listed. The name of this machine must be given by --confirm.'
+    'Refused while the server runs. The backup is held to its checksums, opened and brought to the newest schema first; the store that was here is kept beside it. With --db it goes into that database, which must be empty. What happened since the backup is forgotten: claims, users, and that a token was revoked. Containers of forgotten claims are left alone and listed. The name of this machine must be given by --confirm.'
   static override examples = [
     '<%= config.bin %> server restore /var/backups/gpuctl.tar.gz --confirm control-1',
     '<%= config.bin %> server restore gpuctl.backup --passphrase-file /run/secrets/backup --confirm control-1',
