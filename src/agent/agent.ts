@@ -1,4 +1,5 @@
 import type {Desired, InstanceReport, Report} from '../contract/agent-protocol.ts'
+import type {Diagnosis} from '../contract/finding.ts'
 import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
 import type {Clock} from '../platform/clock.ts'
 import type {ContainerGpu, RuntimeDriver} from '../runtime/driver.ts'
@@ -16,6 +17,8 @@ export interface AgentDependencies extends VitalsDependencies {
   clock: Clock
   /** Absent where the machine's storage is out of reach, as of an agentless node. */
   storage?: StorageHost
+  /** Looks at the machine itself; absent where there is none but an engine. */
+  examine?: () => Promise<Diagnosis[]>
   /** Between two beats; 10 s unless given. */
   beatMs?: number
 }
@@ -85,6 +88,11 @@ export class Agent {
 
   setDesired(desired: Desired): Promise<void> {
     return this.#reconciler.setDesired(desired)
+  }
+
+  /** What the agent finds on its machine now, with the repairs that it offers. */
+  async examine(): Promise<Diagnosis[]> {
+    return (await this.#deps.examine?.()) ?? []
   }
 
   /** As last measured, in the words of document 004. `others`: cards that were given away beside what the server wants. */

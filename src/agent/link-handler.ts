@@ -10,6 +10,7 @@ import {sendArchive, sendStat, takeArchive} from './file-calls.ts'
 import {runImagePull} from './image-pull-call.ts'
 import {sendLogs} from './log-call.ts'
 import {takeOsImage} from './os-image-call.ts'
+import {asFinding, runRepair} from './repair-call.ts'
 import {runStorage} from './storage-call.ts'
 
 /** Largest desired state that is read: some thousand instances. */
@@ -45,6 +46,8 @@ export function createLinkHandler(agent: Agent): StreamHandler {
     [agentRoutes.backupContent]: call => sendBackup(call, agent.storage, endOf(call)),
     [agentRoutes.imagePull]: call => runImagePull(call, agent.driver, endOf(call)),
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
+    [agentRoutes.examination]: async call => call.respondJson(200, (await agent.examine()).map(asFinding)),
+    [agentRoutes.repair]: call => runRepair(call, agent),
     [agentRoutes.unpack]: onContainer(agent, call => takeArchive(call, agent.driver)),
   })
 }

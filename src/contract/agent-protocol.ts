@@ -12,6 +12,7 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
  * `PUT /os-images/:name` (query offset, totalBytes, sha256; bytes in; when they are written one JSON of OsImageEnd out),
  * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts),
  * `POST /image-pulls` (query image; NDJSON of ImagePull; the pull ends with the stream).
+ * `GET /examination` (NodeFinding[]), `POST /repairs/:check` ({mended: how many}).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -28,6 +29,8 @@ export const agentRoutes = {
   osImage: 'PUT /os-images/:name',
   backupContent: 'POST /backup-content',
   imagePull: 'POST /image-pulls',
+  examination: 'GET /examination',
+  repair: 'POST /repairs/:check',
   ping: 'GET /ping',
 } as const
 

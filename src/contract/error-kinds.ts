@@ -84,6 +84,7 @@ export const errorKinds = {
   task_cancelled: 'conflict',
   task_deadline: 'unprocessable',
   step_unverified: 'bad_gateway',
+  node_not_mended: 'bad_gateway',
   key_reused: 'unprocessable',
   too_many: 'too_many',
   too_busy: 'too_many',

@@ -53,6 +53,8 @@ export const routes = {
   'nodes.add': 'POST /nodes',
   'nodes.update': 'PATCH /nodes/:id',
   'nodes.test': 'POST /nodes/:id/test',
+  'nodes.examine': 'GET /nodes/:id/examination',
+  'nodes.repair': 'POST /nodes/:id/repairs',
   'nodes.cordon': 'POST /nodes/:id/cordon',
   'nodes.drain': 'POST /nodes/:id/drain',
   'nodes.uncordon': 'POST /nodes/:id/uncordon',

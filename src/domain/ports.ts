@@ -4,7 +4,7 @@ import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
 import type {Instance, PathStat} from '../contract/schemas/instances.ts'
 import type {SshKey} from '../contract/schemas/keys.ts'
-import type {AgentMetrics, Beat} from '../contract/schemas/nodes.ts'
+import type {AgentMetrics, Beat, NodeFinding} from '../contract/schemas/nodes.ts'
 import type {Event} from '../contract/schemas/server.ts'
 import type {Task, TaskLogLine} from '../contract/schemas/tasks.ts'
 import type {
@@ -548,6 +548,10 @@ export interface LogQuery {
 export interface AgentPort {
   /** Its readings; `nodeId` comes back in the answer. Throws node_failed, node_offline. */
   metrics(nodeId: string): Promise<AgentMetrics>
+  /** What the agent finds on its machine now. Throws node_failed, node_offline. */
+  examine(): Promise<NodeFinding[]>
+  /** Mends what is amiss there; nothing amiss is no error. Throws node_failed, node_offline. */
+  repair(check: string, signal?: AbortSignal): Promise<void>
   /** Tells what should run. The agent answers once it is stored; what comes of it arrives in reports. */
   setDesired(desired: Desired): Promise<void>
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>

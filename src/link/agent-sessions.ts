@@ -1,6 +1,6 @@
 import type {Desired, ExecQuery, ImagePull, OsImageEnd, Report, UnpackEnd} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
-import type {AgentMetrics} from '../contract/schemas/nodes.ts'
+import type {AgentMetrics, NodeFinding} from '../contract/schemas/nodes.ts'
 import type {
   BackupPart,
   FoundOsImage,
@@ -15,6 +15,7 @@ import type {DuplexCall, ServerLink} from './server-end.ts'
 
 /** A pool over slow disks takes minutes; the agent's own limits end before this one. */
 const storageTimeoutMs = 15 * 60_000
+const examinationTimeoutMs = 60_000
 /** One report line: an inventory of 1,024 GPUs fits. */
 const maxReportBytes = 4 * 1024 * 1024
 
@@ -103,6 +104,16 @@ export class AgentSession {
 
   metrics(nodeId: string): Promise<AgentMetrics> {
     return this.#link.json({method: 'GET', path: `/metrics?node_id=${encodeURIComponent(nodeId)}`, timeoutMs: 5_000})
+  }
+
+  /** Programs that look may hang for a while on a mount whose server is silent. */
+  examine(): Promise<NodeFinding[]> {
+    return this.#link.json({method: 'GET', path: '/examination', timeoutMs: examinationTimeoutMs})
+  }
+
+  async repair(check: string, signal?: AbortSignal): Promise<void> {
+    const path = `/repairs/${encodeURIComponent(check)}`
+    await this.#link.json({method: 'POST', path, timeoutMs: storageTimeoutMs, signal})
   }
 
   async logs(

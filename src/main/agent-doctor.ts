@@ -3,6 +3,8 @@ import {get as getPlain} from 'node:http'
 import type {Diagnosis} from '../contract/finding.ts'
 import {detectCollector} from '../metrics/registry.ts'
 import {exec} from '../platform/exec.ts'
+import type {StorageHost} from '../storage/host.ts'
+import {checkLeftovers, checkSecrets, checkStorage} from './agent-checks.ts'
 import {checkDisk, checkDocker, checkFolder, checkTimeService, ok} from './host-checks.ts'
 import {agentDirectory} from './local-fleet.ts'
 import {type RunFile, readRunFile} from './run-file.ts'
@@ -18,11 +20,25 @@ export async function examineAgent(env: NodeJS.ProcessEnv): Promise<Diagnosis[]>
   const gpus = await checkGpus(env, docker.level === 'ok')
   const rest = await Promise.all([
     checkFolder(directory),
+    checkSecrets(directory),
+    checkLeftovers(directory),
     checkDisk(directory),
     checkTimeService(exec),
     ...(run ? [checkServerClock(run)] : []),
   ])
   return [linkOf(run), docker, ...gpus, ...rest.flat()]
+}
+
+/** What the agent itself looks at when the server asks: what cannot be seen from there. */
+export async function examineMachine({directory, storage}: {directory: string; storage: StorageHost}) {
+  const found = await Promise.all([
+    checkFolder(directory),
+    checkSecrets(directory),
+    checkLeftovers(directory),
+    checkStorage(storage),
+    checkTimeService(exec),
+  ])
+  return found.flat()
 }
 
 function linkOf(run: RunFile | undefined): Diagnosis {

@@ -1,6 +1,6 @@
 import type {Desired, ExecQuery, ImagePull} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
-import type {AgentMetrics} from '../contract/schemas/nodes.ts'
+import type {AgentMetrics, NodeFinding} from '../contract/schemas/nodes.ts'
 import type {
   BackupPart,
   FoundOsImage,
@@ -58,6 +58,14 @@ class TranslatedAgent implements AgentPort {
 
   metrics(nodeId: string): Promise<AgentMetrics> {
     return this.#translate(this.#session.metrics(nodeId))
+  }
+
+  examine(): Promise<NodeFinding[]> {
+    return this.#translate(this.#session.examine())
+  }
+
+  repair(check: string, signal?: AbortSignal): Promise<void> {
+    return this.#translate(this.#session.repair(check, signal))
   }
 
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {

@@ -62,11 +62,13 @@ export async function openAgent({
 }: AgentOptions & {serverId: string; nodeId: string; gpus: GpuCollector | undefined}): Promise<Agent> {
   const stateDirectory = join(directory, 'instances')
   const driver = await detectRuntime({name, serverId, nodeId, stateDirectory, clock})
+  const storageHost = openStorage({directory: join(directory, 'storage'), templateImages: driver.templates, ...storage})
   return new Agent({
     ...{nodeId, gpus, clock, logger, version, driver},
     host: new HostSampler(),
     stateStore: stateFile(join(directory, 'state.json')),
-    storage: openStorage({directory: join(directory, 'storage'), templateImages: driver.templates, ...storage}),
+    storage: storageHost,
+    examine: async () => (await import('./agent-doctor.ts')).examineMachine({directory, storage: storageHost}),
   })
 }
 

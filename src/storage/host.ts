@@ -30,6 +30,13 @@ interface StorageHostParts {
   joinSettings?: JoinSettings | undefined
 }
 
+/** Something of ours that a restart, or somebody, has taken from its place. */
+export interface Misplaced {
+  what: string
+  /** `restore` brings it back. */
+  canRestore: boolean
+}
+
 type Methods = {[M in StorageMethod]: (input: StorageInput<M>, signal?: AbortSignal) => Promise<StorageOutput<M>>}
 
 /** The storage of one host: every method of the protocol over the drivers that work here. */
@@ -53,6 +60,24 @@ export class StorageHost {
   /** Throws StorageError. */
   call<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>> {
     return this.#methods[method](input, signal)
+  }
+
+  /** Pools, exports and mounts of ours that are not in their places. Changes nothing. */
+  async misplaced(): Promise<Misplaced[]> {
+    const {drivers, shares, mounts} = this.#parts
+    const pools = (await drivers.working()).map(async driver => {
+      const closed = (await driver.closedPools?.()) ?? []
+      return closed.map(pool => ({what: `${driver.type} pool ${pool} is not open`, canRestore: true}))
+    })
+    const missing = (await shares.missing()).map(({exportPath, network}) => ({
+      ...{what: `${exportPath} is not exported to ${network}`, canRestore: true},
+    }))
+    const lost = (await mounts.list()).flatMap(({name, state, path, detail}) => {
+      if (state === 'mounted') return []
+      const isAbsent = state === 'absent'
+      return [{what: isAbsent ? `${name} is not mounted at ${path}` : `${path}: ${detail}`, canRestore: isAbsent}]
+    })
+    return [...(await Promise.all(pools)).flat(), ...missing, ...lost]
   }
 
   /** Brings the pools, exports and mounts of ours to their places after a restart. Resolves to what did not work, in words. */

@@ -77,6 +77,13 @@ export class NfsShares {
     return kept.flatMap(share => sharePlan(share.exportPath, share))
   }
 
+  /** Shares of ours that the server's table lacks. */
+  async missing(): Promise<FoundShare[]> {
+    const now = await this.list()
+    const kept = readShares((await this.#file.lines()).join('\n'))
+    return kept.filter(share => !now.some(one => one.exportPath === share.exportPath && one.network === share.network))
+  }
+
   #change(path: string, added: string[]): Promise<void> {
     return this.#file.change(lines => [...lines.filter(line => line.split(' ')[0] !== path), ...added])
   }

@@ -209,8 +209,11 @@ test('a btrfs pool whose host restarted is mounted again, and a foreign one is l
 
   await stranger.restore()
   expect(await found(host, pool)).toMatchObject({path: ''})
+  const what = `btrfs pool ${pool} is not open`
+  expect(await host.misplaced()).toContainEqual({what, canRestore: true})
   await host.restore()
   expect(await found(host, pool)).toMatchObject({path, state: 'online'})
+  expect(await host.misplaced()).not.toContainEqual({what, canRestore: true})
 })
 
 test('M24: a ZFS pool whose destroying was cut off before its label was wiped leaves nothing; a volume that was cut off is mounted', async context => {

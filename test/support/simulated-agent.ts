@@ -1,7 +1,7 @@
 import type {Desired, DesiredInstance, ImagePull, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
 import type {PathStat} from '../../src/contract/schemas/instances.ts'
-import type {AgentMetrics} from '../../src/contract/schemas/nodes.ts'
+import type {AgentMetrics, NodeFinding} from '../../src/contract/schemas/nodes.ts'
 import type {StorageInput, StorageMethod, StorageOutput} from '../../src/contract/storage-protocol.ts'
 import {problem} from '../../src/domain/errors.ts'
 import type {AgentPort, Archive, ByteStream, ExecStream, LogQuery} from '../../src/domain/ports.ts'
@@ -165,6 +165,12 @@ export class SimulatedAgent implements AgentPort {
       yield encodeFrame(frameKind.stdout, Buffer.from(text))
     })()
   }
+
+  async examine(): Promise<NodeFinding[]> {
+    return []
+  }
+
+  async repair(): Promise<void> {}
 
   async metrics(nodeId: string): Promise<AgentMetrics> {
     const system = {cpu_usage_percent: 10, memory_usage_percent: 1, memory_total_mb: 1000, memory_used_mb: 10}

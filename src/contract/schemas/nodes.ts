@@ -3,6 +3,7 @@ import {operation} from '../operation.ts'
 import {ById, Done, identity, Labels, Nullable, Reference, Time} from './common.ts'
 import {Drain, DrainedWork} from './drains.ts'
 import {EngineTest, machineFacts, NodeAddition, NodeChange} from './machines.ts'
+import {Task} from './tasks.ts'
 
 /** Five characters without 0, 1, I, L and O, so that an operator can read them over the phone. */
 const RegistrationCode = Type.String({pattern: '^[A-HJKMNP-Z2-9]{5}$'})
@@ -255,6 +256,18 @@ export const AgentMetrics = Type.Object({
 })
 export type AgentMetrics = Static<typeof AgentMetrics>
 
+const Check = Type.String({pattern: '^[A-Za-z][A-Za-z ]{0,31}$', description: 'what was looked at, in a word or two'})
+
+/** What the agent of a node found at one place of its machine. */
+export const NodeFinding = Type.Object({
+  check: Check,
+  level: Type.Enum(['ok', 'warn', 'error']),
+  message: Type.String(),
+  fix: Type.String({description: 'what to do; empty where nothing is to be done'}),
+  canMend: Type.Boolean({description: 'the agent can do that itself, and nothing is lost by it'}),
+})
+export type NodeFinding = Static<typeof NodeFinding>
+
 export const nodes = {
   'nodes.join': operation({
     summary: 'Ask to join the fleet; answers the code that an administrator types.',
@@ -323,6 +336,27 @@ export const nodes = {
     access: 'node_admin',
     input: ById,
     output: EngineTest,
+  }),
+  'nodes.examine': operation({
+    summary: 'What the agent of a node finds when it looks at its machine now (60 s at most).',
+    access: 'node_admin',
+    input: ById,
+    output: Type.Array(NodeFinding),
+  }),
+  'nodes.repair': operation({
+    summary: 'Let the agent of a node mend what it found and can mend without losing anything.',
+    access: 'node_admin',
+    status: 202,
+    input: Type.Object({
+      id: Reference,
+      checks: Type.Array(Check, {
+        minItems: 1,
+        maxItems: 16,
+        uniqueItems: true,
+        description: 'as nodes.examine names them',
+      }),
+    }),
+    output: Type.Object({task: Task}),
   }),
   'nodes.cordon': operation({
     summary: 'Give the node no new work.',

@@ -4,6 +4,7 @@ import {pullImage} from './image-recipes.ts'
 import {addMember} from './member-recipes.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
+import {repairNode} from './repair-recipes.ts'
 import {cloneSite, createSite, destroySite, restoreSite} from './site-recipes.ts'
 import {createTemplate} from './template-recipes.ts'
 import {backupVm, restoreVm} from './vm-recipes.ts'
@@ -20,6 +21,7 @@ const all = [
   createTemplate,
   pullImage,
   addMember,
+  repairNode,
   createBackup,
   verifyBackup,
   restoreBackup,

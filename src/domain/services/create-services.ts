@@ -17,6 +17,7 @@ import {KeyService} from './keys.ts'
 import {addClusterMember} from './members.ts'
 import {modelMethods} from './models.ts'
 import {MountService} from './mounts.ts'
+import {nodeRepairs} from './node-repairs.ts'
 import {NodeService} from './nodes.ts'
 import {OsImageService} from './os-images.ts'
 import {PoolService} from './pools.ts'
@@ -91,7 +92,7 @@ export function createServices(deps: ServiceDependencies): Services {
     audit: auditMethods(deps),
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
-    nodes: nodeMethods,
+    nodes: {...nodeMethods, ...nodeRepairs(deps, {keeping: nodes.keeping, tasks})},
     keys: new KeyService(deps).methods(),
     sessions,
     runtimes: runtimeMethods,

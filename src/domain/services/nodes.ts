@@ -47,7 +47,7 @@ export class NodeService {
     })
   }
 
-  methods(): Services['nodes'] {
+  methods(): Omit<Services['nodes'], 'examine' | 'repair'> {
     const {memory} = this.#deps
     return {
       join: (input, peer) => this.#joining.join(input, peer),
