@@ -36,7 +36,7 @@ export function folderPath(path: string): string {
 
 /** Says whose work something is: a task's id. */
 export function markText(mark: string): string {
-  return fits(mark, /^[a-z0-9-]{1,64}$/, 'a mark')
+  return fits(mark, /^[a-z0-9][a-z0-9-]{0,63}$/, 'a mark')
 }
 
 /** Printable, one line, at most 128 characters. */

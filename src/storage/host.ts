@@ -58,7 +58,11 @@ export class StorageHost {
   }
 
   /** Throws StorageError. */
-  call<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>> {
+  async call<M extends StorageMethod>(
+    method: M,
+    input: StorageInput<M>,
+    signal?: AbortSignal,
+  ): Promise<StorageOutput<M>> {
     return this.#methods[method](input, signal)
   }
 

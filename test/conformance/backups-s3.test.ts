@@ -1,4 +1,5 @@
 import {createHash, randomBytes} from 'node:crypto'
+import {channel} from 'node:diagnostics_channel'
 import {mkdir, readdir, readFile, writeFile} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {dirname, join} from 'node:path'
@@ -70,15 +71,17 @@ test('a cut upload leaves nothing; one whose agent died goes on with the parts t
     await s3.uploadPart('one', uploadId, bytes as never, number + 1)
   }
   expect(await uploads(s3)).toHaveLength(1)
-  const usual = globalThis.fetch
-  globalThis.fetch = (input, init) => {
-    if (init?.method === 'PUT') sent.push(new URL(String(input)).searchParams.get('partNumber') ?? '')
-    return usual(input, init)
+  const requests = channel('undici:request:create')
+  const look = (message: unknown) => {
+    const {request} = message as {request: {method: string; origin: string; path: string}}
+    const {searchParams} = new URL(request.path, request.origin)
+    if (request.method === 'PUT') sent.push(searchParams.get('partNumber') ?? '')
   }
+  requests.subscribe(look)
   try {
     await target.write('one', pieces(content), options)
   } finally {
-    globalThis.fetch = usual
+    requests.unsubscribe(look)
   }
   expect(sent.sort()).toEqual(['3', '4'])
   expect(sha(await read(target, 'one'))).toBe(sha(content))
@@ -99,6 +102,9 @@ test('a backup in a bucket outlives its node: another one reads it, brings it ba
   need(context, 'root', 'radosgw')
   const {plane, home, bob, token, list, done} = await backupPlace()
   const {access, s3} = await bucket()
+  const odd = {name: 'odd', ...access, endpoint: 'https://s3.example.com:99999'}
+  const refused = await plane.ask('backupTargets.create', odd, {token})
+  expect(refused.json).toMatchObject({error: {code: 'input_invalid', message: 'endpoint: has no such host or port'}})
   await plane.ok('backupTargets.create', {name: 'vault', ...access, prefix: undefined}, {token})
   await done('backups.create', {site: 'shop', target: 'vault'})
   const other = await nodeWithPool(plane, 'n2', 'other')
@@ -184,7 +190,8 @@ test('F24: a backup in a bucket is what was sent, replaces nothing, and comes ba
   expect(await again.login('ann', 'Long-enough-ann')).toMatch(/./)
 
   // What goes wrong leaves the bucket as it was.
-  const wrong = await run([...backup.slice(0, -1), at('passphrase'), '--s3', `s3://${access.bucket}/three.backup`])
+  await writeFile(at('wrong'), 'not-the-secret\n', {mode: 0o600})
+  const wrong = await run([...backup.slice(0, -1), at('wrong'), '--s3', `s3://${access.bucket}/three.backup`])
   expect(wrong).toMatchObject({code: 1, stderr: expect.stringContaining('refuses the key')})
   expect((await s3.listObjects())?.map(({Key}) => Key)).toEqual(keys)
 })

@@ -7,6 +7,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {S3mini} from 's3mini'
 import type {TargetAccess} from '../../src/contract/storage-protocol.ts'
+import {guardedFetch} from '../../src/storage/backup/guarded-fetch.ts'
 import {eventually} from './wait.ts'
 
 export type S3Access = Extract<TargetAccess, {type: 's3'}>
@@ -20,7 +21,7 @@ export async function bucket(name = `b-${randomUUID().slice(0, 8)}`): Promise<{a
   const key = {accessKeyId: 'gpuctlaccess', secretAccessKey: 'gpuctlsecret'}
   const access: S3Access = {type: 's3', endpoint, region: 'us-east-1', bucket: name, prefix: '', ...key}
   // The gateway's own region is called so; it takes any in a signature.
-  const s3 = new S3mini({endpoint: `${endpoint}/${name}`, region: 'default', ...key})
+  const s3 = new S3mini({endpoint: `${endpoint}/${name}`, region: 'default', ...key, fetch: guardedFetch()})
   await eventually(() => s3.createBucket(), {withinMs: 60_000, what: 'a bucket'})
   return {access, s3}
 }

@@ -8,7 +8,7 @@ const Folder = Type.String({
   description: 'the path of a folder from the root on, as /srv/backups',
 })
 const Endpoint = Type.String({
-  pattern: '^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$',
+  pattern: '^https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?/?$',
   description: 'as https://s3.example.com',
 })
 const Bucket = Type.String({
@@ -20,6 +20,11 @@ const Prefix = Type.String({
   description: 'folders before the file names, each with a slash behind it',
 })
 const Region = Type.String({pattern: '^[a-z0-9-]{1,40}$', description: 'as eu-central-1'})
+/** It stands in a header that comma and equals sign divide. */
+const KeyId = Type.String({
+  pattern: '^[\\x21-\\x2b\\x2d-\\x3c\\x3e-\\x7e]{1,256}$',
+  description: 'at most 256 characters without blanks, commas and equals signs',
+})
 /** Printable without blanks. */
 const KeyText = Type.String({pattern: '^[\\x21-\\x7e]{1,256}$', description: 'at most 256 characters without blanks'})
 
@@ -60,7 +65,7 @@ export const backups = {
       region: Type.Optional(Region),
       bucket: Type.Optional(Bucket),
       prefix: Type.Optional(Prefix),
-      accessKeyId: Type.Optional(KeyText),
+      accessKeyId: Type.Optional(KeyId),
       secretAccessKey: Type.Optional(KeyText),
     }),
     output: BackupTarget,

@@ -70,10 +70,16 @@ function s3Fields(input: InputOf<'backupTargets.create'>): Fields {
   given('secretAccessKey', secretAccessKey)
   return {
     ...{path: null, region, prefix},
-    endpoint: given('endpoint', endpoint),
+    endpoint: endpointOf(given('endpoint', endpoint)),
     bucket: given('bucket', bucket),
     accessKeyId: given('accessKeyId', accessKeyId),
   }
+}
+
+function endpointOf(endpoint: string): string {
+  if (URL.canParse(endpoint)) return endpoint
+  const fix = 'As https://s3.example.com:9000.'
+  throw problem('input_invalid', {field: 'endpoint', problem: 'has no such host or port', fix})
 }
 
 function given(field: string, value: string | undefined): string {

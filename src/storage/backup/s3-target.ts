@@ -1,14 +1,10 @@
 import {createHash} from 'node:crypto'
-import {lookup} from 'node:dns/promises'
-import {isIP} from 'node:net'
 import {S3mini} from 's3mini'
-import type {TargetAccess} from '../../contract/storage-protocol.ts'
-import {isNeverDialled} from '../../platform/dial-guard.ts'
 import {StorageError, type StorageErrorCode} from '../driver.ts'
 import {backupName} from '../grammar.ts'
+import {guardedFetch} from './guarded-fetch.ts'
+import {checkedAccess, type S3Access} from './s3-access.ts'
 import type {BackupTarget, WriteOptions} from './target.ts'
-
-type S3Access = Extract<TargetAccess, {type: 's3'}>
 
 const mebibyte = 1024 * 1024
 /** Parts of one upload that are on their way, and in memory, at the same time. */
@@ -43,11 +39,11 @@ export class S3Target implements BackupTarget {
   readonly #s3: S3mini
 
   constructor(access: S3Access) {
-    this.#access = access
-    const {endpoint, bucket, region, accessKeyId, secretAccessKey} = access
+    this.#access = checkedAccess(access)
+    const {endpoint, bucket, region, accessKeyId, secretAccessKey} = this.#access
     this.#s3 = new S3mini({
-      endpoint: `${endpoint.replace(/\/+$/, '')}/${bucket}`,
-      ...{region, accessKeyId, secretAccessKey, requestAbortTimeout: requestTimeoutMs, fetch: safeFetch},
+      endpoint: `${endpoint}/${bucket}`,
+      ...{region, accessKeyId, secretAccessKey, requestAbortTimeout: requestTimeoutMs, fetch: fetchOnce()},
     })
   }
 
@@ -191,9 +187,9 @@ export class S3Target implements BackupTarget {
 
   async #inWords<T>(key: string, work: () => Promise<T>): Promise<T> {
     try {
-      await checkHost(this.#access.endpoint)
       return await work()
-    } catch (error) {
+    } catch (thrown) {
+      const error = refusalIn(thrown)
       if (error instanceof StorageError || (error as Error).name === 'AbortError') throw error
       const {status = 0, message} = error as Error & {status?: number}
       const where = `${this.#shown(key)} at ${new URL(this.#access.endpoint).host}`
@@ -212,20 +208,20 @@ const meanings: Record<number, readonly [StorageErrorCode, string]> = {
   507: ['full', 'it has no room left.'],
 }
 
-/** A node must not be made to read what its own network keeps for it alone (security T6). */
-async function checkHost(endpoint: string): Promise<void> {
-  const {hostname} = new URL(endpoint) // in its one spelling, whatever was written
-  const literal = hostname.replace(/^\[|\]$/g, '')
-  const found = isIP(literal) ? [{address: literal}] : await lookup(hostname, {all: true}).catch(() => [])
-  const bad = found.find(({address}) => isNeverDialled(address))
-  if (bad) throw new StorageError('invalid', `${hostname} (${bad.address}) is an address that is never dialled.`)
+/** What was refused before the dial, from within the error of whoever dialled. */
+function refusalIn(error: unknown): unknown {
+  for (let inner = error; inner instanceof Error; inner = inner.cause) if (inner instanceof StorageError) return inner
+  return error
 }
 
-/** No redirect is followed: the signature is for this host alone. An object that is there is not replaced. */
-const safeFetch: typeof fetch = (input, init = {}) => {
-  const isCompletion = init.method === 'POST' && String(input).includes('uploadId=')
-  const headers = isCompletion ? {...(init.headers as Record<string, string>), 'if-none-match': '*'} : init.headers
-  return fetch(input, {...init, headers, redirect: 'error'})
+/** An object that is there is not replaced. */
+function fetchOnce(): typeof fetch {
+  const send = guardedFetch()
+  return (input, init = {}) => {
+    const isCompletion = init.method === 'POST' && String(input).includes('uploadId=')
+    const headers = isCompletion ? {...(init.headers as Record<string, string>), 'if-none-match': '*'} : init.headers
+    return send(input, {...init, headers})
+  }
 }
 
 /** All of the same size but the last one. */

@@ -1,10 +1,13 @@
+import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
 import {BtrfsDriver} from '../../../src/storage/btrfs.ts'
 import {DirectoryDriver} from '../../../src/storage/directory.ts'
 import type {StorageCommand, StoragePlans} from '../../../src/storage/driver.ts'
+import {LineFile} from '../../../src/storage/line-file.ts'
 import {LvmDriver} from '../../../src/storage/lvm.ts'
 import {LvmReport} from '../../../src/storage/lvm-report.ts'
-import {sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from '../../../src/storage/nfs-share.ts'
+import {NfsMounts} from '../../../src/storage/nfs-mount.ts'
+import {NfsShares, sharePlan, unsharePlan, zfsSharePlan, zfsUnsharePlan} from '../../../src/storage/nfs-share.ts'
 import {openStorage} from '../../../src/storage/registry.ts'
 import {ZfsDriver} from '../../../src/storage/zfs.ts'
 import {hostileTexts} from '../../support/hostile-texts.ts'
@@ -34,6 +37,18 @@ const places: Partial<Record<keyof StoragePlans, readonly Place[]>> = {
     {right: mark, input: text => ({...pool, mark: text})},
     {right: 'a pool', input: text => ({...pool, comment: text || 'a pool'})},
   ],
+  destroyPool: [
+    {right: 'tank', input: text => ({pool: text, devices: [device], wipe: true})},
+    {right: device, input: text => ({pool: 'tank', devices: [text], wipe: true})},
+  ],
+  openPool: [
+    {right: 'tank', input: text => ({pool: text, devices: [device]})},
+    {right: device, input: text => ({pool: 'tank', devices: [text]})},
+  ],
+  openVolume: [
+    {right: 'tank', input: text => ({...volume, pool: text})},
+    {right: 'data', input: text => ({...volume, volume: text})},
+  ],
   createVolume: [
     {right: 'tank', input: text => ({...volume, pool: text, quotaBytes: size, mark})},
     {right: 'data', input: text => ({...volume, volume: text, quotaBytes: size, mark})},
@@ -57,6 +72,11 @@ const places: Partial<Record<keyof StoragePlans, readonly Place[]>> = {
     {right: 'data', input: text => ({...snapshot, volume: text})},
     {right: 's1', input: text => ({...snapshot, snapshot: text})},
   ],
+  rollback: [
+    {right: 'tank', input: text => ({...snapshot, pool: text, quotaBytes: size})},
+    {right: 'data', input: text => ({...snapshot, volume: text, quotaBytes: size})},
+    {right: 's1', input: text => ({...snapshot, snapshot: text, quotaBytes: size})},
+  ],
   clone: [
     {right: 's1', input: text => ({...snapshot, snapshot: text, to: 'copy', mark})},
     {right: 'copy', input: text => ({...snapshot, to: text, mark})},
@@ -66,7 +86,7 @@ const places: Partial<Record<keyof StoragePlans, readonly Place[]>> = {
 
 /** Which of them a driver has no commands for. */
 const without: Record<string, readonly string[]> = {
-  directory: ['setQuota', 'createSnapshot', 'deleteSnapshot', 'clone'],
+  directory: ['setQuota', 'createSnapshot', 'deleteSnapshot', 'rollback', 'clone'],
 }
 
 const runner = {read: async () => '', run: async () => {}}
@@ -86,7 +106,9 @@ function readPlan(name: typeof snapshot): StorageCommand[] {
 }
 
 describe.each(Object.entries(plansOf))('T15: %s', (type, plans) => {
-  const methods = Object.entries(places).filter(([method]) => !without[type]?.includes(method))
+  const methods = Object.entries(places).filter(
+    ([method]) => plans[method as 'createPool'] !== undefined && !without[type]?.includes(method),
+  )
 
   test.each(methods)(
     'none of 500 hostile texts in any field of %s changes the form of its commands',
@@ -131,6 +153,37 @@ test.each<[string, (text: string) => object, string]>([
   }
   expect(refused).toBeGreaterThan(300)
 })
+
+test('T15: none of 500 hostile texts in a mount or a share makes more than one line of a table of the system', async () => {
+  const here = await temporaryDirectory()
+  const [fstab, exports] = [new LineFile(join(here, 'fstab')), new LineFile(join(here, 'exports'))]
+  const mounts = new NfsMounts({runner, root: '/mnt/gpuctl', fstab: join(here, 'fstab')})
+  const shares = new NfsShares({runner, file: join(here, 'exports')})
+  const written = {mounts: 0, shares: 0}
+  // Nothing is really mounted: the line is there until the mount is taken back, by this.
+  const run = async () => {
+    const lines = await fstab.lines()
+    expect(lines.length).toBeLessThan(2)
+    for (const line of lines) expect(line).toMatch(/^[\d.]+:\/[\w./-]+ \/mnt\/gpuctl\/[\w.-]+ nfs4 [\w.,=-]+ 0 0$/)
+    written.mounts += lines.length
+  }
+  for (const text of hostile) {
+    for (const field of ['name', 'server', 'exportPath']) {
+      await expect(mounts.create({...mount, [field]: text}, run)).rejects.toMatchObject({name: 'StorageError'})
+    }
+    for (const [path, network] of [[text, share.network] as const, ['/srv/tank', text] as const]) {
+      await shares.share(path, {...share, network}, null, async () => {}).catch(ofStorage)
+    }
+  }
+  const lines = await exports.lines()
+  for (const line of lines) expect(line).toMatch(/^\/[\w./-]+ [\d.]+\/\d\d\(rw,[a-z_,]+\)$/)
+  expect(written.mounts).toBeGreaterThan(20)
+  expect(lines.length).toBeGreaterThan(3)
+}, 60_000)
+
+function ofStorage(error: {name: string}): void {
+  if (error.name !== 'StorageError') throw error
+}
 
 /** What is taken stands in the words where the right one stands, and nowhere begins an option. */
 function checkForm(planOf: (text: string) => StorageCommand[], right: string): void {

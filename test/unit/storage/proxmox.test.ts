@@ -132,6 +132,7 @@ const fields: Record<string, {plan: (text: never) => {file: string; args: readon
   },
   'dump that goes': {right: archive, plan: one => vmPlans.drop({archive: one})},
   'number of a machine that stops': {right: '100', plan: id => vmPlans.power({id, to: 'stopped'})},
+  'number of a machine that goes': {right: '100', plan: id => vmPlans.destroy({id})},
   'storage that goes': {right: 'poka', plan: storage => proxmoxPlans.unregister({storage})},
 }
 
@@ -173,8 +174,15 @@ const hostileCalls: [StorageMethod, (text: string) => object][] = [
   ['storage.register', exportPath => ({...mount, exportPath})],
   ['storage.unregister', storage => ({storage, nodes: ['test01']})],
   ['vm.look', id => ({id})],
+  ['vm.power', id => ({id, to: 'stopped'})],
+  ['vm.destroy', id => ({id})],
   ['vm.backup', id => ({id, job: 'a', storage: 'local', known: []})],
   ['vm.backup', storage => ({id: '100', job: 'a', storage, known: []})],
+  ['vm.backup', job => ({id: '100', job, storage: 'local', known: []})],
+  ['vm.restore', job => ({id: '100', job, archive})],
+  ['vm.restore', storage => ({id: '100', job: 'a', archive, storage})],
+  ['vmBackups.list', id => ({storage: 'local', id})],
+  ['vmBackup.find', storage => ({id: '100', storage, mark: 'a', known: []})],
   ['vm.restore', one => ({id: '100', job: 'a', archive: one})],
   ['vmBackups.list', storage => ({storage})],
   ['vmBackup.delete', one => ({archive: one})],

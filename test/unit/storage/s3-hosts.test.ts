@@ -1,4 +1,6 @@
+import {createServer} from 'node:http'
 import {expect, test} from 'vitest'
+import {guardedFetch} from '../../../src/storage/backup/guarded-fetch.ts'
 import {S3Target} from '../../../src/storage/backup/s3-target.ts'
 
 const key = {accessKeyId: 'a', secretAccessKey: 'b', region: 'us-east-1', bucket: 'backups', prefix: ''}
@@ -18,4 +20,29 @@ test.each([
   const refusal = {name: 'StorageError', code: 'invalid', message: expect.stringContaining('never dialled')}
   await expect(target.size('x.tar.zst')).rejects.toMatchObject(refusal)
   await expect(target.remove('x.tar.zst')).rejects.toMatchObject(refusal)
+})
+
+test('T6: a name that points to metadata at the second dial is asked once, and a redirect there is not followed', async () => {
+  const found = ['127.0.0.1', '169.254.169.254']
+  const looked: string[] = []
+  const server = createServer((request, response) => {
+    response.setHeader('connection', 'close')
+    if (request.url === '/away') response.writeHead(302, {location: 'http://169.254.169.254/'})
+    response.end('once')
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const {port} = server.address() as {port: number}
+  const ask = guardedFetch((hostname, _, done) => {
+    looked.push(hostname)
+    done(null, [{address: found.shift() ?? '', family: 4}])
+  })
+  try {
+    expect(await (await ask(`http://backups.example:${port}/`)).text()).toBe('once')
+    const cause = {name: 'StorageError', message: expect.stringContaining('169.254.169.254')}
+    await expect(ask(`http://backups.example:${port}/`)).rejects.toMatchObject({cause})
+    expect(looked).toEqual(['backups.example', 'backups.example'])
+    await expect(ask(`http://127.0.0.1:${port}/away`)).rejects.toThrow()
+  } finally {
+    server.close()
+  }
 })
