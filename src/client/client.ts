@@ -45,6 +45,8 @@ export interface CallOptions {
   signal?: AbortSignal
   /** Makes a POST safe to repeat; `claims.submit` and `instances.create` get one by themselves. */
   idempotencyKey?: string
+  /** What the call makes is marked as part of this set of files (`apply`). */
+  applySet?: string
   /** A look before what the command is for: made also where that is only shown (--curl). */
   prepares?: boolean
 }
@@ -77,7 +79,10 @@ export class Client {
     const isTried = Boolean(this.#parts.rehearses) && !routes[name].startsWith('GET ')
     const {method, path, body} = requestParts(name, isTried ? {...input, dryRun: true} : {...input})
     const key = options.idempotencyKey ?? (repeatable.has(name) ? await newKey() : undefined)
-    const headers: Record<string, string> = key === undefined ? {} : {'idempotency-key': key}
+    const headers: Record<string, string> = {
+      ...(key === undefined ? {} : {'idempotency-key': key}),
+      ...(options.applySet === undefined ? {} : {'x-gpuctl-apply-set': options.applySet}),
+    }
     if (!options.prepares) await this.#show(name, {method, path, body, headers})
     const ended = this.#parts.began?.()
     try {

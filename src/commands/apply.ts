@@ -13,11 +13,8 @@ export const manifestFlags = {
     multipleNonGreedy: true,
     helpValue: '<path>',
   }),
-  prune: Flags.boolean({description: 'also remove what apply made earlier and no file names any more'}),
-  record: Flags.string({
-    description: 'where to note what apply made; a file of your configuration unless given',
-    helpValue: '<file>',
-  }),
+  prune: Flags.boolean({description: 'also remove what apply made earlier for this set and no file names any more'}),
+  set: Flags.string({description: 'name of this set of files, for --prune', default: 'default', helpValue: '<name>'}),
 }
 
 export default class Apply extends BaseCommand {
@@ -27,6 +24,7 @@ export default class Apply extends BaseCommand {
   static override examples = [
     '<%= config.bin %> apply -f fleet.yml',
     '<%= config.bin %> apply -f fleet/ --prune --yes',
+    '<%= config.bin %> apply -f team-a/ --set team-a --prune --yes',
     '<%= config.bin %> export spec image | <%= config.bin %> apply -f - --dry-run',
     '<%= config.bin %> apply --schema > gpuctl.schema.json',
   ]
@@ -46,13 +44,10 @@ export default class Apply extends BaseCommand {
     if (!flags.file) throw usageError('--file is missing.', 'Give -f with a file, a folder, or - for standard input.')
     const {readManifests} = await import('../cli/manifests/read.ts')
     const {planOf, refuseFixed} = await import('../cli/manifests/plan.ts')
-    const {ApplyRecord} = await import('../cli/manifests/record.ts')
     const {outcomeColumns, outcomeOf} = await import('../cli/manifests/outcome.ts')
     const wanted = await readManifests(flags.file)
     const client = this.client(flags)
-    const {serverId} = await client.call('server.version', {})
-    const record = await ApplyRecord.open(serverId, flags.record)
-    const steps = await planOf(client, wanted, flags.prune ? record.names : [])
+    const steps = await planOf(client, wanted, flags.prune ? await client.call('applied.list', {set: flags.set}) : [])
     refuseFixed(steps)
     const isPlain = this.mode.format === undefined || this.mode.format === 'table' || this.mode.format === 'wide'
     const outcomes = steps.map(outcomeOf)
@@ -66,8 +61,8 @@ export default class Apply extends BaseCommand {
       const going = outcomes.filter(({action}) => action === 'removed').map(({name}) => name)
       if (going.length > 0) await this.consent(`Remove ${going.join(', ')}?`, flags)
       const {carryOut} = await import('../cli/manifests/carry-out.ts')
-      const waiting = {quiet: this.mode.quiet, timeoutMs: flags.timeout}
-      await carryOut(client, steps, {record, waiting, tell: step => tell(outcomeOf(step))})
+      const making = {applySet: flags.set, quiet: this.mode.quiet, timeoutMs: flags.timeout}
+      await carryOut(client, steps, {making, tell: step => tell(outcomeOf(step))})
     }
     if (!isPlain) await this.list(outcomes, outcomeColumns, '')
     return outcomes

@@ -16,12 +16,10 @@ export default class Diff extends BaseCommand {
     if (!flags.file) throw usageError('--file is missing.', 'Give -f with a file, a folder, or - for standard input.')
     const {readManifests} = await import('../cli/manifests/read.ts')
     const {planOf} = await import('../cli/manifests/plan.ts')
-    const {ApplyRecord} = await import('../cli/manifests/record.ts')
     const {diffLines, outcomeColumns, outcomeOf} = await import('../cli/manifests/outcome.ts')
     const wanted = await readManifests(flags.file)
     const client = this.client(flags)
-    const {serverId} = await client.call('server.version', {})
-    const made = flags.prune ? (await ApplyRecord.open(serverId, flags.record)).names : []
+    const made = flags.prune ? await client.call('applied.list', {set: flags.set}) : []
     const steps = (await planOf(client, wanted, made)).filter(({action}) => action !== 'none')
     const outcomes = steps.map(outcomeOf)
     if (steps.length > 0) process.exitCode = exitCode.differs

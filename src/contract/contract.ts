@@ -1,5 +1,6 @@
 import type {Input, Operation, Output} from './operation.ts'
 import type {OperationName} from './routes.ts'
+import {applied} from './schemas/applied.ts'
 import {audit} from './schemas/audit.ts'
 import {auth} from './schemas/auth.ts'
 import {backups} from './schemas/backups.ts'
@@ -35,6 +36,7 @@ export const contract = {
   ...instances,
   ...models,
   ...catalogue,
+  ...applied,
   ...server,
   ...sites,
   ...backups,

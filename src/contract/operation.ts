@@ -22,6 +22,8 @@ export interface Operation<I extends TSchema = TSchema, O extends TSchema = TSch
   transport?: Transport
   /** The change can be repeated with the same Idempotency-Key and happens once. */
   idempotent?: boolean
+  /** The header X-Gpuctl-Apply-Set marks what is made as part of a set of files. */
+  markable?: boolean
 }
 
 export function operation<I extends TSchema, O extends TSchema>(description: Operation<I, O>): Operation<I, O> {

@@ -105,6 +105,8 @@ export const routes = {
   'gpus.disable': 'POST /gpus/:id/disable',
   'gpus.enable': 'POST /gpus/:id/enable',
 
+  'applied.list': 'GET /applied',
+
   'claims.submit': 'POST /claims',
   'claims.list': 'GET /claims',
   'claims.get': 'GET /claims/:id',

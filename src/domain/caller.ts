@@ -28,6 +28,8 @@ export interface Caller {
   address: string
   /** Header Idempotency-Key, at most 128 characters. */
   idempotencyKey?: string
+  /** Header X-Gpuctl-Apply-Set: what this call makes is marked as part of that set of files. */
+  applySet?: string
   /** Wants to know what would happen: its first change is tried and rolled back (Rehearsed). */
   rehearses?: boolean
 }

@@ -14,12 +14,16 @@ export interface Recorder {
   ): Promise<void>
   /** One row for each changing call (security T31). Never a secret in the details. */
   audit(
-    who: {username?: string; address?: string; requestId: string; rehearses?: boolean},
+    who: {id?: string; username?: string; address?: string; requestId: string; rehearses?: boolean; applySet?: string},
     action: string,
     object: string,
     details?: Record<string, unknown>,
   ): Promise<void>
 }
+
+/** Actions that make what a manifest describes, and those that take it away for good. */
+const makesManifest: ReadonlySet<string> = new Set(['specs.create', 'images.create', 'claims.submit'])
+const endsManifest: ReadonlySet<string> = new Set(['specs.delete', 'images.delete'])
 
 /** Tries after a lost race of two writers, whose later one reads again. */
 const tries = 8
@@ -79,7 +83,11 @@ export class Journal {
       event: async (kind, {id, name}, type, message, actor = 'system') => {
         events.push(await tx.events.append({at, kind, objectId: id, objectName: name, type, message, actor}))
       },
-      audit: async ({username = 'anonymous', address, requestId, rehearses}, action, object, details = {}) => {
+      audit: async (who, action, object, details = {}) => {
+        const {id: ownerId, username = 'anonymous', address, requestId, rehearses, applySet} = who
+        if (applySet !== undefined && ownerId !== undefined && makesManifest.has(action))
+          await tx.applyMarks.insert({objectId: object, ownerId, set: applySet})
+        if (endsManifest.has(action)) await tx.applyMarks.delete(object)
         const known = {...details, ...(address ? {address} : {})}
         audit.push({at, actor: username, action, object, requestId, details: known, ...(rehearses ? {rehearses} : {})})
       },

@@ -387,6 +387,14 @@ export interface BackupTargetTable {
   delete(id: string): Promise<void>
 }
 
+/** Things that `apply` has made as part of a set of files. */
+export interface ApplyMarkTable {
+  insert(mark: {objectId: string; ownerId: string; set: string}): Promise<void>
+  objectsOf(ownerId: string, set: string): Promise<string[]>
+  /** Where there is none, nothing happens. */
+  delete(objectId: string): Promise<void>
+}
+
 export interface EventFilter {
   kind?: Event['kind']
   object?: string
@@ -499,6 +507,7 @@ export interface Tables {
   pools: PlacedTable<PoolRecord>
   mounts: PlacedTable<MountRecord>
   backupTargets: BackupTargetTable
+  applyMarks: ApplyMarkTable
 }
 
 /** Differences between stores as facts, not as `if (sqlite)`. */

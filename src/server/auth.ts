@@ -81,7 +81,7 @@ export function accessCheck(services: Services, findCredential: FindCredential) 
     const {scope = changes ? 'write' : 'read'} = request.routeOptions.config
     if (!hasScope(found, scope)) throw problem('scope_missing', {needed: scope})
     request.credential = credential
-    request.asker = {...found, ...peer, ...idempotencyKeyOf(request)}
+    request.asker = {...found, ...peer, ...idempotencyKeyOf(request), ...applySetOf(request)}
   }
 }
 
@@ -139,4 +139,12 @@ function idempotencyKeyOf(request: FastifyRequest): {idempotencyKey?: string} {
   if (typeof key === 'string' && /^[\x21-\x7e]{1,128}$/.test(key)) return {idempotencyKey: key}
   const fix = 'Give 1 to 128 visible ASCII characters.'
   throw problem('input_invalid', {field: 'Idempotency-Key', problem: 'has another form', fix})
+}
+
+function applySetOf(request: FastifyRequest): {applySet?: string} {
+  const set = request.headers['x-gpuctl-apply-set']
+  if (set === undefined) return {}
+  if (typeof set === 'string' && /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(set)) return {applySet: set}
+  const fix = 'Give a name: letters, digits, dot, dash and underscore; at most 63.'
+  throw problem('input_invalid', {field: 'X-Gpuctl-Apply-Set', problem: 'has another form', fix})
 }

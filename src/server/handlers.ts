@@ -115,6 +115,7 @@ export const handlers: Handlers = {
   'backups.verify': (input, caller, {backups}) => backups.verify(input, caller),
   'backups.restore': (input, caller, {backups}) => backups.restore(input, caller),
   'backups.delete': (input, caller, {backups}) => backups.delete(input, caller),
+  'applied.list': (input, caller, {applied}) => applied.list(input, caller),
   'backupTargets.list': (input, caller, {backupTargets}) => backupTargets.list(input, caller),
   'backupTargets.create': (input, caller, {backupTargets}) => backupTargets.create(input, caller),
   'backupTargets.delete': (input, caller, {backupTargets}) => backupTargets.delete(input, caller),

@@ -69,7 +69,7 @@ export function openApi(version: string, dialects: readonly Dialect[]): Record<s
 
 function described(name: OperationName, method: string, path: string): Record<string, unknown> {
   const operation: Operation = contract[name]
-  const {summary, access, input, output, status = 200, transport = 'json', idempotent} = operation
+  const {summary, access, input, output, status = 200, transport = 'json', idempotent, markable} = operation
   const {properties: own = {}, required = []} = input as {properties?: Record<string, Member>; required?: string[]}
   const properties = takesDryRun(name, operation) ? {dryRun: dryRunMember, ...own} : own
   const inPath = [...path.matchAll(/:(\w+)/g)].map(match => match[1] as string)
@@ -91,6 +91,7 @@ function described(name: OperationName, method: string, path: string): Record<st
     additionalProperties: false,
   }
   const key = {name: 'Idempotency-Key', in: 'header', required: false, schema: {type: 'string', maxLength: 128}}
+  const set = {name: 'X-Gpuctl-Apply-Set', in: 'header', required: false, schema: {type: 'string', maxLength: 63}}
   return {
     operationId: name,
     summary,
@@ -101,6 +102,7 @@ function described(name: OperationName, method: string, path: string): Record<st
       ...inPath.map(member => parameter('path')([member, properties[member] ?? {type: 'string'}])),
       ...(bodyless ? others.map(parameter('query')) : []),
       ...(idempotent ? [key] : []),
+      ...(markable ? [set] : []),
     ],
     ...(isUpload ? {requestBody: {required: true, content: {'application/octet-stream': {schema: binary}}}} : {}),
     ...(bodyless || others.length === 0

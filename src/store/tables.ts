@@ -1,5 +1,6 @@
 import type {Tables} from '../domain/ports.ts'
 import {allocationTable} from './allocations.ts'
+import {applyMarkTable} from './apply-marks.ts'
 import {auditTable} from './audit.ts'
 import {backupTargetTable} from './backup-targets.ts'
 import {imageTable, specTable} from './catalogue.ts'
@@ -43,6 +44,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   pools: poolTable,
   mounts: mountTable,
   backupTargets: backupTargetTable,
+  applyMarks: applyMarkTable,
 }
 
 /** All tables over one connection. */

@@ -97,7 +97,8 @@ describe('apply', () => {
   }, 60_000)
 
   test('--prune removes what it made before and nothing else, and asks', async () => {
-    const {file, ok, run, json} = await administrator(await controlPlane())
+    const plane = await controlPlane()
+    const {file, ok, run, json} = await administrator(plane)
     await ok(['spec', 'create', 'by-hand'])
     await file('fleet/specs.yml', 'kind: spec\nname: small\n---\nkind: spec\nname: large\n')
     const image = await file('fleet/image.json', '{"kind": "image", "name": "cuda", "address": "cuda:12"}')
@@ -113,6 +114,43 @@ describe('apply', () => {
     const left = await json<{name: string}[]>(['spec', 'list'])
     expect(left.map(({name}) => name).sort()).toEqual(['by-hand', 'small'])
     expect(await run(['diff', '-f', folder, '--prune'])).toMatchObject({code: 0})
+
+    // From another machine, as CI is, with nothing of the first one; and only of its own set.
+    await ok(['apply', '-f', await file('other.yml', 'kind: spec\nname: others\n'), '--set', 'other'])
+    await ok(['image', 'delete', 'cuda', '--yes'])
+    await ok(['image', 'create', 'cuda', '--address', 'cuda:12'])
+    const ci = await administrator(plane)
+    const none = await ci.file('none.yml', 'kind: spec\nname: by-hand\n')
+    expect(await ci.run(['apply', '-f', none, '--prune', '--yes'])).toMatchObject({
+      code: 0,
+      stdout: 'spec/by-hand unchanged\nspec/small removed\n',
+    })
+    expect((await json<{name: string}[]>(['spec', 'list'])).map(({name}) => name).sort()).toEqual(['by-hand', 'others'])
+    expect(await json(['image', 'list'])).toMatchObject([{name: 'cuda'}])
+  }, 90_000)
+
+  test('--prune takes back what runs, and nothing of another user', async () => {
+    const plane = await controlPlane()
+    const [ann, bob] = await Promise.all(
+      ['ann', 'bob'].map(async name => {
+        const {password} = await plane.user(name, {gpuQuota: 2})
+        return operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: await plane.login(name, password)})
+      }),
+    )
+    const claims = 'kind: claim\nname: a\nimage: box\n---\nkind: claim\nname: b\nimage: box\n'
+    for (const person of [ann, bob])
+      expect(await person?.run(['apply', '-f', '-'], {input: claims})).toMatchObject({code: 0})
+    const prune = ['apply', '-f', '-', '--prune', '--yes']
+    const input = 'kind: claim\nname: a\nimage: box\n'
+    expect(await ann?.run(prune, {input})).toMatchObject({stdout: 'claim/a unchanged\nclaim/b removed\n'})
+    expect(await ann?.run(prune, {input})).toMatchObject({stdout: 'claim/a unchanged\n'})
+    expect((await bob?.json<object[]>(['claim', 'list']))?.length).toBe(2)
+    expect(
+      await ann?.run(['apply', '-f', '-', '--set', 'a b'], {input: `${input}---\nkind: claim\nname: c\nimage: box\n`}),
+    ).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/Apply-Set|set/),
+    })
   }, 90_000)
 
   test('names file, line, document and field of all that is wrong, and does nothing', async () => {

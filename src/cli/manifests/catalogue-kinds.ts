@@ -14,16 +14,14 @@ const fixed = ['kind', 'name']
 
 const spec: KindOf<Manifests['spec']> = {
   find: async (client, {name}) => entryOf(await client.call('specs.list', {name}), name),
-  create: async (client, {kind: _, ...input}) => void (await client.call('specs.create', input)),
+  create: async (client, {kind: _, ...input}, {applySet}) =>
+    void (await client.call('specs.create', input, {applySet})),
   changeable: specFields.filter(name => !fixed.includes(name)),
   change: async (client, {kind: _, name, ...fields}) => {
     const {id} = mustBe(entryOf(await client.call('specs.list', {name}), name), name)
     await client.call('specs.update', {id, ...fields})
   },
-  remove: async (client, name) => {
-    const found = entryOf(await client.call('specs.list', {name}), name)
-    if (found) await client.call('specs.delete', {id: found.id})
-  },
+  remove: async (client, id) => void (await client.call('specs.delete', {id})),
   list: async client =>
     (await client.call('specs.list', {})).map(
       one => ({kind: 'spec' as const, ...pick(one, specFields as never)}) as never,
@@ -33,16 +31,14 @@ const spec: KindOf<Manifests['spec']> = {
 
 const image: KindOf<Manifests['image']> = {
   find: async (client, {name}) => entryOf(await client.call('images.list', {name}), name),
-  create: async (client, {kind: _, ...input}) => void (await client.call('images.create', input)),
+  create: async (client, {kind: _, ...input}, {applySet}) =>
+    void (await client.call('images.create', input, {applySet})),
   changeable: imageFields.filter(name => !fixed.includes(name)),
   change: async (client, {kind: _, name, ...fields}) => {
     const {id} = mustBe(entryOf(await client.call('images.list', {name}), name), name)
     await client.call('images.update', {id, ...fields})
   },
-  remove: async (client, name) => {
-    const found = entryOf(await client.call('images.list', {name}), name)
-    if (found) await client.call('images.delete', {id: found.id})
-  },
+  remove: async (client, id) => void (await client.call('images.delete', {id})),
   list: async client =>
     (await client.call('images.list', {})).map(one => ({kind: 'image' as const, ...pick(one, imageFields)})),
   replace: ({name}) => `Delete it with \`gpuctl image delete ${name}\`, then apply again.`,

@@ -2,18 +2,25 @@ import type {Client} from '../../client/client.ts'
 import type {ManifestKind, Manifests} from '../../contract/schemas/manifests.ts'
 import type {Difference} from './compare.ts'
 
+/** How something is made: as part of which set of files, and how long one waits for it. */
+export interface Making {
+  applySet: string
+  quiet: boolean
+  timeoutMs?: number
+}
+
 /** What apply, diff and export need to know of a kind of thing. `M` is its manifest. */
 export interface KindOf<M> {
   /** What is there, in the words of the manifest; undefined: nothing. Other words for the same thing come as they are wanted. */
   find: (client: Client, wanted: M) => Promise<object | undefined>
-  create: (client: Client, wanted: M, waiting: {quiet: boolean; timeoutMs?: number}) => Promise<void>
+  create: (client: Client, wanted: M, making: Making) => Promise<void>
   /** Members that can be changed; the others are fixed for life. */
   changeable: readonly string[]
   /** Of these members each one inside counts by itself. */
   partial?: readonly string[]
   change: (client: Client, wanted: M, differences: readonly Difference[]) => Promise<void>
-  /** Takes away what is called so; nothing is there: nothing is done. Absent: apply makes none, or destroys none. */
-  remove?: (client: Client, name: string) => Promise<void>
+  /** Takes away what has this id. Absent: apply makes none, or destroys none. */
+  remove?: (client: Client, id: string) => Promise<void>
   /** Everything of the kind that the caller may see, as manifests. */
   list: (client: Client) => Promise<M[]>
   /** How to make room for another one, as a hint. */

@@ -1,4 +1,5 @@
 import type {Client} from '../../client/client.ts'
+import type {Applied} from '../../contract/schemas/applied.ts'
 import type {ManifestKind} from '../../contract/schemas/manifests.ts'
 import {exitCode} from '../exit-codes.ts'
 import {Failure} from '../failure.ts'
@@ -17,6 +18,8 @@ export interface Step {
   changes: Difference[]
   manifest?: Manifest
   place?: string
+  /** Of what goes. */
+  id?: string
 }
 
 /** The kind without its manifest's type: kind and manifest of a step always belong together. */
@@ -25,7 +28,11 @@ export function kindOf(kind: ManifestKind): KindOf<Manifest> {
 }
 
 /** What has to be done, in its order; nothing is done yet. `made`: what apply made earlier and may take away. */
-export async function planOf(client: Client, wanted: readonly Wanted[], made: readonly string[] = []): Promise<Step[]> {
+export async function planOf(
+  client: Client,
+  wanted: readonly Wanted[],
+  made: readonly Applied[] = [],
+): Promise<Step[]> {
   const steps: Step[] = []
   for (const {manifest, name, place} of wanted) {
     const {find, partial} = kindOf(manifest.kind)
@@ -36,7 +43,9 @@ export async function planOf(client: Client, wanted: readonly Wanted[], made: re
     steps.push({name, action, changes, manifest, place})
   }
   const kept = new Set(wanted.map(({name}) => name))
-  const going = made.filter(name => !kept.has(name)).map((name): Step => ({name, action: 'remove', changes: []}))
+  const going = made
+    .map(({kind, name, id}): Step => ({name: `${kind}/${name}`, action: 'remove', changes: [], id}))
+    .filter(({name}) => !kept.has(name))
   return [...steps, ...going.sort((a, b) => orderOf(b) - orderOf(a))]
 }
 

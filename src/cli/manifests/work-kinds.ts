@@ -15,7 +15,8 @@ const claim: KindOf<Manifests['claim']> = {
     const found = await newestOf(client, wanted.name)
     return found && asWanted(client, found, wanted, claimManifest(found))
   },
-  create: async (client, {kind: _, ...input}) => void (await client.call('claims.submit', input)),
+  create: async (client, {kind: _, ...input}, {applySet}) =>
+    void (await client.call('claims.submit', input, {applySet})),
   changeable: [],
   partial: ['gpus'],
   change: async () => {},
@@ -32,7 +33,8 @@ const instance: KindOf<Manifests['instance']> = {
     const {remark} = await client.call('instances.get', {id: found.instanceId})
     return asWanted(client, found, wanted, {...instanceManifest(found), remark})
   },
-  create: async (client, {kind: _, ...input}) => void (await client.call('instances.create', input)),
+  create: async (client, {kind: _, ...input}, {applySet}) =>
+    void (await client.call('instances.create', input, {applySet})),
   changeable: [],
   change: async () => {},
   remove: cancel,
@@ -113,7 +115,6 @@ async function nameSites<M extends {volumes?: Claim['spec']['volumes']}>(client:
   )
 }
 
-async function cancel(client: Client, name: string): Promise<void> {
-  const found = await newestOf(client, name)
-  if (found) await client.call('claims.cancel', {id: found.id})
+async function cancel(client: Client, id: string): Promise<void> {
+  await client.call('claims.cancel', {id})
 }

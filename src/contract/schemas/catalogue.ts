@@ -76,6 +76,7 @@ export const catalogue = {
     access: 'super_admin',
     status: 201,
     input: Type.Object({name: Name, address: ImageAddress, ...imageFields}),
+    markable: true,
     output: Image,
   }),
   'images.update': operation({
@@ -119,6 +120,7 @@ export const catalogue = {
     access: 'super_admin',
     status: 201,
     input: Type.Object({name: Name, ...specFields}),
+    markable: true,
     output: Spec,
   }),
   'specs.update': operation({

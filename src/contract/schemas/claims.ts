@@ -134,6 +134,7 @@ export const claims = {
     access: 'user',
     status: 202,
     idempotent: true,
+    markable: true,
     input: Type.Object({
       ...ClaimSpec.properties,
       /** Refuse at once (claim_impossible) when nothing is free for it now. */

@@ -161,6 +161,7 @@ export const instances = {
     access: 'user',
     status: 202,
     idempotent: true,
+    markable: true,
     input: Type.Object({
       name: Type.Optional(Name),
       /** Entry of the image catalogue, or an image address. */

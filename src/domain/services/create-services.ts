@@ -1,5 +1,6 @@
 import {LoginGuard} from '../login-guard.ts'
 import {AccountService} from './accounts.ts'
+import {appliedMethods} from './applied.ts'
 import {auditMethods, pruneAudit} from './audit.ts'
 import {AuthService} from './auth.ts'
 import {BackupRecords} from './backup-records.ts'
@@ -108,6 +109,7 @@ export function createServices(deps: ServiceDependencies): Services {
     sites: sites.methods(),
     backups: {...backupRecords.methods(), ...backups.methods()},
     vmBackups: new VmBackupService(deps, {keeping: nodes.keeping, tasks}).methods(),
+    applied: appliedMethods(deps),
     backupTargets: targets.methods(),
     pools: pools.poolMethods(),
     devices: pools.deviceMethods(),

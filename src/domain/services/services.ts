@@ -291,6 +291,7 @@ export interface Services {
     count(input: Pick<InputOf<'backups.list'>, 'node' | 'site'>, caller: Caller): Promise<number>
   }
   vmBackups: Methods<'vmBackups'>
+  applied: Methods<'applied'>
   backupTargets: Methods<'backupTargets'>
   devices: Methods<'devices'>
   pools: Methods<'pools'>

@@ -13,6 +13,7 @@ import {auditChain} from './0012-audit-chain.ts'
 import {ownersOfBackups} from './0013-owners-of-backups.ts'
 import {timesOfAllocations} from './0014-times-of-allocations.ts'
 import {auditWaiting} from './0015-audit-waiting.ts'
+import {applyMarks} from './0016-apply-marks.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   ownersOfBackups,
   timesOfAllocations,
   auditWaiting,
+  applyMarks,
 ]
