@@ -1,7 +1,7 @@
 /**
  * `npm test`: on Debian as root installs and starts by itself what the tests need; then build, Biome, tsc, knip, and all
- * tests. The stage with a machine of its own runs beside the others. The last line is `N passed, N failed, N skipped`; a
- * check that fails counts as one failed.
+ * tests. Two stages run beside the others: the one with a machine of its own, and the files that mostly wait for storage.
+ * The last line is `N passed, N failed, N skipped`; a check that fails counts as one failed.
  *
  * `npm test -- test/unit/x.test.ts` builds and runs vitest with these arguments, nothing else.
  */
@@ -11,6 +11,23 @@ import {tmpdir} from 'node:os'
 import {dirname, join} from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {installMissing, startDocker, startZfs} from './setup-machine.mjs'
+
+/** Files that wait for pools, mounts and kills for most of their time: one after the other, beside those that need a processor. */
+const waiting = [
+  'test/conformance/backup-reach.test.ts',
+  'test/conformance/backups.test.ts',
+  'test/conformance/site-backups.test.ts',
+  'test/conformance/storage.test.ts',
+  'test/e2e/backup-kills.test.ts',
+  'test/e2e/site-volumes.test.ts',
+  'test/e2e/storage-chain.test.ts',
+  'test/e2e/storage-pools.test.ts',
+  'test/e2e/task-kills.test.ts',
+  'test/unit/domain/site-mounts.test.ts',
+  'test/unit/domain/site-schedules.test.ts',
+  'test/unit/domain/site-snapshots.test.ts',
+  'test/unit/domain/site-volumes.test.ts',
+]
 
 let isInterrupted = false
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), '..'))
@@ -29,18 +46,23 @@ async function runAll() {
   warnOfSkips(missing, stopDocker !== undefined)
   const folder = mkdtempSync(join(tmpdir(), 'gpuctl-test-'))
   let failedChecks = await failuresOf('build', 'node', 'scripts/build.mjs')
-  const stage = beginStage(folder)
-  let counts
+  const stages = [
+    beginStage(folder, 'tests in a machine of its own', ['--project', 'vm'], {GPUCTL_VM_STAGE: '1'}),
+    beginStage(folder, 'tests that wait for storage', [...waiting, '--maxWorkers=1']),
+  ]
+  let counts = []
   try {
     failedChecks += await failuresOf('lint', 'node_modules/.bin/biome', 'check', '--error-on-warnings')
     failedChecks += await failuresOf('types', 'node_modules/.bin/tsc', '--noEmit')
     failedChecks += await failuresOf('unused code', 'node_modules/.bin/knip', '--no-progress')
     console.log('\n— tests')
-    counts = [await runTests(['run'], {countFile: join(folder, 'count.json')})]
+    const others = waiting.flatMap(file => ['--exclude', file])
+    counts = [await runTests(['run', ...others], {countFile: join(folder, 'count.json')})]
   } finally {
-    const ofStage = await stage.ended
-    console.log(`\n— tests in a machine of its own\n${readFileSync(stage.log, 'utf8')}`)
-    counts?.push(ofStage)
+    for (const {name, log, ended} of stages) {
+      counts.push(await ended)
+      console.log(`\n— ${name}\n${readFileSync(log, 'utf8')}`)
+    }
     await stopZfs()
     await stopDocker?.()
     rmSync(folder, {recursive: true})
@@ -58,14 +80,14 @@ async function failuresOf(what, ...command) {
   return 1
 }
 
-/** Beside the others, since most of its time is one processor's; what it says is kept until the others have ended. */
-function beginStage(folder) {
-  const log = join(folder, 'stage.log')
+/** Beside the others; what it says is kept until they have ended. */
+function beginStage(folder, name, args, variables = {}) {
+  const log = join(folder, `${name}.log`)
   const out = openSync(log, 'w')
-  const env = {...process.env, GPUCTL_VM_STAGE: '1'}
-  const ended = runTests(['run', '--project', 'vm'], {countFile: join(folder, 'stage.json'), env, out})
+  const env = {...process.env, ...variables}
+  const ended = runTests(['run', ...args], {countFile: join(folder, `${name}.json`), env, out})
   closeSync(out)
-  return {log, ended}
+  return {name, log, ended}
 }
 
 /** The reporter writes its count to a file, so that it can be the last line, below what is printed at the end. */

@@ -18,12 +18,14 @@ import {
 } from './global-flags.ts'
 import {NothingSent} from './nothing-sent.ts'
 import {write} from './output/machine.ts'
+import {loadPaint} from './output/paint.ts'
+import {widthOf} from './output/wrap.ts'
 import {applyPreferences} from './preferences.ts'
 import {ask, confirm} from './prompt.ts'
 import {takeKindsOff} from './references.ts'
 import {ServerCommand} from './server-command.ts'
 import {loadSettings} from './settings.ts'
-import {canAsk, isOn} from './terminal.ts'
+import {canAsk, isOn, wantsColour} from './terminal.ts'
 import type {Watch} from './watch.ts'
 import {callsNoServer} from './words.ts'
 
@@ -155,7 +157,11 @@ export abstract class BaseCommand extends ServerCommand {
 
   async #print(report: ErrorReport): Promise<void> {
     if (isMachine(this.mode.format)) await write(process.stdout, `${errorAsJson(report)}\n`)
-    else await write(process.stderr, `${errorAsText(report)}\n`)
+    else {
+      const {bad} = await loadPaint(wantsColour(process.stderr, this.mode.colour))
+      const text = errorAsText(report, widthOf(process.stderr))
+      await write(process.stderr, `${text.replace(/^Error:/, word => bad(word))}\n`)
+    }
   }
 
   /**
@@ -210,7 +216,11 @@ export abstract class BaseCommand extends ServerCommand {
   /** Goes on only with consent: --yes, or a person's y. */
   protected async consent(message: string, flags: GlobalFlags): Promise<void> {
     if (this.calls !== 'made') return
-    await confirm(message, {yes: Boolean(flags.yes) || isOn(process.env.GPUCTL_YES), mayAsk: this.mode.mayAsk})
+    await confirm(message, {yes: this.hasConsent(flags), mayAsk: this.mode.mayAsk})
+  }
+
+  protected hasConsent(flags: GlobalFlags): boolean {
+    return Boolean(flags.yes) || isOn(process.env.GPUCTL_YES)
   }
 }
 

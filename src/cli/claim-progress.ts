@@ -11,13 +11,16 @@ export function isFinal({status}: Claim): boolean {
   return finalPhases.has(status.phase)
 }
 
-/** Waits until the claim's instance runs, or with `completed` until the claim is over; says on stderr why it takes long. */
+/**
+ * Waits until the claim's instance runs, or with `completed` until the claim is over; says on stderr why it takes long.
+ * `called` is what to name it by afterwards, where that is not its id.
+ */
 export function followClaim(
   client: Client,
   id: string,
-  options: {until: 'running' | 'completed'; timeoutMs?: number; quiet: boolean},
+  options: {until: 'running' | 'completed'; called?: string; timeoutMs?: number; quiet: boolean},
 ): Promise<Claim> {
-  const {until, timeoutMs, quiet} = options
+  const {until, called = id, timeoutMs, quiet} = options
   let verdict = ''
   let explainedAt = Number.NEGATIVE_INFINITY
   return waitFor<Claim>({
@@ -29,9 +32,9 @@ export function followClaim(
         explainedAt = performance.now()
         verdict = (await client.call('claims.explain', {id}, {signal})).verdict
       }
-      return `${name} is queued: ${status.reason && verdict.startsWith('It fits') ? status.reason : verdict || status.reason || 'it waits its turn'}`
+      return `${name} is queued. ${status.reason && verdict.startsWith('It fits') ? status.reason : verdict || status.reason || 'It waits its turn.'}`
     },
-    goOn: `gpuctl claim wait ${id} --for ${until}`,
+    goOn: `gpuctl claim wait ${called} --for ${until}`,
     timeoutMs,
     quiet,
   })

@@ -2,6 +2,7 @@ import {ApiError, UnreachableError} from '../client/api-error.ts'
 import {exitCode, exitCodeOf} from './exit-codes.ts'
 import {Failure} from './failure.ts'
 import {escapeJson, safe} from './output/safe.ts'
+import {wrap} from './output/wrap.ts'
 
 export interface ErrorReport {
   code: string
@@ -90,8 +91,11 @@ export function errorAsJson(report: ErrorReport): string {
   return escapeJson(JSON.stringify({error: errorBody(report)}, undefined, 2))
 }
 
-/** As people read it, on stderr. */
-export function errorAsText({code, message, hint, details, requestId, isServersFault}: ErrorReport): string {
+/** As people read it, on stderr; on a terminal no line of words is wider than `width`. */
+export function errorAsText(
+  {code, message, hint, details, requestId, isServersFault}: ErrorReport,
+  width?: number,
+): string {
   const lines = [`Error: ${safe(message, {keepNewlines: true})} (E_${safe(code).toUpperCase()})`]
   const said = `${message} ${hint}`
   const why = Object.entries(details).filter(
@@ -100,5 +104,5 @@ export function errorAsText({code, message, hint, details, requestId, isServersF
   if (why.length > 0) lines.push(`Why: ${why.map(([name, value]) => safe(`${name} = ${value}`)).join(', ')}`)
   if (hint) lines.push(`Try: ${safe(hint, {keepNewlines: true})}`)
   if (isServersFault && requestId) lines.push(`Request: ${safe(requestId)}`)
-  return lines.join('\n')
+  return lines.map(line => wrap(line, width, ' '.repeat(line.indexOf(' ') + 1))).join('\n')
 }

@@ -4,6 +4,7 @@ import type {Column} from './output/column.ts'
 import {encodeList, encodeObject, type Line} from './output/listing.ts'
 import {encodeValue, pickFields, write} from './output/machine.ts'
 import {safe} from './output/safe.ts'
+import {widthOf, wrap, wrapChoices} from './output/wrap.ts'
 import {isTerminal} from './terminal.ts'
 import type {Watch} from './watch.ts'
 
@@ -27,13 +28,14 @@ export abstract class PrintingCommand extends Command {
 
   /** A remark beside the result, on stderr. */
   protected notice(message: string): void {
-    if (!this.mode.quiet) this.logToStderr(message)
+    if (!this.mode.quiet) this.logToStderr(wrap(message, widthOf(process.stderr)))
   }
 
   /** What one may do next: only for a person at a terminal. */
   protected hint(message: string): void {
     const isPerson = isTerminal(process.stderr) && isTerminal(process.stdout)
-    if (!this.mode.quiet && this.mode.format === undefined && isPerson) this.logToStderr(message)
+    if (this.mode.quiet || this.mode.format !== undefined || !isPerson) return
+    this.logToStderr(wrapChoices(message, widthOf(process.stderr)))
   }
 
   /** Says what was done; with -q its id, with -o name its name, with csv and tsv nothing but those. */
@@ -41,7 +43,7 @@ export abstract class PrintingCommand extends Command {
     const {format, quiet} = this.mode
     if (quiet && object.id !== undefined) this.log(object.id)
     else if (format === 'name') this.log(object.name ?? object.username ?? '')
-    else this.log(sentence)
+    else this.log(wrap(sentence, widthOf(process.stdout)))
   }
 
   /** Prints of a list what is wanted, as the format wants it, and returns that. */

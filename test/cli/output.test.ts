@@ -5,6 +5,7 @@ import {encodeCsv, encodeTsv} from '../../src/cli/output/delimited.ts'
 import {encodeLine, encodeValue, pickFields} from '../../src/cli/output/machine.ts'
 import {escapeJson, safe} from '../../src/cli/output/safe.ts'
 import {encodeTable, narrow} from '../../src/cli/output/table.ts'
+import {widthOf, wrap, wrapChoices} from '../../src/cli/output/wrap.ts'
 
 const dangerous = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/
 const anyText = fc.oneof(
@@ -51,6 +52,30 @@ describe('text from elsewhere', () => {
 
   test('an escape sequence goes as a whole', () => {
     expect(safe(evil)).toBe('abcd e f')
+  })
+})
+
+describe('words on a terminal', () => {
+  test('are broken between words, and a command in backquotes never', () => {
+    const text = 'Try: Check the address (`gpuctl context list`) and that the server runs.'
+
+    expect(wrap(text, 40, '     ')).toBe(
+      'Try: Check the address\n     (`gpuctl context list`) and that\n     the server runs.',
+    )
+    expect(wrap('`gpuctl a very long command` then', 12)).toBe('`gpuctl a very long command`\nthen')
+    expect(wrap('  a b\nno longer than it may be', 24)).toBe('  a b\nno longer than it may be')
+    expect(wrap(text, undefined)).toBe(text)
+  })
+
+  test('commands to go on with stand in one line, or each in its own', () => {
+    expect(wrapChoices('Next: one x  ·  two x', 21)).toBe('Next: one x  ·  two x')
+    expect(wrapChoices('Next: one x  ·  two x', 20)).toBe('Next: one x\n      two x')
+  })
+
+  test('are as wide as the terminal, which a pipe has not', () => {
+    expect(widthOf({isTTY: true, columns: 80}, {})).toBe(80)
+    expect(widthOf({isTTY: true, columns: 80}, {COLUMNS: '40'})).toBe(40)
+    expect(widthOf({columns: 80}, {COLUMNS: '40'})).toBeUndefined()
   })
 })
 

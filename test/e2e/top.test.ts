@@ -48,7 +48,7 @@ test('top shows nodes, GPUs, instances and the queue; keys stop, drain, filter a
   screen.type('0002')
   screen.press('Enter')
   await screen.shows(/filter: 0002/)
-  await eventually(() => !/sim-0001/.test(screen.text), {what: 'the filter'})
+  await eventually(() => !/^[> ] sim-0001/m.test(screen.text), {what: 'the filter'})
   screen.press('BTab', 'BTab')
   await screen.shows(/▸ NODES/)
   screen.press('d')

@@ -41,6 +41,15 @@ export class Screen {
     return this.#tmux(['capture-pane', '-p']).replace(/ +$/gm, '').trimEnd()
   }
 
+  /** As `text`, each line as it was written: one that the terminal had to break is whole, and wider than it. */
+  get written(): string[] {
+    return this.#tmux(['capture-pane', '-p', '-J']).replace(/ +$/gm, '').trimEnd().split('\n')
+  }
+
+  get isCursorShown(): boolean {
+    return this.#tmux(['display-message', '-p', '#{cursor_flag}']).trim() === '1'
+  }
+
   /** Resolves when it is to be seen. */
   shows(pattern: RegExp, withinMs = 15_000): Promise<unknown> {
     return eventually(() => pattern.test(this.text), {

@@ -63,7 +63,7 @@ const instanceColumns: PaneColumn<InstanceRow>[] = [
   {head: 'INSTANCES', text: ({name}) => name, width: 9, grow: 2},
   {head: 'STATUS', text: ({status}) => status, width: 8, isState: true},
   {head: 'NODE', text: ({node}) => node, width: 8, grow: 1},
-  {head: 'GPUS', text: ({gpus}) => gpus.join(','), width: 8, from: 60},
+  {head: 'GPU NO', text: ({gpus}) => gpus.join(','), width: 8, from: 60},
   {head: 'LOAD', text: ({gpuPercent}) => share(gpuPercent), width: 4, right: true, from: 50},
   {head: 'OWNER', text: ({owner}) => owner, width: 8, from: 70},
   {head: 'IMAGE', text: ({image}) => image, width: 12, grow: 2, from: 90},
@@ -76,7 +76,7 @@ const queueColumns: PaneColumn<QueueRow>[] = [
   {head: 'GPUS', text: ({gpus}) => gpus, width: 12},
   {head: 'PRIO', text: ({priority}) => String(priority), width: 4, right: true, from: 60},
   {head: 'OWNER', text: ({owner}) => owner, width: 8, from: 60},
-  {head: 'WHY', text: ({reason}) => reason, width: 10, grow: 2, from: 70},
+  {head: 'WHY', text: ({reason}) => reason.replace(/^Unschedulable: /, ''), width: 10, grow: 2, from: 70},
   {head: 'AGE', text: ({createdAt}, now) => age(createdAt, now), width: 7, right: true},
 ]
 

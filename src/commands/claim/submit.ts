@@ -51,6 +51,7 @@ export default class ClaimSubmit extends ChangeCommand {
     }
     const claim = await followClaim(client, submitted.id, {
       until: flags.for,
+      called: submitted.name,
       timeoutMs: flags.timeout,
       quiet: this.mode.quiet,
     })

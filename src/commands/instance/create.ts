@@ -30,7 +30,12 @@ export default class InstanceCreate extends ChangeCommand {
     const client = this.client(flags)
     const created = await client.call('instances.create', {...wanted, image, spec, remark})
     if (flags.wait)
-      await followClaim(client, created.claimId, {until: 'running', timeoutMs: flags.timeout, quiet: this.mode.quiet})
+      await followClaim(client, created.claimId, {
+        until: 'running',
+        called: created.claim,
+        timeoutMs: flags.timeout,
+        quiet: this.mode.quiet,
+      })
     const instance = flags.wait ? await client.call('instances.get', {id: created.id}) : created
     this.say(`${instance.name} is ${instance.status}.`, instance)
     this.hint(`Next: gpuctl logs -f ${instance.name}`)

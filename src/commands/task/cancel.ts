@@ -16,7 +16,7 @@ export default class TaskCancel extends ChangeCommand {
       const task = await client.call('tasks.cancel', {id})
       const isOver = task.status === 'completed' || task.status === 'failed'
       this.say(isOver ? `It was over already: ${task.status}.` : `Ending ${task.type} ${task.object}.`, task)
-      this.hint(isOver ? '' : `See the end with \`gpuctl task wait ${task.number}\`.`)
+      if (!isOver) this.hint(`See the end with \`gpuctl task wait ${task.number}\`.`)
       return task
     })
   }
