@@ -131,8 +131,8 @@ export class StorageHost {
         const known = await found.findPool(type, pool)
         if (!known && wipe && device) await found.wipeRemnant({pool, type}, device, run)
         if (!known || (mark !== undefined && known.mark !== mark)) return null
-        await sharing.unshare(known, run)
-        await run(drivers.of(type).plans.destroyPool({pool, devices: known.devices, wipe}))
+        const {devices} = known
+        await sharing.without(known, run, () => run(drivers.of(type).plans.destroyPool({pool, devices, wipe})))
         return null
       }),
       'pool.share': ofPool((input: StorageInput<'pool.share'>, run) => sharing.share(input, run)),

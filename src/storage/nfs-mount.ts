@@ -6,6 +6,7 @@ import {exportPath, serverAddress, volumeName} from './grammar.ts'
 import {LineFile} from './line-file.ts'
 import {mountAt} from './mount-table.ts'
 import type {StorageRunner} from './run.ts'
+import {orTakenBack} from './taking-back.ts'
 
 /** Hard, but interruptible: a server that comes back goes on where it was. */
 const mountOptions = ['vers=4', 'hard', 'timeo=50', 'retrans=2', '_netdev', 'nofail']
@@ -68,17 +69,16 @@ export class NfsMounts {
     const known = there && (await this.list()).find(({name}) => name === input.name)
     if (known?.state === 'dead')
       throw new StorageError('failed', `${input.name} is mounted at ${path}. ${known.detail}`)
-    try {
+    const work = async () => {
       if (!there) await run(this.plan(input)).catch(withoutClient)
       if (!input.readOnly) await this.#writeTest(input.name, run)
       await this.#writeLine(input)
       const found = (await this.list()).find(({name}) => name === input.name)
       if (found?.state !== 'mounted') throw new StorageError('failed', `${input.name} is mounted, and does not answer.`)
       return found
-    } catch (error) {
-      if (!known) await this.remove(input.name, run).catch(() => {})
-      throw error
     }
+    const left = `${path} may still be mounted, and stand in ${this.#parts.fstab ?? '/etc/fstab'}. End that with umount -fl ${path}.`
+    return known ? work() : orTakenBack(work, {undo: () => this.remove(input.name, run), left})
   }
 
   /** With a source: nothing of another one. */

@@ -3,6 +3,7 @@ import {type Run, type StorageCommand, StorageError} from './driver.ts'
 import type {FoundStorage} from './found.ts'
 import type {NfsProbe} from './nfs-probe.ts'
 import {type NfsShares, unsharePlan, zfsSharePlan, zfsUnsharePlan} from './nfs-share.ts'
+import {orTakenBack} from './taking-back.ts'
 
 interface SharingParts {
   found: FoundStorage
@@ -30,16 +31,30 @@ export class Sharing {
     const {found, probe} = this.#parts
     const before = await found.pool(type, pool)
     if (before.path === '') throw new StorageError('failed', `Pool ${pool} is not mounted.`)
-    try {
+    const work = async () => {
       await this.#export(before, share, run)
       const {share: now} = await found.pool(type, pool)
       if (!now) throw new StorageError('failed', `${before.path} was exported, and is not in the table of exports.`)
       await probe.see(now)
       return now
-    } catch (error) {
-      await this.#takeBack(before, share, run).catch(() => {})
-      throw error
     }
+    const again = before.share ? `to ${before.share.network} again` : 'once more'
+    const fix = `Look at it with exportfs -v, then share pool ${pool} ${again} or end its export.`
+    const left = `${before.path} may still be exported to ${share.network}. ${fix}`
+    return orTakenBack(work, {undo: () => this.#takeBack(before, share, run), left})
+  }
+
+  /** Does what ends the pool. Fails it, and the pool is there still, then it is exported as before. */
+  async without(shared: Shared, run: Run, work: () => Promise<void>): Promise<void> {
+    const {pool, type, path, share} = shared
+    await this.unshare(shared, run)
+    if (!share) return work()
+    const undo = async () => {
+      const now = await this.#parts.found.findPool(type, pool)
+      if (now) await this.#export({...shared, share: null}, share, run)
+    }
+    const left = `${path} is not exported to ${share.network} any more. Share pool ${pool} again.`
+    return orTakenBack(work, {undo, left})
   }
 
   async unshare({pool, type, path, share}: Shared, run: Run): Promise<void> {

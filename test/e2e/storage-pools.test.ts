@@ -1,7 +1,8 @@
 import {execFileSync} from 'node:child_process'
 import {truncate} from 'node:fs/promises'
+import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
-import {exec} from '../../src/platform/exec.ts'
+import {type Exec, exec} from '../../src/platform/exec.ts'
 import {openStorage, type StorageParts} from '../../src/storage/registry.ts'
 import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
@@ -199,6 +200,26 @@ test('who administers no node sees no pools', async () => {
 
   expect(await services.pools.list({}, bob)).toEqual([])
   await expect(services.pools.get({id: 'tank'}, bob)).rejects.toMatchObject({code: 'not_found'})
+})
+
+test('a share that fails stands among the events of its node, with what it left behind', async () => {
+  const run: Exec = async (file, args, options) => {
+    const words = [file, ...args].join(' ')
+    if (/exportfs -u/.test(words)) return {stdout: '', stderr: 'exportfs: the table is locked', code: 1}
+    if (/exportfs -o/.test(words)) return {stdout: '', stderr: '', code: 0}
+    return exec(file, args, options)
+  }
+  const exports = join(await temporaryDirectory(), 'gpuctl.exports')
+  const {services, admin, ended} = await storageWorld('directory', {run, exports})
+  const {task} = await services.pools.create({name: 'tank', node: 'n1', type: 'directory'}, admin)
+  await ended(task!.id)
+
+  const share = services.pools.share({id: 'tank', network: '192.0.2.0/24'}, admin)
+
+  const left = /the table is locked\. \S+ may still be exported to 192\.0\.2\.0\/24\. Look at it with exportfs -v/
+  await expect(share).rejects.toMatchObject({code: 'storage_failed', message: expect.stringMatching(left)})
+  const told = (await services.events.list({kind: 'node'}, admin)).at(-1)
+  expect(told).toMatchObject({objectName: 'n1', type: 'StorageFailed', message: expect.stringMatching(left)})
 })
 
 test('T31: every change of pools, mounts and tasks leaves its row in the audit', async () => {

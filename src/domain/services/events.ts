@@ -3,8 +3,8 @@ import {type Caller, hasRole, seesAll} from '../caller.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
 
-/** Machines that wait, and what users keep on a node. */
-const ofAdministrators = /^(Join|Site|Backup)/
+/** Machines that wait, what users keep on a node, and its storage. */
+const ofAdministrators = /^(Join|Site|Backup|Storage)/
 /** Owners of claims, instances and tasks that are remembered, so that a stream does not ask the store for every event. */
 const mostOwners = 10_000
 

@@ -164,7 +164,7 @@ export class PoolService {
     return {task: publicTask(task), commands: []}
   }
 
-  /** Short enough to wait for: the answer says what there is then. */
+  /** Short enough to wait for: the answer says what there is then. What failed is no task; the events of the node tell it. */
   async #change(
     reference: string,
     method: 'pool.share' | 'pool.unshare',
@@ -179,7 +179,16 @@ export class PoolService {
       await this.#deps.journal.change(async (_, journal) => {
         await journal.audit(caller, `pools.${method.slice('pool.'.length)}`, record.id, {pool: record.name, ...rest})
       })
-      await this.#ask(record.nodeId, method, input as never)
+      try {
+        await this.#ask(record.nodeId, method, input as never)
+      } catch (error) {
+        await this.#deps.journal.change(async (_, journal) => {
+          const {name} = await this.#nodeOf(record)
+          const words = `${method} of ${record.name} failed: ${(error as Error).message}`
+          await journal.event('node', {id: record.nodeId, name}, 'StorageFailed', words, caller.username)
+        })
+        throw error
+      }
     }
     return {pool: await this.#described(record), commands}
   }

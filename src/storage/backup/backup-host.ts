@@ -14,6 +14,7 @@ import {type StorageCommand, type StorageDriver, StorageError} from '../driver.t
 import {backupName, markText} from '../grammar.ts'
 import {markFiles} from '../mark-file.ts'
 import type {StorageRunner} from '../run.ts'
+import {andThen} from '../taking-back.ts'
 import {type JobResult, Jobs} from './jobs.ts'
 import {throughPrograms} from './pipeline.ts'
 import {openTarget} from './targets.ts'
@@ -84,21 +85,21 @@ export class BackupHost {
     if (input.format === 'send') return write(plans.send({pool, type, volume, snapshot, ...(since ? {since} : {})}))
     const shown = plans.readSnapshot?.({pool, type, volume, snapshot})
     if (shown) {
-      try {
+      const work = async () => {
         await this.#run(shown.open, signal)
-        return await write(packing(shown.path))
-      } finally {
-        await this.#run(shown.close)
+        return write(packing(shown.path))
       }
+      const left = `The snapshot may still be shown at ${shown.path}. Unmount it there.`
+      return andThen(work, {undo: () => this.#run(shown.close), left})
     }
     // Else a snapshot is read through a volume of its own.
     const reader = {pool, type, volume: `backup-${markText(job)}`}
-    try {
+    const work = async () => {
       await call('snapshot.clone', {pool, type, volume, snapshot, to: reader.volume, mark: job}, signal)
-      return await write(packing(await this.#pathOf(reader)))
-    } finally {
-      await call('volume.delete', reader)
+      return write(packing(await this.#pathOf(reader)))
     }
+    const left = `Volume ${pool}/${reader.volume}, through which it was read, is left on the node. Delete it there.`
+    return andThen(work, {undo: () => call('volume.delete', reader), left})
   }
 
   async #verify({pieces}: BackupReading, report: Report, signal: AbortSignal): Promise<JobResult> {

@@ -5,6 +5,7 @@ import {pipeline} from 'node:stream/promises'
 import {syncDirectory} from '../../platform/files.ts'
 import {StorageError} from '../driver.ts'
 import {backupName, folderPath} from '../grammar.ts'
+import {orTakenBack} from '../taking-back.ts'
 import type {BackupTarget, WriteOptions} from './target.ts'
 
 const {O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY} = constants
@@ -21,15 +22,20 @@ export class DirectoryTarget implements BackupTarget {
     const {final, partial} = await this.#paths(name)
     if ((await sizeOf(final)) !== null) throw new StorageError('exists', `${final} is there already.`)
     await removeFile(partial)
-    try {
-      const file = await open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-      await pipeline(content, createWriteStream('', {fd: file, flush: true}), {signal})
-      await rename(partial, final)
-      await syncDirectory(this.#path)
-    } catch (error) {
-      await removeFile(partial).catch(() => {})
-      throw inWords(error, final)
+    const work = async () => {
+      try {
+        const file = await open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+        await pipeline(content, createWriteStream('', {fd: file, flush: true}), {signal})
+        await rename(partial, final)
+        await syncDirectory(this.#path)
+      } catch (error) {
+        throw inWords(error, final)
+      }
     }
+    await orTakenBack(work, {
+      undo: () => removeFile(partial),
+      left: `What was written is left in ${partial}. Remove it.`,
+    })
   }
 
   async *read(name: string, {from = 0, signal}: {from?: number; signal: AbortSignal}): AsyncGenerator<Uint8Array> {

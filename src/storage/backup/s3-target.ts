@@ -2,6 +2,7 @@ import {createHash} from 'node:crypto'
 import {S3mini} from 's3mini'
 import {StorageError, type StorageErrorCode} from '../driver.ts'
 import {backupName} from '../grammar.ts'
+import {orTakenBack} from '../taking-back.ts'
 import {guardedFetch} from './guarded-fetch.ts'
 import {checkedAccess, type S3Access} from './s3-access.ts'
 import type {BackupTarget, WriteOptions} from './target.ts'
@@ -55,14 +56,15 @@ export class S3Target implements BackupTarget {
     await this.#inWords(key, async () => {
       const uploadId =
         (await this.#begun(key)) ?? (await this.#s3.getMultipartUploadId(key, 'application/octet-stream'))
-      try {
+      const work = async () => {
         const known = await this.#partsOf(key, uploadId)
         const parts = await this.#send(inParts(content, partBytes), {key, uploadId, known, signal})
         await this.#s3.completeMultipartUpload(key, uploadId, parts)
-      } catch (error) {
-        await this.#s3.abortMultipartUpload(key, uploadId).catch(() => {})
-        throw error
       }
+      await orTakenBack(() => this.#inWords(key, work), {
+        undo: () => this.#inWords(key, () => this.#s3.abortMultipartUpload(key, uploadId)),
+        left: `Parts of ${this.#shown(key)} are left in the bucket, which may cost money: end the upload there.`,
+      })
     })
   }
 

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import type {StorageInput, StorageMethod} from '../../../src/contract/storage-protocol.ts'
 import {BackupHost, type Pipe} from '../../../src/storage/backup/backup-host.ts'
-import type {StorageCommand, StorageDriver} from '../../../src/storage/driver.ts'
+import {type StorageCommand, type StorageDriver, StorageError} from '../../../src/storage/driver.ts'
 import {ZfsDriver} from '../../../src/storage/zfs.ts'
 import {hostileTexts} from '../../support/hostile-texts.ts'
 import {temporaryDirectory} from '../../support/temporary-directory.ts'
@@ -14,7 +14,7 @@ const piece = Buffer.from('piece')
 const checksum = createHash('sha256').update(piece).digest('hex')
 
 /** A node whose programs are written down and not run; every volume that is asked for is there. */
-async function recordingHost() {
+async function recordingHost({stuck}: {stuck?: StorageMethod} = {}) {
   const folder = join(await temporaryDirectory(), 'target')
   await mkdir(folder)
   await writeFile(join(folder, 'right.tar.zst'), piece)
@@ -44,7 +44,10 @@ async function recordingHost() {
     for await (const _ of content ?? []);
     yield piece
   }
-  const call = async (method: StorageMethod, input: never) => void ran.push(...(planned[method]?.(input) ?? []))
+  const call = async (method: StorageMethod, input: never) => {
+    if (method === stuck) throw new StorageError('in_use', 'It is stuck.')
+    ran.push(...(planned[method]?.(input) ?? []))
+  }
   const methods = new BackupHost({runner, driver: () => driver, call: call as never, pipe}).methods()
   return {
     folder,
@@ -157,6 +160,22 @@ test.each(Object.entries(fields))(
   },
   60_000,
 )
+
+test('what a backup was read through, and could not be removed, is said beside why the backup failed', async () => {
+  const host = await recordingHost({stuck: 'volume.delete'})
+  const taken = make(host.folder, {format: 'tar'})
+
+  await expect(host.ask('backup.make', taken)).rejects.toThrow(
+    `It is stuck. Volume tank/backup-${taken.job}, through which it was read, is left on the node. Delete it there.`,
+  )
+  const again = {...taken, job: fresh()} // the file is there by now
+  await expect(host.ask('backup.make', again)).rejects.toMatchObject({
+    code: 'exists',
+    message: expect.stringMatching(
+      /is there already\. Taking it back failed too: It is stuck\. Volume tank\/backup-job/,
+    ),
+  })
+})
 
 test.each(['backup.find', 'backup.delete'] as const)(
   'T17: %s takes a plain file name in an absolute folder, and no other of 500 texts',
