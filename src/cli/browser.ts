@@ -15,12 +15,17 @@ export function openInBrowser(url: string, env: NodeJS.ProcessEnv): Promise<bool
   })
 }
 
+/** Whether a person looks on, for whom a browser is opened. */
+export function isForPerson({format, quiet}: Pick<OutputMode, 'format' | 'quiet'>): boolean {
+  return format === undefined && !quiet && isTerminal(process.stdout) && canAsk()
+}
+
 /** Opens it where a person looks on; elsewhere the URL that was printed is all. */
 export async function openForPerson(
   url: string,
-  {format, quiet}: Pick<OutputMode, 'format' | 'quiet'>,
+  mode: Pick<OutputMode, 'format' | 'quiet'>,
   notice: (text: string) => void,
 ): Promise<void> {
-  if (format !== undefined || quiet || !isTerminal(process.stdout) || !canAsk()) return
+  if (!isForPerson(mode)) return
   if (!(await openInBrowser(url, process.env))) notice('No browser could be started: open the URL by hand.')
 }

@@ -16,6 +16,7 @@ export const dryRunMember = {type: 'boolean', description: 'check everything, sa
 const alone: ReadonlySet<OperationName> = new Set([
   'auth.logout',
   'auth.streamTicket',
+  'auth.browserLink',
   'claims.explainSpec',
   'nodes.test',
 ])

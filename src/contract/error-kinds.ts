@@ -7,6 +7,7 @@ export const errorKinds = {
   login_failed: 'unauthenticated',
   captcha_wrong: 'unauthenticated',
   account_disabled: 'unauthenticated',
+  link_invalid: 'unauthenticated',
   token_invalid: 'unauthenticated',
   token_expired: 'unauthenticated',
   role_too_low: 'forbidden',

@@ -4,6 +4,8 @@ export const routes = {
   'auth.logout': 'POST /auth/logout',
   'auth.whoami': 'GET /auth/whoami',
   'auth.streamTicket': 'POST /auth/stream-ticket',
+  'auth.browserLink': 'POST /auth/browser-link',
+  'auth.redeemLink': 'POST /auth/browser-link/redeem',
   'auth.register': 'POST /auth/register',
   'auth.changePassword': 'POST /auth/password',
 

@@ -297,4 +297,22 @@ byId('logout').addEventListener('click', async () => {
   signOut()
 })
 
-start()
+/** The link of `gpuctl open`. It stands behind the #, which no server sees, and leaves the address before it is used. */
+async function takeLink() {
+  const secret = new URLSearchParams(location.hash.slice(1)).get('link')
+  if (!secret) return start()
+  history.replaceState(null, '', location.pathname)
+  try {
+    login = null
+    const {token} = await (
+      await ask('/auth/browser-link/redeem', {method: 'POST', body: JSON.stringify({secret})})
+    ).json()
+    login = token
+    sessionStorage.setItem(loginKey, token)
+    await start()
+  } catch (error) {
+    signOut(error.message)
+  }
+}
+
+takeLink()

@@ -6,6 +6,10 @@ const catalogue = {
   login_failed: ['The user name or the password is wrong.', 'Check both and try again.'],
   captcha_wrong: ['The digits of the picture are missing or wrong.', 'Ask for a new picture and read it again.'],
   account_disabled: ['The account {name} is disabled.', 'Ask an administrator.'],
+  link_invalid: [
+    'The link does not open anything any more: it holds for a minute and opens once.',
+    'Type `gpuctl open` again, or sign in here.',
+  ],
   token_invalid: ['The token is not valid here.', 'Log in again, or create a new token.'],
   token_expired: ['The token has expired.', 'Log in again, or create a new token.'],
   role_too_low: ['This needs the role {needed}; you are {role}.', 'Ask an administrator.'],

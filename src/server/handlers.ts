@@ -15,6 +15,7 @@ export type JsonOperation = Exclude<OperationName, EventOperation | BytesOperati
 type AskerOf<N extends JsonOperation> = N extends
   | 'auth.login'
   | 'auth.register'
+  | 'auth.redeemLink'
   | 'server.version'
   | 'nodes.join'
   | 'nodes.joinStatus'
@@ -33,6 +34,8 @@ export const handlers: Handlers = {
   'auth.logout': (input, caller, {auth}) => auth.logout(input, caller),
   'auth.whoami': (input, caller, {auth}) => auth.whoami(input, caller),
   'auth.streamTicket': (input, caller, {auth}) => auth.streamTicket(input, caller),
+  'auth.browserLink': (input, caller, {auth}) => auth.browserLink(input, caller),
+  'auth.redeemLink': (input, peer, {auth}) => auth.redeemLink(input, peer),
   'auth.register': (input, peer, {auth}) => auth.register(input, peer),
   'auth.changePassword': (input, caller, {auth}) => auth.changePassword(input, caller),
 

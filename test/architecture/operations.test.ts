@@ -7,6 +7,7 @@ import {root, sourceFiles} from './imports.ts'
 /** Operations that no command calls, each with the reason. */
 const withoutCommand: Partial<Record<OperationName, string>> = {
   'auth.streamTicket': 'browsers cannot send a header with an event stream; the CLI can',
+  'auth.redeemLink': 'the dashboard shows the link that `open` gave it',
   'nodes.join': 'the agent asks to join',
   'nodes.joinStatus': 'the agent polls for its key',
   'nodes.beat': 'agents that cannot open a link beat so',

@@ -1,6 +1,10 @@
+import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
 import {type Browser, chromium, type Page} from 'playwright-core'
 import {expect, onTestFinished, test} from 'vitest'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
+import {operator} from '../support/gpuctl.ts'
+import {Screen} from '../support/screen.ts'
 import {chromiumPath, need} from '../support/skips.ts'
 import {eventually} from '../support/wait.ts'
 
@@ -59,11 +63,59 @@ test('the dashboard shows the fleet as it changes, and asks for a login first', 
 
   await page.reload()
   await shows(page, 'who', 'boss (super_admin)')
+
+  // `gpuctl open`: its link signs in once, and does not stay in the address.
+  const ada = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: await plane.login('boss', password)})
+  expect(await ada.json(['open'])).toEqual({url: `${plane.url}/dashboard/`})
+  const {url} = await ada.json<{url: string}>(['open', '--link'])
+  const linked = await (await browser.newContext()).newPage()
+  const asked: string[] = []
+  linked.on('request', request => asked.push(request.url()))
+  await linked.goto(url)
+  await shows(linked, 'who', 'boss (super_admin)')
+  expect(linked.url()).toBe(`${plane.url}/dashboard/`)
+  expect(asked.filter(address => /gpl_|token=/.test(address.split('#')[0] ?? ''))).toEqual([])
+  expect(await linked.context().cookies()).toEqual([])
+  const second = await (await browser.newContext()).newPage()
+  await second.goto(url)
+  await eventually(async () => (await text(second, 'refusal')).includes('opens once'), {what: 'the refusal'})
+  // Whoever came second, the first one is signed out: one of them read what was not meant for him.
+  await linked.reload()
+  await eventually(() => linked.locator('#login').isVisible(), {what: 'the login form of the first'})
   await page.click('#logout')
   await eventually(() => page.locator('#login').isVisible(), {what: 'the login form'})
   await page.reload()
   await eventually(() => page.locator('#login').isVisible(), {what: 'the login form after a reload'})
   expect(thrown).toEqual([])
+})
+
+test('at a terminal `open` gives the browser a link and shows the address alone', {timeout: 60_000}, async context => {
+  need(context, 'tmux')
+  const plane = await controlPlane()
+  const {password} = await plane.user('ann')
+  const {env, home} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: await plane.login('ann', password)})
+  await mkdir(home, {recursive: true})
+  const [program, opened] = [join(home, 'browser'), join(home, 'opened')]
+  await writeFile(program, `#!/bin/sh\necho "$1" > ${opened}.new; mv ${opened}.new ${opened}\n`, {mode: 0o755})
+  const own = Object.entries(env).filter(([name]) => name.startsWith('GPUCTL_'))
+  const screen = new Screen({cliEnvironment: {...Object.fromEntries(own), BROWSER: program}})
+
+  screen.run('open')
+  const url = await eventually(() => readFile(opened, 'utf8').catch(() => undefined), {
+    withinMs: 20_000,
+    what: 'the browser',
+  })
+
+  const [page, secret = ''] = url.trim().split('#link=')
+  expect(page).toBe(`${plane.url}/dashboard/`)
+  expect(screen.text).toContain(page)
+  expect(screen.text).not.toContain('gpl_')
+  expect(await plane.ok('auth.redeemLink', {secret})).toMatchObject({user: {username: 'ann'}})
+
+  screen.type('export BROWSER=/nowhere GPUCTL_TOKEN=wrong')
+  screen.press('Enter')
+  screen.run('open')
+  await screen.shows(/No browser could be started: open the URL by hand/)
 })
 
 test('the page is no page to frame, holds no script but its own, and is not kept from anybody', async () => {

@@ -104,6 +104,8 @@ async function useAll(plane: ControlPlane): Promise<Used> {
     {token: login},
   )
   secrets.push(ticket)
+  const link = await step('auth.browserLink', {}, login)
+  await step('auth.redeemLink', {secret: link.secret}, '')
   const ci = await step('tokens.create', {name: 'ci'}, login)
   await plane.ask('auth.whoami', {}, {token: ci.secret})
   await step('tokens.revoke', {id: 'ci'}, login)

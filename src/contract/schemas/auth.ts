@@ -99,6 +99,18 @@ export const auth = {
     input: Type.Object({path: Type.String({pattern: '^/', maxLength: 1024})}),
     output: Type.Object({ticket: Type.String(), expiresAt: Time}),
   }),
+  'auth.browserLink': operation({
+    summary: 'A secret that signs you in at the dashboard: behind `#link=` in its address, 60 seconds, one use.',
+    access: 'viewer',
+    input: Nothing,
+    output: Type.Object({secret: Type.String(), expiresAt: Time}),
+  }),
+  'auth.redeemLink': operation({
+    summary: 'Log in with such a secret. Shown a second time it ends the login that it opened.',
+    access: 'public',
+    input: Type.Object({secret: Type.String({maxLength: 256})}),
+    output: Session,
+  }),
   'auth.register': operation({
     summary: 'Make an own account, as the setting auth.registration allows. It begins without any GPU.',
     access: 'public',

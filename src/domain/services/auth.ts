@@ -45,7 +45,7 @@ export class AuthService {
     this.#tokens = new KnownTokens(deps)
   }
 
-  methods(): Omit<Services['auth'], 'register' | 'changePassword'> {
+  methods(): Omit<Services['auth'], 'register' | 'changePassword' | 'browserLink' | 'redeemLink'> {
     return {
       login: (input, peer, options) => this.login(input, peer, options),
       captcha: peer => this.#captcha(peer),
@@ -55,7 +55,7 @@ export class AuthService {
       findKey: (username, blob) => this.#findKey(username, blob),
       keyLogin: (username, blob, peer) => this.#keyLogin(username, blob, peer),
       redeemTicket: async (ticket, path) => this.#redeemTicket(ticket, path),
-      logout: (input, caller) => this.#logout(input, caller),
+      logout: (input, caller) => this.logout(input, caller),
       whoami: (_, caller) => this.#whoami(caller),
       streamTicket: ({path}, caller) => this.#streamTicket(path, caller),
     }
@@ -130,7 +130,12 @@ export class AuthService {
   }
 
   /** A fresh login of the user. */
-  session(user: UserRecord, ttlSeconds = sessionSeconds): OutputOf<'auth.login'> {
+  session(user: UserRecord, ttlSeconds?: number): OutputOf<'auth.login'> {
+    return this.openSession(user, ttlSeconds).session
+  }
+
+  /** The same, with the id by which it can be ended. */
+  openSession(user: UserRecord, ttlSeconds = sessionSeconds): {session: OutputOf<'auth.login'>; jti: string} {
     const {clock, secrets, sessions, server} = this.#deps
     const iat = Math.floor(clock.now() / 1000)
     const exp = iat + ttlSeconds
@@ -148,7 +153,8 @@ export class AuthService {
       iss: server.id,
       aud: audience,
     }
-    return {token: sessions.sign(claims), expiresAt: new Date(exp * 1000).toISOString(), user: publicUser(user)}
+    const expiresAt = new Date(exp * 1000).toISOString()
+    return {session: {token: sessions.sign(claims), expiresAt, user: publicUser(user)}, jti: claims.jti}
   }
 
   async #bySession(token: string): Promise<Identity> {
@@ -196,7 +202,8 @@ export class AuthService {
     }
   }
 
-  async #logout({all}: InputOf<'auth.logout'>, caller: Caller): Promise<{done: true}> {
+  /** Ends the login, or deletes the token, of this call. */
+  async logout({all}: InputOf<'auth.logout'>, caller: Caller): Promise<{done: true}> {
     const {journal, clock} = this.#deps
     if (caller.credential === 'token') {
       await journal.change(async (tx, record) => {
@@ -260,20 +267,29 @@ export class AuthService {
 
   /** A ticket is worth what the token behind it is worth now: nothing after a logout, a new password, a revocation. */
   async #redeemTicket(ticket: string, path: string): Promise<Identity> {
-    const {clock, secrets, store} = this.#deps
+    const {clock, secrets} = this.#deps
     const key = secrets.sha256(ticket)
     const known = this.#tickets.get(key)
     this.#tickets.delete(key)
     if (!known || known.path !== path || known.untilMs <= clock.now()) throw problem('token_invalid', {})
-    const {id, credential, credentialId} = known.identity
+    const {role} = await this.liveUser(known.identity, known.tokenVersion)
+    return {...known.identity, role}
+  }
+
+  /** Whose login or token that was. Throws token_invalid where it is worth nothing any more. */
+  async liveUser(
+    {id, credential, credentialId}: Pick<Identity, 'id' | 'credential' | 'credentialId'>,
+    tokenVersion: number,
+  ): Promise<UserRecord> {
+    const {store} = this.#deps
     const user = await store.users.find(id)
     if (!user?.enabled) throw problem('token_invalid', {})
     const isLive =
       credential === 'token'
         ? (await store.tokens.find(credentialId)) !== undefined
-        : user.tokenVersion === known.tokenVersion && !(await this.#revocations()).has(credentialId)
+        : user.tokenVersion === tokenVersion && !(await this.#revocations()).has(credentialId)
     if (!isLive) throw problem('token_invalid', {})
-    return {...known.identity, role: user.role}
+    return user
   }
 
   #revocations(): Promise<Map<string, number>> {

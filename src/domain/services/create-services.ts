@@ -6,6 +6,7 @@ import {AuthService} from './auth.ts'
 import {BackupRecords} from './backup-records.ts'
 import {BackupTargetService} from './backup-targets.ts'
 import {BackupService} from './backups.ts'
+import {BrowserLinkService} from './browser-links.ts'
 import {imageMethods, specMethods} from './catalogue.ts'
 import {ClaimService} from './claims.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -85,7 +86,11 @@ export function createServices(deps: ServiceDependencies): Services {
   }
 
   return {
-    auth: {...auth.methods(), ...new AccountService(deps, {guard, auth}).methods()},
+    auth: {
+      ...auth.methods(),
+      ...new AccountService(deps, {guard, auth}).methods(),
+      ...new BrowserLinkService(deps, auth).methods(),
+    },
     users: users.methods(),
     quotas: new QuotaService(deps, users).methods(),
     usage: usageMethods(deps),

@@ -41,6 +41,7 @@ type Streamed =
 type Anonymous =
   | 'auth.login'
   | 'auth.register'
+  | 'auth.redeemLink'
   | 'nodes.join'
   | 'nodes.joinStatus'
   | 'nodes.beat'
@@ -137,6 +138,8 @@ export interface Services {
     /** A new login for one of `ttlSeconds` that has at most `leftSeconds` to live; undefined for all others. */
     renew(caller: Caller, rule: {ttlSeconds: number; leftSeconds: number}): Promise<OutputOf<'auth.login'> | undefined>
     register(input: InputOf<'auth.register'>, peer: Peer): Promise<OutputOf<'auth.register'>>
+    /** A login for who shows a link of `browserLink` first. Throws link_invalid, token_invalid, too_many. */
+    redeemLink(input: InputOf<'auth.redeemLink'>, peer: Peer): Promise<OutputOf<'auth.redeemLink'>>
     /** As login, for a door that keeps its connection instead of a token. Throws login_failed, too_many, too_busy. */
     passwordLogin(input: InputOf<'auth.login'>, peer: Peer): Promise<Caller>
     /** The key of an enabled user, by the blob of RFC 4253, 6.6. Knowing it is no login: who has it shows a signature. */

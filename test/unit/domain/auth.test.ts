@@ -70,6 +70,53 @@ describe('logging in', () => {
     expect(await services.users.create({username: 'zoe', password: 'password123'}, admin)).toMatchObject({gpuQuota: 0})
   })
 
+  test('T7, T31: a link of `open` signs its person in once, within a minute, and no longer than the login behind it', async () => {
+    const {services, store, login, clock} = await withEve()
+    const caller = {...(await services.auth.authenticate((await login()).token, peer)), ...peer}
+    const link = async () => (await services.auth.browserLink({}, caller)).secret
+    const redeem = (secret: string) => services.auth.redeemLink({secret}, peer)
+    clock.advance(11 * 3_600_000)
+
+    const made = await redeem(await link())
+    expect(await services.auth.authenticate(made.token, peer)).toMatchObject({username: 'eve', credential: 'login'})
+    expect(made.expiresAt).toBe(caller.expiresAt)
+    const late = await link()
+    clock.advance(60_000)
+    await expect(redeem(late)).rejects.toMatchObject({code: 'link_invalid'})
+    await expect(redeem('gpl_made-up')).rejects.toMatchObject({code: 'link_invalid'})
+
+    const stolen = await link()
+    const first = await redeem(stolen)
+    await expect(redeem(stolen)).rejects.toMatchObject({code: 'link_invalid'})
+    await expect(services.auth.authenticate(first.token, peer)).rejects.toMatchObject({code: 'token_invalid'})
+    const actions = (await store.audit.list(20)).map(({action}) => action)
+    expect(actions).toContain('security.link_shown_twice')
+    expect(actions.filter(action => action === 'auth.redeemLink')).toHaveLength(2)
+
+    const left = await link()
+    await services.auth.logout({}, caller)
+    await expect(redeem(left)).rejects.toMatchObject({code: 'token_invalid'})
+  })
+
+  test('a link that many show at once leaves nobody signed in; links and wrong links are bounded', async () => {
+    const {services, login, clock} = await withEve()
+    const caller = {...(await services.auth.authenticate((await login()).token, peer)), ...peer}
+    const {secret} = await services.auth.browserLink({}, caller)
+
+    const shown = await Promise.allSettled(Array.from({length: 50}, () => services.auth.redeemLink({secret}, peer)))
+    const tokens = shown.flatMap(one => (one.status === 'fulfilled' ? [one.value.token] : []))
+    expect(tokens.length).toBeLessThanOrEqual(1)
+    for (const token of tokens)
+      await expect(services.auth.authenticate(token, peer)).rejects.toMatchObject({code: 'token_invalid'})
+
+    const link = () => services.auth.browserLink({}, caller)
+    for (let count = 1; count < 20; count++) await link()
+    await expect(link()).rejects.toMatchObject({code: 'too_many'})
+    await expect(services.auth.redeemLink({secret}, peer)).rejects.toMatchObject({code: 'too_many'})
+    clock.advance(600_000)
+    expect((await link()).secret).toMatch(/^gpl_.{43}$/)
+  })
+
   test('an API token opens until it is revoked; one that may only read makes none that may write', async () => {
     const {services, caller} = await world()
     const {secret, id} = await services.tokens.create({name: 'ci', scopes: ['read']}, caller)
