@@ -1,5 +1,6 @@
 import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
+import type {Duplex} from 'node:stream'
 import {createControllers} from '../controllers/manager.ts'
 import {FleetMemory} from '../domain/fleet-memory.ts'
 import {Journal} from '../domain/journal.ts'
@@ -14,7 +15,7 @@ import {HttpRuntimeProbe, type probeLimits} from '../gateway/runtime-probe.ts'
 import type {JumpHost} from '../gateway/ssh/jump-host.ts'
 import type {JumpHostSettings} from '../gateway/ssh/settings.ts'
 import {AgentSessions} from '../link/agent-sessions.ts'
-import {acceptLink} from '../link/server-end.ts'
+import type {ServerLink} from '../link/server-end.ts'
 import {SvgPainter} from '../platform/captcha-painter.ts'
 import {systemClock} from '../platform/clock.ts'
 import {DialGuard} from '../platform/dial-guard.ts'
@@ -170,7 +171,8 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
     ...{services, logger, version, inference, metricsRegistry: inference},
     acceptLink: (socket, head, {id, name}) => {
       names.set(id, name)
-      acceptLink(socket, head).then(
+      socket.on('error', () => {}) // 'close' tells the end
+      openLink(socket, head).then(
         link => sessions.adopt(id, link),
         error => logger.info({err: error, node: name}, 'an agent left before its link was open'),
       )
@@ -223,6 +225,12 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
 }
 
 /** Its code is loaded only where it is wanted. */
+/** Of the link an agent has need only, and not each start of a server: HTTP/2 takes a while to load. */
+async function openLink(socket: Duplex, head: Buffer): Promise<ServerLink> {
+  const {acceptLink} = await import('../link/server-end.ts')
+  return acceptLink(socket, head)
+}
+
 async function openJumpHost(options: ControlServerOptions, services: Services): Promise<JumpHost | undefined> {
   const {ssh, directory, addresses, logger} = options
   if (!ssh) return undefined

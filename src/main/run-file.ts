@@ -37,7 +37,8 @@ const fileName = 'run.json'
 
 export async function writeRunFile(directory: string, content: Omit<RunFile, 'pid' | 'ticks'>): Promise<void> {
   const own: RunFile = {pid: process.pid, ticks: await startTicks(process.pid), ...content}
-  await writeFileAtomic(join(directory, fileName), `${JSON.stringify(own)}\n`, {mode: 0o600})
+  // No process outlives the machine, so nobody misses it there.
+  await writeFileAtomic(join(directory, fileName), `${JSON.stringify(own)}\n`, {mode: 0o600, durable: false})
 }
 
 /** Removes this process's own file; one of another process that runs in the same directory stays. */

@@ -1,5 +1,4 @@
 import {resolve} from 'node:path'
-import {setFlagsFromString} from 'node:v8'
 import {DirectoryLocked} from '../platform/lock.ts'
 import {createLogger, type Logger} from '../platform/logger.ts'
 import {type ControlServerOptions, type RunningServer, startControlServer} from './control-server.ts'
@@ -52,7 +51,7 @@ export async function serve(
     },
   })
   onReady(server)
-  setTimeout(() => setFlagsFromString(youngGenerationGrowth), growAfterMs).unref()
+  setTimeout(() => void growYoungGeneration(), growAfterMs).unref()
   await signalled
   await server.stop(graceMs)
 }
@@ -97,4 +96,9 @@ async function startOrExplain(options: ControlServerOptions): Promise<RunningSer
       throw new CannotStart(`${address}:${port} ${trouble}.`, whereElse(port === options.ssh?.port), {cause: error})
     throw error
   }
+}
+
+async function growYoungGeneration(): Promise<void> {
+  const {setFlagsFromString} = await import('node:v8')
+  setFlagsFromString(youngGenerationGrowth)
 }

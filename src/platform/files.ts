@@ -14,11 +14,14 @@ export class ExposedPath extends Error {
   }
 }
 
-/** Replaces the file as a whole: a reader, or a crash, sees the old content or the new one. Throws `ExposedPath` for a link. */
+/**
+ * Replaces the file as a whole: a reader, or a crash, sees the old content or the new one. Throws `ExposedPath` for a link.
+ * Not durable: after a crash of the machine it may be empty, which costs nobody a wait for the disk.
+ */
 export async function writeFileAtomic(
   path: string,
   content: string | Uint8Array,
-  {mode = 0o644}: {mode?: number} = {},
+  {mode = 0o644, durable = true}: {mode?: number; durable?: boolean} = {},
 ): Promise<void> {
   if ((await statOf(path))?.isSymbolicLink()) throw new ExposedPath(path, `${path} is a symbolic link. Remove it.`)
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
@@ -27,7 +30,7 @@ export async function writeFileAtomic(
     const file = await open(temporary, 'wx', mode)
     try {
       await file.writeFile(content)
-      await file.sync()
+      if (durable) await file.sync()
     } finally {
       await file.close()
     }
@@ -36,7 +39,7 @@ export async function writeFileAtomic(
     await rm(temporary, {force: true})
     throw error
   }
-  await syncDirectory(dirname(path))
+  if (durable) await syncDirectory(dirname(path))
 }
 
 /** `writeFileAtomic` with mode 0600. */

@@ -2,7 +2,6 @@ import {randomUUID} from 'node:crypto'
 import {once} from 'node:events'
 import {readFileSync} from 'node:fs'
 import {createServer, type Server, type ServerOptions} from 'node:http'
-import {createServer as createTlsServer} from 'node:https'
 import type {AddressInfo, Socket} from 'node:net'
 import type {FastifyInstance} from 'fastify'
 import {problem} from '../domain/errors.ts'
@@ -31,7 +30,7 @@ export async function listen(
   try {
     for (const {host, port} of addresses) {
       app.front.hosts.add(host)
-      const server = makeServer(app, tls)
+      const server = await makeServer(app, tls)
       server.listen({host, port})
       await once(server, 'listening')
       servers.push(server)
@@ -77,7 +76,7 @@ function cut({front}: FastifyInstance): void {
   for (const server of front.servers) server.closeAllConnections()
 }
 
-function makeServer(app: FastifyInstance, tls: Tls | undefined): Server {
+async function makeServer(app: FastifyInstance, tls: Tls | undefined): Promise<Server> {
   const {settings, upgrades} = app.front
   const options: ServerOptions = {
     maxHeaderSize: 16 * 1024,
@@ -88,7 +87,9 @@ function makeServer(app: FastifyInstance, tls: Tls | undefined): Server {
     // A missing Host is refused by the host check, with words.
     requireHostHeader: false,
   }
-  const server: Server = tls ? createTlsServer({...options, ...tls, minVersion: 'TLSv1.2'}) : createServer(options)
+  const server = tls
+    ? (await import('node:https')).createServer({...options, ...tls, minVersion: 'TLSv1.2'})
+    : createServer(options)
   server.maxConnections = settings.maxConnections ?? threeQuartersOfDescriptors()
   server.on('request', app.routing)
   server.on('upgrade', (request, socket, head) => upgrades.dispatch(app.routing, request, socket as Socket, head))
