@@ -7,6 +7,7 @@ const withoutVariable = new Set([
   'force',
   'gpus',
   'hami-core',
+  'i-know',
   'ssh-port', // of a node's own SSH; that of the jump host says its variable itself
   'token',
   'version',

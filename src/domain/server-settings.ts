@@ -1,10 +1,12 @@
 import type {SettingTable} from './ports.ts'
 
-interface ServerSetting {
+export interface ServerSetting {
   description: string
   values: readonly string[]
   /** What the server does while nobody has set it. */
   byDefault(server: {exposed: boolean}): string
+  /** Values that want a word more than their name, each with what it does. */
+  risks?: Readonly<Record<string, string>>
 }
 
 /** What an operator changes while the server runs (`server config`). One line here makes a setting. */
@@ -15,9 +17,11 @@ export const serverSettings = {
     byDefault: ({exposed}) => (exposed ? 'invite' : 'open'),
   },
   'join.legacy_poll': {
-    description: 'who gets a node’s key by its code alone (document 003): who asks from the same address, or nobody',
-    values: ['same-ip', 'deny'],
+    description:
+      'who gets a node’s key by its code alone (document 003): who asks from the same address, nobody, or anybody',
+    values: ['same-ip', 'deny', 'any'],
     byDefault: ({exposed}) => (exposed ? 'deny' : 'same-ip'),
+    risks: {any: 'whoever guesses the five letters of an approved node first gets its key, and can act as it'},
   },
   'inference.requests_per_runtime': {
     description: 'requests that a runtime gets at once; more wait. Raise it for runtimes that batch',

@@ -129,6 +129,24 @@ describe('the way in of document 003', () => {
     expect((await poll()).json.api_key).toMatch(/^gpn_/)
   })
 
+  test('T1: that anybody gets a key by its code must be said twice; then it is still given once', async () => {
+    const {call, server, asAdmin, adminToken: token} = await fleetPlane({exposed: true})
+    const asked = (await call('POST', '/nodes/join-request', {body: joinRequest})).json
+    await asAdmin('POST', `/nodes/approve/${asked.request_id}`)
+    const poll = (headers = {}) =>
+      call('GET', `/nodes/status/code/${asked.registration_code}`, {localAddress: '127.0.0.9', headers})
+    const any = {name: 'join.legacy_poll', value: 'any'}
+
+    const refused = await server.ask('settings.set', any, {token})
+    expect(refused).toMatchObject({status: 400, json: {error: {code: 'input_invalid', details: {field: 'iKnow'}}}})
+    expect((await poll()).json).toEqual({status: 'active', api_key: null})
+    await server.ok('settings.set', {...any, iKnow: true}, {token})
+    expect((await poll({'x-join-secret': 'wrong'})).status).toBe(404)
+    const keys = await Promise.all(Array.from({length: 8}, async () => (await poll()).json.api_key))
+    expect(keys.filter(key => /^gpn_/.test(key))).toHaveLength(1)
+    expect((await poll()).status).toBe(404)
+  })
+
   test('T1: who guesses codes is soon told nothing, and a node with its secret still gets its key', async () => {
     const {call, asAdmin} = await fleetPlane()
     const asked = (await call('POST', '/nodes/join-request', {body: joinRequest})).json

@@ -27,6 +27,7 @@ export const settings = {
     input: Type.Object({
       name: Type.String({maxLength: 64}),
       value: Type.String({maxLength: 256}),
+      iKnow: Type.Optional(Type.Boolean({description: 'true for a value that opens what is closed for good reason'})),
     }),
     output: Setting,
   }),

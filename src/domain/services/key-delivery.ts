@@ -78,7 +78,7 @@ export class KeyDelivery {
   async isCodeEnough(node: NodeRecord, peer: Peer): Promise<boolean> {
     const {store, server} = this.#deps
     const {value} = await readSetting('join.legacy_poll', {settings: store.settings, server})
-    return value === 'same-ip' && node.address === peer.address
+    return value === 'any' || (value === 'same-ip' && node.address === peer.address)
   }
 
   /** Where the code alone is enough: exactly once, and the code is gone with it (document 003). */

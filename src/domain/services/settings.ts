@@ -2,7 +2,14 @@ import type {InputOf} from '../../contract/contract.ts'
 import type {Setting} from '../../contract/schemas/settings.ts'
 import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
-import {isSettingName, readSetting, type SettingName, serverSettings, settingKey} from '../server-settings.ts'
+import {
+  isSettingName,
+  readSetting,
+  type ServerSetting,
+  type SettingName,
+  serverSettings,
+  settingKey,
+} from '../server-settings.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
 
@@ -20,7 +27,7 @@ async function shown(name: SettingName, {store: {settings}, server}: ServiceDepe
 }
 
 async function set(
-  {name, value}: InputOf<'settings.set'>,
+  {name, value, iKnow = false}: InputOf<'settings.set'>,
   caller: Caller,
   deps: ServiceDependencies,
 ): Promise<Setting> {
@@ -29,6 +36,12 @@ async function set(
   if (!values.includes(value)) {
     const fix = `Give one of ${values.join(', ')}.`
     throw problem('input_invalid', {field: 'value', problem: `is no value of ${name}`, fix})
+  }
+  const {risks = {}}: ServerSetting = serverSettings[name]
+  const risk = Object.hasOwn(risks, value) ? risks[value] : undefined
+  if (risk !== undefined && !iKnow) {
+    const words = `must be true for ${name}=${value}: ${risk}`
+    throw problem('input_invalid', {field: 'iKnow', problem: words, fix: 'If you want that, give --i-know.'})
   }
   await deps.journal.change(async (tx, record) => {
     await tx.settings.set(settingKey(name), value)
