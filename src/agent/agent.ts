@@ -9,6 +9,7 @@ import {describeMetrics} from './metrics.ts'
 import {Reconciler} from './reconciler.ts'
 import {ReportQueue} from './report-queue.ts'
 import {siteFolders} from './site-folders.ts'
+import {Snapshots} from './snapshots.ts'
 import {type RuntimeHealth, Vitals, type VitalsDependencies} from './vitals.ts'
 
 export interface AgentDependencies extends VitalsDependencies {
@@ -31,6 +32,7 @@ export class Agent {
   readonly #deps: AgentDependencies
   readonly #reconciler: Reconciler
   readonly #vitals: Vitals
+  readonly snapshots: Snapshots
   readonly #listeners = new Set<ReportQueue>()
   #beats: {cancel(): void} | undefined
   #stopped = false
@@ -39,6 +41,7 @@ export class Agent {
   constructor(deps: AgentDependencies) {
     this.#deps = deps
     this.#vitals = new Vitals(deps)
+    this.snapshots = new Snapshots({...deps, onGone: name => this.#tell({type: 'snapshots', gone: [name]})})
     this.#reconciler = new Reconciler({
       ...deps,
       gpu: (index, uuid) => this.#vitals.gpu(index, uuid),
@@ -60,6 +63,7 @@ export class Agent {
     this.#stopped = true
     this.#beats?.cancel()
     await this.#reconciler.stop()
+    void this.snapshots.close() // what is left is wanted gone again after the next start
     await this.#deps.gpus?.close()
     await this.#deps.driver.close()
   }
@@ -86,8 +90,9 @@ export class Agent {
     return this.#runtime
   }
 
-  setDesired(desired: Desired): Promise<void> {
-    return this.#reconciler.setDesired(desired)
+  async setDesired(desired: Desired): Promise<void> {
+    await this.#reconciler.setDesired(desired)
+    this.snapshots.wantGone(desired.goingSnapshots ?? [])
   }
 
   /** What the agent finds on its machine now, with the repairs that it offers. */
@@ -113,8 +118,9 @@ export class Agent {
   }
 
   /** Resolves when nothing is left to do now; for tests. */
-  idle(): Promise<void> {
-    return this.#reconciler.idle()
+  async idle(): Promise<void> {
+    await this.#reconciler.idle()
+    await this.snapshots.idle()
   }
 
   /** Everything that a server which has just connected must know, then what changes, until the signal fires. */

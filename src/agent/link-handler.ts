@@ -11,6 +11,7 @@ import {runImagePull} from './image-pull-call.ts'
 import {sendLogs} from './log-call.ts'
 import {takeOsImage} from './os-image-call.ts'
 import {asFinding, runRepair} from './repair-call.ts'
+import {snapshotCalls} from './snapshot-calls.ts'
 import {runStorage} from './storage-call.ts'
 
 /** Largest desired state that is read: some thousand instances. */
@@ -22,6 +23,7 @@ const maxDesiredBytes = 32 * 1024 * 1024
  */
 export function createLinkHandler(agent: Agent): StreamHandler {
   let revision = -1
+  const snapshots = snapshotCalls(agent.snapshots, endOf)
   return createAgentRouter({
     [agentRoutes.ping]: call => call.respondJson(200, {pong: true}),
     [agentRoutes.metrics]: call => call.respondJson(200, agent.metrics(call.query.get('node_id') ?? 'unknown')),
@@ -45,6 +47,9 @@ export function createLinkHandler(agent: Agent): StreamHandler {
     [agentRoutes.osImage]: call => takeOsImage(call, agent.storage),
     [agentRoutes.backupContent]: call => sendBackup(call, agent.storage, endOf(call)),
     [agentRoutes.imagePull]: call => runImagePull(call, agent.driver, endOf(call)),
+    [agentRoutes.findSnapshot]: snapshots.find,
+    [agentRoutes.takeSnapshot]: snapshots.take,
+    [agentRoutes.removeSnapshot]: snapshots.remove,
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
     [agentRoutes.examination]: async call => call.respondJson(200, (await agent.examine()).map(asFinding)),
     [agentRoutes.repair]: call => runRepair(call, agent),

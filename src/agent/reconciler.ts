@@ -18,8 +18,8 @@ import {ImagePulls} from './image-pulls.ts'
 import type {AgentStateStore, InstanceRecord} from './instance-record.ts'
 import {describeInstance} from './instance-report.ts'
 import {nextStep, type Step, strays} from './plan.ts'
+import {Removal} from './removal.ts'
 import {StrayRemoval} from './stray-removal.ts'
-import {VolumeRemoval} from './volume-removal.ts'
 
 /** Instances that are worked on at once; one that is being stopped holds its place for its grace. */
 const concurrency = 32
@@ -63,7 +63,7 @@ export class Reconciler {
   readonly #engine: EngineWatch
   readonly #pulls: ImagePulls
   readonly #strays: StrayRemoval
-  readonly #volumes: VolumeRemoval
+  readonly #volumes: Removal
   readonly #fence = new EpochFence()
   readonly #records = new Map<string, InstanceRecord>()
   /** By allocation, all containers of this node as last seen. */
@@ -105,7 +105,11 @@ export class Reconciler {
     })
     this.#pulls = new ImagePulls({driver, onProgress: id => this.#report(id), onEnd: id => this.#queue.add(id)})
     this.#strays = new StrayRemoval({driver, clock, logger})
-    this.#volumes = new VolumeRemoval({driver, clock, logger, onGone: name => deps.onVolumesGone([name])})
+    this.#volumes = new Removal({
+      ...{clock, logger},
+      remove: name => driver.removeVolume(name),
+      onGone: name => deps.onVolumesGone([name]),
+    })
   }
 
   async start(): Promise<void> {

@@ -2,6 +2,7 @@ import {usageError} from './failure.ts'
 import {suggest} from './suggest.ts'
 import {
   type CommandShapes,
+  commandWords,
   type FlagShape,
   passThrough,
   shortcuts,
@@ -101,10 +102,19 @@ export function findCommand(words: readonly string[], commands: CommandShapes): 
   const expanded = expandShortcut(words, commands)
   const added = expanded.length - words.length
   for (let length = Math.min(expanded.length, 3); length > 0; length--) {
-    const id = resolve(expanded.slice(0, length), commands)
+    const way = expanded.slice(0, length)
+    const id = resolve(way, commands) ?? shorterWay(way, expanded[length], commands)
     if (id) return {id, used: length - added}
   }
   return {used: 0}
+}
+
+/** A topic alone is no command: its help follows. */
+function shorterWay(words: readonly string[], next: string | undefined, commands: CommandShapes): string | undefined {
+  const way = canonical(words)
+  const id = commandWords[way.join(':')]
+  const isMeant = id !== undefined && commands.has(id) && (next !== undefined || !isTopic(way, commands))
+  return isMeant ? id : undefined
 }
 
 function expandShortcut(words: readonly string[], commands: CommandShapes): readonly string[] {

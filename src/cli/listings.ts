@@ -1,6 +1,7 @@
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
+import type {InstanceSnapshot} from '../contract/schemas/instance-snapshots.ts'
 import type {Instance, MatchedNode} from '../contract/schemas/instances.ts'
 import type {SshKey} from '../contract/schemas/keys.ts'
 import type {Model} from '../contract/schemas/models.ts'
@@ -12,7 +13,7 @@ import type {Session} from '../contract/schemas/sessions.ts'
 import type {Setting} from '../contract/schemas/settings.ts'
 import type {Task} from '../contract/schemas/tasks.ts'
 import type {Column} from './output/column.ts'
-import {ago, gpuSummary, memory, percent} from './output/figures.ts'
+import {ago, bytes, gpuSummary, memory, percent} from './output/figures.ts'
 
 // What each kind of thing shows of itself in a list, in order of interest: additions go to the end, because scripts count tabs.
 
@@ -118,6 +119,22 @@ export const instanceColumns: Column<Instance>[] = [
   {name: 'claim', value: ({claim}) => claim, wide: true},
   {name: 'restarts', value: ({restarts}) => restarts, wide: true},
   {name: 'container', value: ({containerName}) => containerName, wide: true},
+  {name: 'id', value: ({id}) => id, wide: true},
+]
+
+export const instanceSnapshotColumns: Column<InstanceSnapshot>[] = [
+  {name: 'name', value: ({name}) => name},
+  {name: 'state', value: ({state}) => state},
+  {
+    name: 'size',
+    value: ({sizeBytes}) => sizeBytes,
+    unit: 'bytes',
+    shown: ({sizeBytes}) => (sizeBytes === null ? '' : bytes(sizeBytes)),
+  },
+  {name: 'taken', value: ({createdAt}) => createdAt, shown: ({createdAt}) => ago(createdAt)},
+  {name: 'node', value: ({node}) => node},
+  {name: 'by', value: ({createdBy}) => createdBy},
+  {name: 'image', value: ({imageId}) => imageId, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
 ]
 

@@ -52,6 +52,12 @@ export const shortcuts: Record<string, readonly string[]> = {
   approve: ['node', 'approve'],
 }
 
+/** Shorter ways to a command within a topic, for who types what is meant: the topic's own commands come first. */
+export const commandWords: Record<string, string> = {
+  'instance:snapshot': 'instance:snapshot:create',
+  'instance:restore': 'instance:snapshot:restore',
+}
+
 /** Topics within a topic that are reached from the root. */
 export const topicShortcuts: Record<string, readonly string[]> = Object.fromEntries(
   ['pool', 'pools', 'storage-pool', 'storage-pools'].map(word => [word, ['storage', 'pool']]),

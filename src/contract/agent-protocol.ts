@@ -11,6 +11,7 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
  * `POST /containers/:id/archive` (query path; tar in; when it is unpacked one JSON of UnpackEnd out).
  * `PUT /os-images/:name` (query offset, totalBytes, sha256; bytes in; when they are written one JSON of OsImageEnd out),
  * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts),
+ * `/instances/:instance/snapshots/:snapshot`: `GET` (FoundSnapshot or null), `PUT` (query container; FoundSnapshot), `DELETE`,
  * `POST /image-pulls` (query image; NDJSON of ImagePull; the pull ends with the stream).
  * `GET /examination` (NodeFinding[]), `POST /repairs/:check` ({mended: how many}).
  */
@@ -31,8 +32,24 @@ export const agentRoutes = {
   imagePull: 'POST /image-pulls',
   examination: 'GET /examination',
   repair: 'POST /repairs/:check',
+  findSnapshot: 'GET /instances/:instance/snapshots/:snapshot',
+  takeSnapshot: 'PUT /instances/:instance/snapshots/:snapshot',
+  removeSnapshot: 'DELETE /instances/:instance/snapshots/:snapshot',
   ping: 'GET /ping',
 } as const
+
+/** Whose snapshot it is, and which one. Only containers of the same instance are ever made of it. */
+export interface SnapshotName {
+  instanceId: string
+  snapshotId: string
+}
+
+/** What a container's files were, kept as an image of the runtime. */
+export interface FoundSnapshot {
+  imageId: string
+  /** What it adds to the image that the container was made of. */
+  sizeBytes: number
+}
 
 /** How unpacking ended; without an error all is written. */
 export interface UnpackEnd {
@@ -121,6 +138,8 @@ export interface Desired {
   isLast?: true
   /** Names of volumes that are to go for good, told until the agent says that they are gone. */
   goingVolumes?: string[]
+  /** Snapshots that are to go for good, told until the agent says that they are gone. */
+  goingSnapshots?: SnapshotName[]
 }
 
 /** What an agent tells of one instance. */
@@ -150,5 +169,6 @@ export type Report =
   | {type: 'beat'; beat: Beat}
   | {type: 'inventory'; inventory: Inventory}
   | {type: 'volumes'; gone: string[]}
+  | {type: 'snapshots'; gone: SnapshotName[]}
   /** `complete`: these are all containers of ours on the node; what is not in it is not there. */
   | {type: 'instances'; complete: boolean; desiredRevision: number; instances: InstanceReport[]}

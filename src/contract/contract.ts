@@ -6,6 +6,7 @@ import {auth} from './schemas/auth.ts'
 import {backups} from './schemas/backups.ts'
 import {catalogue} from './schemas/catalogue.ts'
 import {claims} from './schemas/claims.ts'
+import {instanceSnapshots} from './schemas/instance-snapshots.ts'
 import {instances} from './schemas/instances.ts'
 import {keys} from './schemas/keys.ts'
 import {members} from './schemas/members.ts'
@@ -34,6 +35,7 @@ export const contract = {
   ...runtimes,
   ...claims,
   ...instances,
+  ...instanceSnapshots,
   ...models,
   ...catalogue,
   ...applied,

@@ -51,6 +51,7 @@ export const errorKinds = {
   queue_front_taken: 'conflict',
   instance_finished: 'conflict',
   limits_sold: 'conflict',
+  snapshot_impossible: 'conflict',
   instance_not_running: 'conflict',
   path_refused: 'conflict',
   node_not_pending: 'conflict',

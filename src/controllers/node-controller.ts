@@ -70,13 +70,14 @@ export class NodeController {
     if (!node) return // dismissed
     const instances = await this.#desired(node)
     const goingVolumes = await store.volumes.going(nodeId)
-    const text = JSON.stringify({instances, goingVolumes})
+    const goingSnapshots = await store.instanceSnapshots.going(nodeId)
+    const text = JSON.stringify({instances, goingVolumes, goingSnapshots})
     const told = this.#told.get(nodeId)
     if (told?.text === text) return
     const revision = Math.max(clock.now(), (told?.revision ?? 0) + 1)
     memory.noteSent(nodeId, revision, instances)
     this.#told.set(nodeId, {text: '', revision})
-    const desired: Desired = {serverId, nodeId, revision, instances, goingVolumes}
+    const desired: Desired = {serverId, nodeId, revision, instances, goingVolumes, goingSnapshots}
     await fleet.agent(nodeId).setDesired(desired)
     if (this.#told.get(nodeId)?.revision === revision) this.#told.set(nodeId, {text, revision})
     return

@@ -88,6 +88,7 @@ const catalogue = {
   ],
   claim_finished: ['Claim {name} is over ({phase}).', 'Submit a new one.'],
   instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
+  snapshot_impossible: ['Instance {name} cannot be kept: {reason}.', '{fix}'],
   limits_sold: [
     'The limits of {name} are those of its spec {spec}.',
     'Create an instance of another spec: `gpuctl spec list`.',

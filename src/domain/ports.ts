@@ -1,4 +1,4 @@
-import type {Desired, ExecQuery, ImagePull} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, FoundSnapshot, ImagePull, SnapshotName} from '../contract/agent-protocol.ts'
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
@@ -20,6 +20,7 @@ import type {
   Allocation,
   BackupRecord,
   BackupTargetRecord,
+  InstanceSnapshotRecord,
   MountRecord,
   NodeRecord,
   PoolRecord,
@@ -261,6 +262,23 @@ export interface VolumeTable {
   forgetNode(nodeId: string): Promise<void>
 }
 
+/** What instances were, kept on their nodes. Those that have to go are not seen any more. */
+export interface InstanceSnapshotTable {
+  /** Throws name_taken: names are unique in an instance. */
+  insert(snapshot: New<InstanceSnapshotRecord>): Promise<InstanceSnapshotRecord>
+  save(snapshot: InstanceSnapshotRecord): Promise<void>
+  find(id: string): Promise<InstanceSnapshotRecord | undefined>
+  /** The oldest first. */
+  list(instanceId: string): Promise<InstanceSnapshotRecord[]>
+  /** This one has to go, or all of the instance; answers the nodes that have one. */
+  letGo(instanceId: string, id?: string): Promise<string[]>
+  /** Those that the node has to remove. */
+  going(nodeId: string): Promise<SnapshotName[]>
+  /** The node has removed it. */
+  forget(nodeId: string, id: string): Promise<void>
+  forgetNode(nodeId: string): Promise<void>
+}
+
 /**
  * GPUs of a node, or parts of them, bound to a claim, with an epoch. One row for each held GPU makes double booking
  * impossible in the database itself, and its check that more of one is sold than there is.
@@ -461,6 +479,8 @@ export interface TaskTable {
   /** Newest first. */
   list(filter: {
     ownerId?: string
+    /** Of work on instances only this user's. */
+    privateTo?: string
     status?: Task['status']
     type?: string
     limit?: number
@@ -494,6 +514,7 @@ export interface Tables {
   instances: InstanceTable
   allocations: AllocationTable
   volumes: VolumeTable
+  instanceSnapshots: InstanceSnapshotTable
   images: CatalogueTable<Image>
   specs: CatalogueTable<Spec>
   nodeAdmins: NodeAdminTable
@@ -569,6 +590,12 @@ export interface AgentPort {
   exec(containerId: string, request: ExecQuery): Promise<ExecStream>
   /** Fetches an image ahead; ends with the pull, which the signal breaks off. Throws node_failed, node_offline. */
   pullImage(image: string, signal: AbortSignal): Promise<AsyncIterable<ImagePull>>
+  /** Null where there is none. Throws node_failed, node_offline, as the two below. */
+  findSnapshot(name: SnapshotName): Promise<FoundSnapshot | null>
+  /** Keeps the files of a container as they are; ends with the signal. */
+  takeSnapshot(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot>
+  /** Absent is no error. */
+  removeSnapshot(name: SnapshotName): Promise<void>
   /** Works on the node's storage. Throws storage_*, node_failed, node_offline. */
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
   /** Writes a piece of a file of an operating system. Resolves when it is written. Throws storage_*, node_failed, node_offline. */

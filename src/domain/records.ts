@@ -1,6 +1,7 @@
 import type {Inventory} from '../contract/agent-protocol.ts'
 import type {BackupTarget} from '../contract/schemas/backups.ts'
 import type {Drain} from '../contract/schemas/drains.ts'
+import type {InstanceSnapshot} from '../contract/schemas/instance-snapshots.ts'
 import type {DeclaredGpus, NodeListing} from '../contract/schemas/machines.ts'
 import type {DisabledGpu, HeldGpu} from '../contract/schemas/nodes.ts'
 import type {Backup, Site} from '../contract/schemas/sites.ts'
@@ -94,6 +95,11 @@ export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'q
   /** Of a volume: the quota that its file system holds up; null where it cannot. */
   enforcedBytes?: number | null
   expireDays?: number | null
+}
+
+/** A snapshot of an instance as the store keeps it. */
+export interface InstanceSnapshotRecord extends Omit<InstanceSnapshot, 'instance' | 'node'> {
+  ownerId: string
 }
 
 /** A backup as an agent told of it, or as it was made here. */

@@ -60,6 +60,18 @@ export function isOver({status}: Pick<Task, 'status'>): boolean {
   return status === 'completed' || status === 'failed'
 }
 
+/** Work on an instance, of which only its owner and super administrators know. */
+export const privatePrefix = 'instance.'
+
+export function isPrivate({type}: Pick<Task, 'type'>): boolean {
+  return type.startsWith(privatePrefix)
+}
+
+/** Every event of a task names its type. */
+export function tellsOfPrivate({message}: {message: string}): boolean {
+  return message.includes(privatePrefix)
+}
+
 /** Percent of the whole when `step` is `percent` done. */
 export function progressAt(steps: readonly {weight?: number}[], step: number, percent: number): number {
   const weights = steps.map(({weight = 1}) => weight)

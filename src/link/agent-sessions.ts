@@ -1,4 +1,13 @@
-import type {Desired, ExecQuery, ImagePull, OsImageEnd, Report, UnpackEnd} from '../contract/agent-protocol.ts'
+import type {
+  Desired,
+  ExecQuery,
+  FoundSnapshot,
+  ImagePull,
+  OsImageEnd,
+  Report,
+  SnapshotName,
+  UnpackEnd,
+} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics, NodeFinding} from '../contract/schemas/nodes.ts'
 import type {
@@ -16,6 +25,8 @@ import type {DuplexCall, ServerLink} from './server-end.ts'
 /** A pool over slow disks takes minutes; the agent's own limits end before this one. */
 const storageTimeoutMs = 15 * 60_000
 const examinationTimeoutMs = 60_000
+/** Large files that a container has written are packed meanwhile; the runtime's own limit ends before this one. */
+const snapshotTimeoutMs = 31 * 60_000
 /** One report line: an inventory of 1,024 GPUs fits. */
 const maxReportBytes = 4 * 1024 * 1024
 
@@ -154,6 +165,19 @@ export class AgentSession {
     return readLines(body) as AsyncIterable<ImagePull>
   }
 
+  async findSnapshot(name: SnapshotName): Promise<FoundSnapshot | null> {
+    return this.#link.json({method: 'GET', path: snapshotPath(name)})
+  }
+
+  async takeSnapshot(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot> {
+    const path = `${snapshotPath(name)}?${new URLSearchParams({container: containerId})}`
+    return this.#link.json({method: 'PUT', path, timeoutMs: snapshotTimeoutMs, signal})
+  }
+
+  async removeSnapshot(name: SnapshotName): Promise<void> {
+    await this.#link.json({method: 'DELETE', path: snapshotPath(name), timeoutMs: 60_000})
+  }
+
   async storage<M extends StorageMethod>(
     method: M,
     input: StorageInput<M>,
@@ -238,6 +262,10 @@ export class AgentSession {
 
 function pathOf(containerId: string, what: string, path: string): string {
   return `/containers/${encodeURIComponent(containerId)}/${what}?${new URLSearchParams({path})}`
+}
+
+function snapshotPath({instanceId, snapshotId}: SnapshotName): string {
+  return `/instances/${encodeURIComponent(instanceId)}/snapshots/${encodeURIComponent(snapshotId)}`
 }
 
 async function readEnd<E>(output: AsyncIterable<Uint8Array>): Promise<E> {

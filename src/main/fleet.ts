@@ -1,4 +1,4 @@
-import type {Desired, ExecQuery, ImagePull} from '../contract/agent-protocol.ts'
+import type {Desired, ExecQuery, FoundSnapshot, ImagePull, SnapshotName} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics, NodeFinding} from '../contract/schemas/nodes.ts'
 import type {
@@ -87,6 +87,18 @@ class TranslatedAgent implements AgentPort {
       const iterator = lines[Symbol.asyncIterator]()
       for (let line = await next(iterator); !line.done; line = await next(iterator)) yield line.value
     })()
+  }
+
+  findSnapshot(name: SnapshotName): Promise<FoundSnapshot | null> {
+    return this.#translate(this.#session.findSnapshot(name))
+  }
+
+  takeSnapshot(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot> {
+    return this.#translate(this.#session.takeSnapshot(name, containerId, signal))
+  }
+
+  removeSnapshot(name: SnapshotName): Promise<void> {
+    return this.#translate(this.#session.removeSnapshot(name))
   }
 
   storage<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>> {

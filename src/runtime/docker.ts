@@ -13,6 +13,7 @@ import {JsonLineReader} from './docker-frames.ts'
 import {checkImageReference, pullImage} from './docker-images.ts'
 import {limitContainer} from './docker-limits.ts'
 import {readLogs} from './docker-logs.ts'
+import {dockerSnapshots, refuseForeign} from './docker-snapshots.ts'
 import {createOptions} from './docker-spec.ts'
 import {coreLimit, hasPast, isAfterTheEnd, readStats, type StatsFrame} from './docker-stats.ts'
 import {findTemplate, importTemplate, removeTemplate} from './docker-templates.ts'
@@ -30,6 +31,7 @@ import {
   type RuntimeEvent,
   type RuntimeFacts,
   type RuntimeInfo,
+  type RuntimeSnapshots,
   type RuntimeTemplates,
 } from './driver.ts'
 import {padTime} from './json-log.ts'
@@ -58,6 +60,7 @@ export class DockerDriver implements RuntimeDriver {
   }
   readonly #engine: DockerEngine
   readonly templates: RuntimeTemplates
+  readonly snapshots: RuntimeSnapshots
   readonly #ours: Record<string, string>
   readonly #dialler: PortDialler
 
@@ -71,6 +74,7 @@ export class DockerDriver implements RuntimeDriver {
     }
     this.#dialler = new PortDialler({engineIsHere: this.#engine.socketPath !== undefined})
     this.#ours = {[label.server]: serverId, ...(nodeId ? {[label.node]: nodeId} : {})}
+    this.snapshots = dockerSnapshots({engine, ours: this.#ours, look: id => this.#mustLook(id)})
   }
 
   async unavailable(): Promise<string | undefined> {
@@ -134,6 +138,7 @@ export class DockerDriver implements RuntimeDriver {
 
   async #create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {
     checkImageReference(spec.image)
+    await refuseForeign(this.#engine, spec.image, spec.labels)
     const labels = {...spec.labels, ...this.#ours}
     const options = createOptions(spec, labels, this.#engine.socketPath !== undefined)
     const deadline = performance.now() + deadlineMs.create

@@ -1,4 +1,5 @@
 import type {Duplex, Readable, Writable} from 'node:stream'
+import type {FoundSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 
 /** A GPU as a container needs it. */
@@ -190,6 +191,14 @@ export interface RuntimeTemplates {
   remove(image: TemplateImage): Promise<void>
 }
 
+export interface RuntimeSnapshots {
+  /** Keeps the files of a container, without its volumes; it stands still meanwhile. One that is there is answered as it is. */
+  create(containerId: string, name: SnapshotName, signal?: AbortSignal): Promise<FoundSnapshot>
+  find(name: SnapshotName): Promise<FoundSnapshot | undefined>
+  /** Absent is no error; while a container is made of it, it fails. What a cut creation left standing still goes on. */
+  remove(name: SnapshotName): Promise<void>
+}
+
 /**
  * A way to run containers on a host. Every method may be repeated after a crash; every call has a deadline
  * (ping 2 s, calls 10 s, create 60 s, pull 30 min without progress 2 min) and fails with RuntimeError.
@@ -231,6 +240,8 @@ export interface RuntimeDriver {
   writeArchive(containerId: string, path: string, content: Readable): Promise<void>
   /** Absent where no image can be made of a packed root folder. */
   readonly templates?: RuntimeTemplates
+  /** Absent where the files of a container cannot be kept as an image. */
+  readonly snapshots?: RuntimeSnapshots
   /** Changes of our containers as they happen; ends by throwing when the engine goes away. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
   close(): Promise<void>

@@ -38,6 +38,12 @@ export interface FakeInstance {
   timer: Timer | undefined
 }
 
+export interface FakeSnapshot {
+  imageId: string
+  instanceId: string
+  files: ReadonlyMap<string, FakeFile>
+}
+
 export type FakeCall =
   | 'ping'
   | 'info'
@@ -48,6 +54,7 @@ export type FakeCall =
   | 'start'
   | 'stop'
   | 'limits'
+  | 'snapshots'
   | 'remove'
   | 'logs'
   | 'stats'
@@ -73,6 +80,8 @@ const mostEvents = 10_000
 export class FakeHost {
   /** Names of the volumes that were made and not removed. */
   readonly volumes = new Set<string>()
+  /** What was kept of containers, by id. */
+  readonly snapshots = new Map<string, FakeSnapshot>()
   readonly #instances = new Map<string, FakeInstance>()
   readonly #servers = new Map<string, string>()
   readonly #failures = new Map<FakeCall, RuntimeErrorCode>()
@@ -128,7 +137,7 @@ export class FakeHost {
     return this.#servers.get(containerId)
   }
 
-  add(spec: ContainerSpec, containerId: string): string {
+  add(spec: ContainerSpec, containerId: string, files: ReadonlyMap<string, FakeFile> = new Map()): string {
     const server = spec.labels['gpuctl.server'] ?? ''
     const createdAtMs = this.#options.clock.now()
     const fresh = {
@@ -138,7 +147,7 @@ export class FakeHost {
       startedAtMs: undefined,
       finishedAtMs: undefined,
     } as const
-    this.#instances.set(containerId, {containerId, spec, ...fresh, output: [], files: new Map(), timer: undefined})
+    this.#instances.set(containerId, {containerId, spec, ...fresh, output: [], files: new Map(files), timer: undefined})
     this.#servers.set(containerId, server)
     this.#tell({containerId, kind: 'changed'})
     return containerId

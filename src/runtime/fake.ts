@@ -16,9 +16,11 @@ import {
   type RuntimeEvent,
   type RuntimeFacts,
   type RuntimeInfo,
+  type RuntimeSnapshots,
 } from './driver.ts'
 import {packFake, statFake, unpackFake} from './fake-files.ts'
 import {type FakeBehaviour, FakeHost, type FakeInstance} from './fake-host.ts'
+import {fakeSnapshots, filesOfImage} from './fake-snapshots.ts'
 import {padTime, timeOfNs} from './json-log.ts'
 import {label} from './labels.ts'
 
@@ -41,6 +43,7 @@ export class FakeDriver implements RuntimeDriver {
     splitsGpus: true,
   }
   readonly host: FakeHost
+  readonly snapshots: RuntimeSnapshots
   readonly #serverId: string
   readonly #clock: Clock
 
@@ -48,6 +51,7 @@ export class FakeDriver implements RuntimeDriver {
     this.#serverId = serverId
     this.#clock = clock
     this.host = host
+    this.snapshots = fakeSnapshots(host, id => this.#mustFind(id))
   }
 
   async unavailable(): Promise<string | undefined> {
@@ -90,10 +94,11 @@ export class FakeDriver implements RuntimeDriver {
     const {createDelayMs} = this.host.behaviourOf(spec)
     if (createDelayMs > 0) await sleep(this.#clock, createDelayMs)
     const labels = {...spec.labels, [label.server]: this.#serverId}
+    const files = filesOfImage(this.host, spec.image, spec.labels[label.instance])
     const standing = this.host.all().find(one => one.spec.name === spec.name)
     for (const {name} of spec.volumes ?? []) this.host.volumes.add(name)
     if (!standing)
-      return {containerId: this.host.add({...spec, labels}, identity(this.#serverId, spec.name)), warnings: []}
+      return {containerId: this.host.add({...spec, labels}, identity(this.#serverId, spec.name), files), warnings: []}
     const same = Object.entries(labels).every(([key, value]) => standing.spec.labels[key] === value)
     if (!same) throw new RuntimeError('name_taken', `The name ${spec.name} is held by another container.`)
     return {containerId: standing.containerId, warnings: []}

@@ -9,6 +9,8 @@ export const label = {
   gpus: 'gpuctl.gpus',
   owner: 'gpuctl.owner',
   name: 'gpuctl.name',
+  /** Of an image: it is a snapshot of the instance in its label `instance`. */
+  snapshot: 'gpuctl.snapshot',
   /** Prefix of the user's own labels. */
   user: 'gpuctl.user.',
 } as const

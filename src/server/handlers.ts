@@ -149,6 +149,9 @@ export const handlers: Handlers = {
   'instances.start': (input, caller, {instances}) => instances.start(input, caller),
   'instances.stop': (input, caller, {instances}) => instances.stop(input, caller),
   'instances.restart': (input, caller, {instances}) => instances.restart(input, caller),
+  'instances.snapshots': (input, caller, {instances}) => instances.snapshots(input, caller),
+  'instances.snapshot': (input, caller, {instances}) => instances.snapshot(input, caller),
+  'instances.deleteSnapshot': (input, caller, {instances}) => instances.deleteSnapshot(input, caller),
   'instances.statPath': (input, caller, {instances}) => instances.statPath(input, caller),
   'instances.delete': (input, caller, {instances}) => instances.delete(input, caller),
 

@@ -6,6 +6,7 @@ import {backupTargetTable} from './backup-targets.ts'
 import {imageTable, specTable} from './catalogue.ts'
 import {claimTable} from './claims.ts'
 import {eventTable} from './events.ts'
+import {instanceSnapshotTable} from './instance-snapshots.ts'
 import {instanceTable} from './instances.ts'
 import {nodeAdminTable} from './node-admins.ts'
 import {nodeTable} from './nodes.ts'
@@ -31,6 +32,7 @@ const makers: {readonly [N in keyof Tables]: (sql: Sql) => Tables[N]} = {
   instances: instanceTable,
   allocations: allocationTable,
   volumes: volumeTable,
+  instanceSnapshots: instanceSnapshotTable,
   images: imageTable,
   specs: specTable,
   nodeAdmins: nodeAdminTable,

@@ -1,7 +1,7 @@
 import {problem} from '../domain/errors.ts'
 import type {TaskTable} from '../domain/ports.ts'
 import type {TaskRecord} from '../domain/records.ts'
-import {isOver} from '../domain/task.ts'
+import {isOver, privatePrefix} from '../domain/task.ts'
 import {Conditions, layoutOf, RecordTable} from './record-table.ts'
 import {type Sql, UniqueViolation} from './sql.ts'
 
@@ -35,9 +35,10 @@ export function taskTable(sql: Sql): TaskTable {
     find: id => table.find(id),
     findByNumber: number => table.findByNumber(number),
     findByPrefix: (prefix, ownerId, limit) => table.findByPrefix(prefix, ownerId, limit),
-    list({ownerId, status, type, limit = 100, offset = 0}) {
+    list({ownerId, privateTo, status, type, limit = 100, offset = 0}) {
       const conditions = new Conditions()
       if (ownerId !== undefined) conditions.add('owner_id = ?', ownerId)
+      if (privateTo !== undefined) conditions.add(`(owner_id = ? OR type NOT LIKE '${privatePrefix}%')`, privateTo)
       if (status !== undefined) conditions.add('status = ?', status)
       if (type !== undefined) conditions.add('type = ?', type)
       return table.many(`${conditions}ORDER BY number DESC LIMIT ? OFFSET ?`, [...conditions.values, limit, offset])

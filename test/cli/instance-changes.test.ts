@@ -45,6 +45,25 @@ test('limits are changed while it runs, and shown', async () => {
   expect(await json(['instance', 'get', 'train'])).toMatchObject({startedAt})
 })
 
+test('snapshots are made, listed and deleted, by the long way and the short one', async () => {
+  const plane = await controlPlane()
+  await simulatedFleet(plane, {nodes: 1, gpus: 2})
+  const {run, ok, json} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: plane.adminToken})
+  await ok(['claim', 'submit', '--name', 'train', '--image', 'any', '--wait'])
+
+  expect(await run(['instance', 'snapshot', 'create', 'train', 'first', '-n'])).toMatchObject({code: 10})
+  const made = await ok(['instance', 'snapshot', 'create', 'train', 'first', '--wait'])
+  expect(made.stdout).toBe('Snapshot first of train is kept, without volumes.\n')
+  expect(await json(['instance', 'snapshot', 'train', '--wait'])).toMatchObject({task: {status: 'completed'}})
+  expect(await json(['inst', 'snapshot', 'ls', 'train'])).toMatchObject([
+    {name: 'first', state: 'ready'},
+    {name: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), createdBy: 'admin'},
+  ])
+  expect((await ok(['instance', 'snapshot', '--help'])).stdout).toContain('instance snapshot delete')
+  expect((await ok(['instance', 'snapshot', 'rm', 'train', 'first'])).stdout).toBe('Snapshot first of train is gone.\n')
+  expect(await run(['instance', 'snapshot', 'rm', 'train', 'first'])).toMatchObject({code: 3})
+})
+
 test('the program of $BROWSER gets the URL as one word; where there is none, that is said', async () => {
   const folder = await temporaryDirectory('gpuctl-browser-')
   const browser = join(folder, 'browser')

@@ -9,6 +9,7 @@ import type {ContainerInspectInfo} from 'dockerode'
 import {afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest'
 import {PortDialler} from '../../src/runtime/docker-dial.ts'
 import type {RuntimeDriver} from '../../src/runtime/driver.ts'
+import {label} from '../../src/runtime/labels.ts'
 import {containerSpec, startContainer} from '../support/runtimes.ts'
 import {tarFile, tarOf, unpacked} from '../support/tar.ts'
 import {eventually} from '../support/wait.ts'
@@ -68,6 +69,37 @@ describe.each(Object.entries(workplaces))('runtime driver %s', (name, {missing, 
       mode: 0o600,
     })
     expect((await read(driver, id, 'things/run.sh')).entries.map(({path}) => path)).toEqual(['run.sh'])
+  })
+
+  test('a snapshot keeps the files of a moment for containers of its own instance, and is removed', async () => {
+    const {driver, id} = await running()
+    const {snapshots} = driver
+    expect(snapshots !== undefined).toBe(driver.facts.images)
+    if (!snapshots) return
+    const kept = {instanceId: randomUUID(), snapshotId: randomUUID()}
+    onTestFinished(() => snapshots.remove(kept))
+    expect(await snapshots.find(kept)).toBeUndefined()
+    await driver.writeArchive(id, '/', tarOf(tarFile('then', 'x'.repeat(100_000))))
+
+    const made = await snapshots.create(id, kept)
+    await driver.writeArchive(id, '/', tarOf(tarFile('later', 'y')))
+
+    expect(made).toMatchObject({imageId: expect.stringMatching(/^sha256:[0-9a-f]{64}$/)})
+    expect(made.sizeBytes).toBeGreaterThanOrEqual(100_000)
+    expect(made.sizeBytes).toBeLessThan(1_000_000)
+    expect(await snapshots.create(id, kept)).toEqual(made)
+    expect(await snapshots.find(kept)).toEqual(made)
+    expect(await driver.inspect(id)).toMatchObject({state: 'running'})
+    const of = (instance: string) => containerSpec(made.imageId, {stays: true}, {labels: {[label.instance]: instance}})
+    await expect(driver.create(of(randomUUID()))).rejects.toMatchObject({code: 'image_missing'})
+    const again = await startContainer(driver, of(kept.instanceId))
+    expect(await driver.statPath(again, '/then')).toMatchObject({sizeBytes: 100_000})
+    await expect(driver.statPath(again, '/later')).rejects.toMatchObject({code: 'no_path'})
+    await expect(snapshots.remove(kept)).rejects.toMatchObject({name: 'RuntimeError'})
+    await driver.remove(again)
+    await snapshots.remove(kept)
+    await snapshots.remove(kept)
+    expect(await snapshots.find(kept)).toBeUndefined()
   })
 
   test('a path that is not there, and a target that is no folder, are told as such', async () => {

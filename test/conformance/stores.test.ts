@@ -322,6 +322,34 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect(await allocations.findByClaim(claimId)).toEqual(first)
   })
 
+  test('a snapshot that has to go is seen by its node alone, until that has removed it', async context => {
+    const {instanceSnapshots, instances} = await open(context)
+    const {id: instanceId, ownerId} = await instances.insert(newInstance())
+    const at = '2026-01-01T00:00:00.000Z'
+    const snapshot = (name: string) => ({
+      ...{id: randomUUID(), createdAt: at, updatedAt: at, name, instanceId, nodeId: 'n1', ownerId, createdBy: 'ann'},
+      ...{state: 'creating' as const, imageId: '', sizeBytes: null},
+    })
+    const first = await instanceSnapshots.insert(snapshot('first'))
+    const second = await instanceSnapshots.insert(snapshot('second'))
+
+    await expect(instanceSnapshots.insert(snapshot('first'))).rejects.toMatchObject({code: 'name_taken'})
+    await instanceSnapshots.save({...first, state: 'ready', sizeBytes: 5})
+    expect(await instanceSnapshots.list(instanceId)).toEqual([{...first, state: 'ready', sizeBytes: 5}, second])
+    expect(await instanceSnapshots.letGo(instanceId, first.id)).toEqual(['n1'])
+    expect(await instanceSnapshots.find(first.id)).toBeUndefined()
+    expect(await instanceSnapshots.list(instanceId)).toEqual([second])
+    const again = await instanceSnapshots.insert(snapshot('first'))
+    expect(await instanceSnapshots.going('n1')).toEqual([{instanceId, snapshotId: first.id}])
+    await instanceSnapshots.forget('n1', first.id)
+    await instanceSnapshots.forget('n1', second.id)
+    expect(await instanceSnapshots.going('n1')).toEqual([])
+    expect(await instanceSnapshots.letGo(instanceId)).toEqual(['n1'])
+    expect(await instanceSnapshots.going('n1')).toHaveLength(2)
+    await instanceSnapshots.forgetNode('n1')
+    expect(await instanceSnapshots.insert({...again, id: randomUUID()})).toMatchObject({name: 'first'})
+  })
+
   test('what an allocation holds of processors and memory changes until it is over', async context => {
     const {allocations} = await open(context)
     const {id} = await allocations.bind(newAllocation('n1', [3]))

@@ -33,6 +33,7 @@ const changing = (Object.keys(routes) as OperationName[]).filter(
 const writtenAs: Partial<Record<OperationName, string>> = {
   'instances.create': 'claims.submit',
   'images.pull': 'tasks.submit image.pull',
+  'instances.snapshot': 'tasks.submit instance.snapshot',
   'instances.delete': 'claims.cancel',
   'quotas.set': 'users.update',
 }
@@ -166,6 +167,10 @@ async function useAll(plane: ControlPlane): Promise<Used> {
   await step('instances.stop', {id: 'b', graceSeconds: 0}, login)
   await step('instances.start', {id: 'b'}, login)
   await step('instances.restart', {id: 'b', graceSeconds: 0}, login)
+  await step('instances.snapshot', {id: 'b', name: 'kept'}, login)
+  const kept = () => plane.ok<{state: string}[]>('instances.snapshots', {id: 'b'}, {token: login})
+  await eventually(async () => (await kept())[0]?.state === 'ready')
+  await step('instances.deleteSnapshot', {id: 'b', snapshot: 'kept'}, login)
   await step('instances.delete', {id: 'b'}, login)
   await step('images.delete', {id: 'box'})
   await step('specs.delete', {id: 'small'})

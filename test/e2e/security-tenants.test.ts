@@ -107,6 +107,7 @@ async function annsPlace() {
     )
     return found.status === 'running' ? found : undefined
   })
+  await taskDoer(plane).done('instances.snapshot', {id: 'train', name: siteName})
   const token = await plane.ok<{id: string; number: number; name: string}>(
     'tokens.create',
     {name: 'anns-ci'},
@@ -188,8 +189,10 @@ describe('what belongs to somebody else', () => {
     // Nothing came of it, and the calls were right: they do reach what is one's own.
     expect(await plane.ok('instances.get', {id: 'train'}, {token: ann})).toMatchObject({status: 'running', restarts: 0})
     const allowed = ofOwners.filter(name => ladder.indexOf(contract[name].access as Role) <= ladder.indexOf('user'))
-    // The restore of a site wants the snapshot that another one deletes.
-    for (const name of [...allowed.filter(one => one !== 'sites.deleteSnapshot'), 'sites.deleteSnapshot' as const]) {
+    // Snapshots of an instance go with its claim, and the restore of a site wants the one that another call deletes.
+    const turn = (name: string) =>
+      name === 'sites.deleteSnapshot' ? 2 : /^instances\..*(S|s)napshot/.test(name) ? 0 : 1
+    for (const name of allowed.sort((a, b) => turn(a) - turn(b))) {
       const {status} = await touch(plane, name, things[area(name)]!.id, ann)
       expect([name, [400, 401, 403, 404].includes(status)]).toEqual([name, false])
     }

@@ -1,4 +1,12 @@
-import type {Desired, DesiredInstance, ImagePull, InstanceReport, Inventory} from '../../src/contract/agent-protocol.ts'
+import type {
+  Desired,
+  DesiredInstance,
+  FoundSnapshot,
+  ImagePull,
+  InstanceReport,
+  Inventory,
+  SnapshotName,
+} from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
 import type {PathStat} from '../../src/contract/schemas/instances.ts'
 import type {AgentMetrics, NodeFinding} from '../../src/contract/schemas/nodes.ts'
@@ -42,6 +50,8 @@ export class SimulatedAgent implements AgentPort {
   readonly pulls = new Map<string, () => void>()
   /** Names of the volumes that are there. */
   readonly volumes = new Set<string>()
+  /** Of its containers, by id. */
+  readonly snapshots = new Map<string, FoundSnapshot>()
   /** Every moment at which two containers held one GPU. */
   readonly doubles: string[] = []
   /** How often desired state came. */
@@ -226,6 +236,24 @@ export class SimulatedAgent implements AgentPort {
     })()
   }
 
+  async findSnapshot({snapshotId}: SnapshotName): Promise<FoundSnapshot | null> {
+    return this.snapshots.get(snapshotId) ?? null
+  }
+
+  /** SNAPSHOT=broken in the environment of the container makes it fail. */
+  async takeSnapshot({snapshotId}: SnapshotName, containerId: string): Promise<FoundSnapshot> {
+    const found = [...this.containers.values()].find(({wanted}) => wanted.containerName === containerId)
+    if (!found || found.wanted.env.SNAPSHOT === 'broken')
+      throw problem('node_failed', {name: this.spec.name, reason: 'no space left on device'})
+    const made = {imageId: `sha256:${snapshotId}`, sizeBytes: 100}
+    this.snapshots.set(snapshotId, made)
+    return made
+  }
+
+  async removeSnapshot({snapshotId}: SnapshotName): Promise<void> {
+    this.snapshots.delete(snapshotId)
+  }
+
   async exec(): Promise<ExecStream> {
     throw new Error('not simulated')
   }
@@ -246,7 +274,7 @@ export class SimulatedAgent implements AgentPort {
     throw new Error('not simulated')
   }
 
-  async #apply({instances, goingVolumes = []}: Desired): Promise<void> {
+  async #apply({instances, goingVolumes = [], goingSnapshots = []}: Desired): Promise<void> {
     const wanted = new Set(instances.map(one => one.allocationId))
     for (const id of this.containers.keys()) if (!wanted.has(id)) this.containers.delete(id)
     for (const one of instances) {
@@ -255,6 +283,10 @@ export class SimulatedAgent implements AgentPort {
       await this.#tell([one], false)
     }
     for (const name of goingVolumes) await this.#removeVolume(name)
+    for (const name of goingSnapshots) {
+      this.snapshots.delete(name.snapshotId)
+      await this.#services.nodes.report(this.nodeId, {type: 'snapshots', gone: [name]})
+    }
   }
 
   async #removeVolume(name: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type {Recipe, Recipes} from '../task.ts'
 import {createBackup, deleteBackup, restoreBackup, verifyBackup} from './backup-recipes.ts'
 import {pullImage} from './image-recipes.ts'
+import {snapshotInstance} from './instance-recipes.ts'
 import {addMember} from './member-recipes.ts'
 import {createMounts, removeMount} from './mount-recipes.ts'
 import {createPool, destroyPool} from './pool-recipes.ts'
@@ -20,6 +21,7 @@ const all = [
   cloneSite,
   createTemplate,
   pullImage,
+  snapshotInstance,
   addMember,
   repairNode,
   createBackup,

@@ -162,6 +162,7 @@ export class ClaimService {
       await record.event('claim', done, 'Cancelled', `${caller.username} cancelled ${done.name}.`, caller.username)
       await record.audit(caller, 'claims.cancel', id, {name: done.name, keepVolumes})
       nodes.push(...(keepVolumes ? [] : await tx.volumes.letGo(id)))
+      nodes.push(...(await tx.instanceSnapshots.letGo(now.instanceId)))
       return done
     })
     for (const nodeId of nodes) wake('node', nodeId)

@@ -105,7 +105,7 @@ export function createServices(deps: ServiceDependencies): Services {
     models: modelMethods(runtimeMethods),
     gpus: gpuMethods(deps, nodes.keeping),
     claims: claims.methods(),
-    instances: new InstanceService(deps, claims, sessions).methods(),
+    instances: new InstanceService(deps, {claims, sessions, tasks}).methods(),
     images: {
       ...imageMethods(deps),
       pull: (input, caller) => pullImages(deps, {keeping: nodes.keeping, tasks}, input, caller),

@@ -1,5 +1,6 @@
 import type {Event} from '../../contract/schemas/server.ts'
 import {type Caller, hasRole, seesAll} from '../caller.ts'
+import {tellsOfPrivate} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import type {Services} from './services.ts'
 
@@ -58,7 +59,7 @@ export class EventService {
     // Elsewhere the actor may be a node or `system`, and a user of that name must not see what is theirs.
     if (event.kind === 'token') return event.actor === caller.username
     if (event.kind === 'node') return hasRole(caller, 'node_admin') || !ofAdministrators.test(event.type)
-    if (event.kind === 'task' && hasRole(caller, 'node_admin')) return true
+    if (event.kind === 'task' && hasRole(caller, 'node_admin') && !tellsOfPrivate(event)) return true
     if (event.kind !== 'claim' && event.kind !== 'instance' && event.kind !== 'task')
       return !event.type.startsWith('security.')
     return (await this.#ownerOf(event.kind, event.objectId)) === caller.id

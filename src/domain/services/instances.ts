@@ -14,12 +14,20 @@ import type {ServiceDependencies} from './dependencies.ts'
 import {InstanceAccess} from './instance-access.ts'
 import {updateInstance} from './instance-changes.ts'
 import {InstanceReadings} from './instance-readings.ts'
+import {InstanceSnapshots} from './instance-snapshots.ts'
 import {InstanceStreams, shellExec} from './instance-streams.ts'
 import {matchNodes} from './matching.ts'
 import {type Finders, ownerSeen, resolve} from './references.ts'
 import type {InstancePage, Services} from './services.ts'
+import type {TaskService} from './tasks.ts'
 
 type Change = (claim: Claim, instance: Instance) => {claim?: Claim; instance: Instance} | undefined
+
+interface InstanceParts {
+  claims: ClaimService
+  sessions: Pick<Services['sessions'], 'open'>
+  tasks: TaskService
+}
 
 export class InstanceService {
   readonly #deps: ServiceDependencies
@@ -27,11 +35,13 @@ export class InstanceService {
   readonly #streams: InstanceStreams
   readonly #access: InstanceAccess
   readonly #readings: InstanceReadings
+  readonly #snapshots: InstanceSnapshots
 
-  constructor(deps: ServiceDependencies, claims: ClaimService, sessions: Pick<Services['sessions'], 'open'>) {
+  constructor(deps: ServiceDependencies, {claims, sessions, tasks}: InstanceParts) {
     this.#deps = deps
     this.#claims = claims
     const get = (reference: string, caller: Caller) => this.#get(reference, caller)
+    this.#snapshots = new InstanceSnapshots(deps, {tasks, get: (reference, caller) => this.#get(reference, caller)})
     this.#streams = new InstanceStreams(deps, sessions, get)
     this.#readings = new InstanceReadings(deps)
     this.#access = new InstanceAccess({deps, get, locate: instance => this.#streams.container(instance)})
@@ -40,6 +50,7 @@ export class InstanceService {
   methods(): Services['instances'] {
     const streams = this.#streams
     const access = this.#access
+    const snapshots = this.#snapshots
     return {
       list: (input, caller) => this.#list(input, caller),
       page: (input, caller) => this.#page(input, caller),
@@ -51,6 +62,9 @@ export class InstanceService {
       stop: ({id, graceSeconds}, caller) => this.#stop(id, caller, graceSeconds),
       restart: ({id, graceSeconds}, caller) => this.#restart(id, caller, graceSeconds),
       delete: (input, caller) => this.#delete(input, caller),
+      snapshots: (input, caller) => snapshots.list(input, caller),
+      snapshot: (input, caller) => snapshots.create(input, caller),
+      deleteSnapshot: (input, caller) => snapshots.delete(input, caller),
       openLogs: (input, caller, signal) => streams.openLogs(input, caller, signal),
       followLogs: async (input, after, caller, signal) => streams.followLogs(input, after, caller, signal),
       openStats: ({id}, caller, signal) => streams.openStats(id, caller, signal),
@@ -248,7 +262,8 @@ export class InstanceService {
       const status = isThere ? ('deleting' as const) : ('exited' as const)
       const saved = await tx.instances.save({...instance, desired: 'deleted', status, updatedAt: this.#now()})
       await this.#note(record, saved, 'delete', caller)
-      return [saved.nodeId, ...(keepVolumes ? [] : await tx.volumes.letGo(claimId))]
+      const volumes = keepVolumes ? [] : await tx.volumes.letGo(claimId)
+      return [saved.nodeId, ...volumes, ...(await tx.instanceSnapshots.letGo(id))]
     })
     for (const nodeId of nodes) if (nodeId) wake('node', nodeId)
     return {done: true as const}

@@ -61,6 +61,7 @@ export function deleteNode(
     for (const allocation of live) await evictClaim(tx, allocation, clock.now())
     for (const runtime of await tx.runtimes.listOfNode(id)) await tx.runtimes.delete(runtime.id)
     await tx.volumes.forgetNode(id)
+    await tx.instanceSnapshots.forgetNode(id)
     // What is on its disks stays there; nobody gets at it from here any more.
     for (const table of [tx.pools, tx.mounts])
       for (const one of await table.list({nodeId: id})) await table.delete(one.id)

@@ -1,4 +1,4 @@
-import type {Report} from '../../contract/agent-protocol.ts'
+import type {Report, SnapshotName} from '../../contract/agent-protocol.ts'
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {Node, NodeStats} from '../../contract/schemas/nodes.ts'
 import {type Caller, hasRole} from '../caller.ts'
@@ -317,6 +317,7 @@ export class NodeService {
       return
     }
     if (report.type === 'volumes') return this.#forgetVolumes(nodeId, report.gone)
+    if (report.type === 'snapshots') return this.#forgetSnapshots(nodeId, report.gone)
     memory.touch(nodeId)
     await this.#saveInventory(nodeId, report.inventory, report.type === 'hello')
     wake('queue', `node:${nodeId}`)
@@ -327,6 +328,13 @@ export class NodeService {
   async #forgetVolumes(nodeId: string, gone: readonly string[]): Promise<void> {
     await this.#deps.journal.change(async tx => {
       for (const name of gone) await tx.volumes.forget(nodeId, name)
+    })
+    this.#deps.wake('node', nodeId)
+  }
+
+  async #forgetSnapshots(nodeId: string, gone: readonly SnapshotName[]): Promise<void> {
+    await this.#deps.journal.change(async tx => {
+      for (const {snapshotId} of gone) await tx.instanceSnapshots.forget(nodeId, snapshotId)
     })
     this.#deps.wake('node', nodeId)
   }

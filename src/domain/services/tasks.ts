@@ -1,10 +1,10 @@
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
-import {type Caller, hasRole} from '../caller.ts'
+import {type Caller, hasRole, seesAll} from '../caller.ts'
 import type {Recorder} from '../journal.ts'
 import type {Tables} from '../ports.ts'
 import type {TaskRecord} from '../records.ts'
-import {isOver, publicTask, type Recipe} from '../task.ts'
+import {isOver, isPrivate, publicTask, type Recipe} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {resolve} from './references.ts'
 import type {Services} from './services.ts'
@@ -70,7 +70,8 @@ export class TaskService {
 
   async #list({status, type, limit = 100, offset}: InputOf<'tasks.list'>, caller: Caller): Promise<Task[]> {
     const ownerId = seesTasks(caller) ? undefined : caller.id
-    const found = await this.#deps.store.tasks.list({ownerId, status, type, limit, offset})
+    const privateTo = seesAll(caller) ? undefined : caller.id
+    const found = await this.#deps.store.tasks.list({ownerId, privateTo, status, type, limit, offset})
     return found.map(task => this.#shown(task))
   }
 
@@ -124,14 +125,15 @@ export class TaskService {
   #find(reference: string, caller: Caller): Promise<TaskRecord> {
     const {tasks} = this.#deps.store
     const ownerId = seesTasks(caller) ? undefined : caller.id
-    const seen = (task: TaskRecord | undefined) =>
-      task && (ownerId ?? task.ownerId) === task.ownerId ? task : undefined
+    const isSeen = (task: TaskRecord) =>
+      task.ownerId === caller.id || seesAll(caller) || (ownerId === undefined && !isPrivate(task))
+    const seen = (task: TaskRecord | undefined) => (task && isSeen(task) ? task : undefined)
     return resolve(reference.replace(/^task-/, ''), {
       kind: 'task',
       byId: async id => seen(await tasks.find(id)),
       byNumber: async number => seen(await tasks.findByNumber(number)),
       byName: async () => [],
-      byPrefix: prefix => tasks.findByPrefix(prefix, ownerId, 3),
+      byPrefix: async prefix => (await tasks.findByPrefix(prefix, ownerId, 3)).filter(isSeen),
       nameOf: task => ({id: task.id, name: `${task.type} ${task.object}`}),
     })
   }

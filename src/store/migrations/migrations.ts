@@ -14,6 +14,7 @@ import {ownersOfBackups} from './0013-owners-of-backups.ts'
 import {timesOfAllocations} from './0014-times-of-allocations.ts'
 import {auditWaiting} from './0015-audit-waiting.ts'
 import {applyMarks} from './0016-apply-marks.ts'
+import {instanceSnapshots} from './0017-instance-snapshots.ts'
 import type {Migration} from './migration.ts'
 
 /** All steps in their order. A released one never changes: what comes later is a new step at the end. */
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   timesOfAllocations,
   auditWaiting,
   applyMarks,
+  instanceSnapshots,
 ]

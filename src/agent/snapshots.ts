@@ -1,0 +1,76 @@
+import type {FoundSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
+import type {Clock} from '../platform/clock.ts'
+import type {Logger} from '../platform/logger.ts'
+import {type RuntimeDriver, RuntimeError, type RuntimeSnapshots} from '../runtime/driver.ts'
+import {Removal} from './removal.ts'
+
+interface SnapshotParts {
+  driver: RuntimeDriver
+  clock: Clock
+  logger: Logger
+  onGone: (name: SnapshotName) => void
+}
+
+/** Snapshots of this machine's containers. One that is being made is not removed before that has ended. */
+export class Snapshots {
+  readonly #driver: RuntimeDriver
+  readonly #removal: Removal
+  readonly #taking = new Set<string>()
+
+  constructor({driver, clock, logger, onGone}: SnapshotParts) {
+    this.#driver = driver
+    this.#removal = new Removal({
+      ...{clock, logger},
+      remove: key => this.remove(nameOf(key)),
+      onGone: key => onGone(nameOf(key)),
+    })
+  }
+
+  find(name: SnapshotName): Promise<FoundSnapshot | undefined> {
+    return this.#ability().find(name)
+  }
+
+  async take(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot> {
+    const key = keyOf(name)
+    if (this.#taking.has(key)) throw new RuntimeError('failed', 'The snapshot is being made.')
+    this.#taking.add(key)
+    try {
+      return await this.#ability().create(containerId, name, signal)
+    } finally {
+      this.#taking.delete(key)
+    }
+  }
+
+  async remove(name: SnapshotName): Promise<void> {
+    if (this.#taking.has(keyOf(name))) throw new RuntimeError('failed', 'The snapshot is being made.')
+    await this.#driver.snapshots?.remove(name)
+  }
+
+  /** They go for good. */
+  wantGone(names: readonly SnapshotName[]): void {
+    this.#removal.want(names.map(keyOf))
+  }
+
+  idle(): Promise<void> {
+    return this.#removal.idle()
+  }
+
+  close(): Promise<void> {
+    return this.#removal.close()
+  }
+
+  #ability(): RuntimeSnapshots {
+    const {snapshots, name} = this.#driver
+    if (!snapshots) throw new RuntimeError('invalid', `The runtime ${name} has no images, and so no snapshots.`)
+    return snapshots
+  }
+}
+
+function keyOf({instanceId, snapshotId}: SnapshotName): string {
+  return `${instanceId}/${snapshotId}`
+}
+
+function nameOf(key: string): SnapshotName {
+  const [instanceId = '', snapshotId = ''] = key.split('/')
+  return {instanceId, snapshotId}
+}

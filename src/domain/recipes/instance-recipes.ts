@@ -1,0 +1,46 @@
+import type {SnapshotName} from '../../contract/agent-protocol.ts'
+import type {Recipe} from '../task.ts'
+
+export interface InstanceSnapshotWork extends SnapshotName {
+  /** Names, for people. */
+  instance: string
+  snapshot: string
+  nodeId: string
+  node: string
+  containerId: string
+}
+
+export const snapshotInstance: Recipe<InstanceSnapshotWork> = {
+  type: 'instance.snapshot',
+  deadlineMs: 30 * 60_000,
+  object: ({instance}) => instance,
+  locks: ({instanceId}) => [`instance::${instanceId}`],
+  steps: () => [
+    {
+      name: 'commit',
+      title: ({instance, node}) => `Keeping the files of ${instance} on ${node}`,
+      async isDone({agent, input: {nodeId, instanceId, snapshotId}, notes}) {
+        const found = await agent(nodeId).findSnapshot({instanceId, snapshotId})
+        Object.assign(notes, found)
+        return found !== null
+      },
+      async do({agent, input: {nodeId, instanceId, snapshotId, containerId}, signal}) {
+        await agent(nodeId).takeSnapshot({instanceId, snapshotId}, containerId, signal)
+      },
+      async undo({agent, input: {nodeId, instanceId, snapshotId}}) {
+        await agent(nodeId).removeSnapshot({instanceId, snapshotId})
+      },
+    },
+  ],
+  result: ({input: {instance, snapshot}, notes: {sizeBytes}}) => ({instance, snapshot, sizeBytes}),
+  /** What is left of one that failed has to go, however far it came. */
+  async ended({tx}, {status, input, notes, updatedAt}) {
+    const {instanceId, snapshotId} = input as unknown as InstanceSnapshotWork
+    const snapshot = await tx.instanceSnapshots.find(snapshotId)
+    if (!snapshot) return
+    const {imageId, sizeBytes} = notes as {imageId: string; sizeBytes: number}
+    if (status === 'completed')
+      await tx.instanceSnapshots.save({...snapshot, state: 'ready', imageId, sizeBytes, updatedAt})
+    else await tx.instanceSnapshots.letGo(instanceId, snapshotId)
+  },
+}

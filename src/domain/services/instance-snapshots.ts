@@ -1,0 +1,118 @@
+import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {InstanceSnapshot} from '../../contract/schemas/instance-snapshots.ts'
+import type {Instance} from '../../contract/schemas/instances.ts'
+import type {Caller} from '../caller.ts'
+import {problem} from '../errors.ts'
+import {snapshotInstance} from '../recipes/instance-recipes.ts'
+import type {InstanceSnapshotRecord, NodeRecord} from '../records.ts'
+import {publicTask} from '../task.ts'
+import type {ServiceDependencies} from './dependencies.ts'
+import type {TaskService} from './tasks.ts'
+
+/** Of one instance. */
+const mostSnapshots = 10
+
+interface SnapshotParts {
+  tasks: TaskService
+  /** One that the caller sees. Throws not_found. */
+  get: (reference: string, caller: Caller) => Promise<Instance>
+}
+
+/** What instances were: images on their nodes, which go when the instance is deleted. */
+export class InstanceSnapshots {
+  readonly #deps: ServiceDependencies
+  readonly #parts: SnapshotParts
+
+  constructor(deps: ServiceDependencies, parts: SnapshotParts) {
+    this.#deps = deps
+    this.#parts = parts
+  }
+
+  async list({id}: InputOf<'instances.snapshots'>, caller: Caller): Promise<InstanceSnapshot[]> {
+    const instance = await this.#parts.get(id, caller)
+    const found = await this.#deps.store.instanceSnapshots.list(instance.id)
+    return Promise.all(found.map(snapshot => this.#shown(snapshot, instance)))
+  }
+
+  async create(
+    {id, name = this.#nameNow()}: InputOf<'instances.snapshot'>,
+    caller: Caller,
+  ): Promise<OutputOf<'instances.snapshot'>> {
+    const instance = await this.#parts.get(id, caller)
+    const node = await this.#nodeOf(instance)
+    const {journal, secrets, clock} = this.#deps
+    const {nodeId, containerId} = instance
+    const at = new Date(clock.now()).toISOString()
+    const made = await journal.change(async (tx, record) => {
+      const known = await tx.instanceSnapshots.list(instance.id)
+      if (known.length >= mostSnapshots) {
+        const reason = `it has ${known.length} snapshots`
+        throw problem('snapshot_impossible', {
+          name: instance.name,
+          reason,
+          fix: 'Delete one that is not needed any more.',
+        })
+      }
+      const snapshot = await tx.instanceSnapshots.insert({
+        ...{id: secrets.uuid(), createdAt: at, updatedAt: at, name, instanceId: instance.id, nodeId},
+        ...{ownerId: instance.ownerId, createdBy: caller.username, state: 'creating', imageId: '', sizeBytes: null},
+      })
+      const names = {instance: instance.name, snapshot: name, node: node.name}
+      const input = {...names, nodeId, containerId, instanceId: instance.id, snapshotId: snapshot.id}
+      const task = await this.#parts.tasks.submit(
+        {tx, record},
+        {recipe: snapshotInstance, input, node: node.name, caller},
+      )
+      return {snapshot, task}
+    })
+    this.#parts.tasks.start(made.task)
+    return {snapshot: await this.#shown(made.snapshot, instance), task: publicTask(made.task)}
+  }
+
+  async delete({id, snapshot: name}: InputOf<'instances.deleteSnapshot'>, caller: Caller): Promise<{done: true}> {
+    const instance = await this.#parts.get(id, caller)
+    const {journal, wake} = this.#deps
+    const nodes = await journal.change(async (tx, record) => {
+      const snapshot = named(await tx.instanceSnapshots.list(instance.id), name)
+      if (snapshot.state === 'creating') throw problem('task_conflict', {kind: 'snapshot', name: snapshot.name})
+      const details = {instance: instance.name, snapshot: snapshot.name}
+      await record.audit(caller, 'instances.deleteSnapshot', instance.id, details)
+      return tx.instanceSnapshots.letGo(instance.id, snapshot.id)
+    })
+    for (const nodeId of nodes) wake('node', nodeId)
+    return {done: true}
+  }
+
+  /** The node that has its container. */
+  async #nodeOf({name, status, desired, containerId, nodeId}: Instance): Promise<NodeRecord> {
+    if (desired === 'deleted') throw problem('instance_finished', {name, status})
+    const node = nodeId && containerId ? await this.#deps.store.nodes.find(nodeId) : undefined
+    if (!node) throw problem('instance_not_running', {name, status})
+    if (!this.#deps.fleet.connected(nodeId)) throw problem('node_offline', {name: node.name})
+    if (node.inventory?.images === false) {
+      const fix = 'Copy its files with `gpuctl instance cp`.'
+      throw problem('snapshot_impossible', {name, reason: `${node.name} runs processes, which have no image`, fix})
+    }
+    return node
+  }
+
+  async #shown(
+    {ownerId: _, ...snapshot}: InstanceSnapshotRecord,
+    {name: instance}: Instance,
+  ): Promise<InstanceSnapshot> {
+    const node = await this.#deps.store.nodes.find(snapshot.nodeId)
+    return {...snapshot, instance, node: node?.name ?? ''}
+  }
+
+  /** As `2026-01-31T07-05-09Z`. */
+  #nameNow(): string {
+    return new Date(this.#deps.clock.now()).toISOString().replace(/\.\d+/, '').replaceAll(':', '-')
+  }
+}
+
+/** By name or id. Throws not_found. */
+export function named(snapshots: readonly InstanceSnapshotRecord[], reference: string): InstanceSnapshotRecord {
+  const found = snapshots.find(({name}) => name === reference) ?? snapshots.find(({id}) => id === reference)
+  if (!found) throw problem('not_found', {kind: 'instance snapshot', name: reference})
+  return found
+}

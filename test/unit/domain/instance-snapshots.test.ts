@@ -1,0 +1,115 @@
+import {expect, test} from 'vitest'
+import {gpuNode, world} from '../../support/world.ts'
+
+const work = {image: 'cuda', gpus: {count: 1}, name: 'train'}
+
+test('a snapshot is a task on the node, listed with its size, and goes when it is deleted', async () => {
+  const {services, caller, admin, settle, agent, store} = await world({nodes: [gpuNode('one', 1)]})
+  const claim = await services.claims.submit(work, caller)
+  await settle()
+
+  const {task, snapshot} = await services.instances.snapshot({id: 'train', name: 'first'}, caller)
+  expect(snapshot).toMatchObject({state: 'creating', imageId: '', sizeBytes: null, instance: 'train', node: 'one'})
+  expect(task).toMatchObject({type: 'instance.snapshot', object: 'train', node: 'one'})
+  await settle()
+
+  expect(await services.tasks.get({id: task.id}, caller)).toMatchObject({
+    status: 'completed',
+    result: {instance: 'train', snapshot: 'first', sizeBytes: 100},
+  })
+  expect(await services.instances.snapshots({id: 'train'}, caller)).toMatchObject([
+    {name: 'first', state: 'ready', sizeBytes: 100, createdBy: 'alice', imageId: `sha256:${snapshot.id}`},
+  ])
+  await expect(services.instances.snapshot({id: 'train', name: 'first'}, caller)).rejects.toMatchObject({
+    code: 'name_taken',
+  })
+  const missing = services.instances.deleteSnapshot({id: 'train', snapshot: 'second'}, caller)
+  await expect(missing).rejects.toMatchObject({code: 'not_found'})
+  await services.instances.deleteSnapshot({id: 'train', snapshot: 'first'}, caller)
+  await settle()
+
+  expect(agent('one').snapshots.size).toBe(0)
+  expect(await store.instanceSnapshots.going(agent('one').nodeId)).toEqual([])
+  expect(await services.audit.list({action: 'instances.deleteSnapshot'}, admin)).toMatchObject([
+    {object: claim.instanceId, details: {instance: 'train', snapshot: 'first'}},
+  ])
+})
+
+test('snapshots go with their instance, also where the volumes are kept', async () => {
+  const {services, caller, settle, agent, store} = await world({nodes: [gpuNode('one', 1)]})
+  await services.claims.submit(work, caller)
+  await settle()
+  for (const name of ['first', 'second']) {
+    await services.instances.snapshot({id: 'train', name}, caller)
+    await settle()
+  }
+  expect(agent('one').snapshots.size).toBe(2)
+
+  await services.instances.delete({id: 'train', keepVolumes: true}, caller)
+  await settle()
+
+  expect(agent('one').snapshots.size).toBe(0)
+  expect(await services.instances.snapshots({id: 'train'}, caller)).toEqual([])
+  expect(await store.instanceSnapshots.going(agent('one').nodeId)).toEqual([])
+  await expect(services.instances.snapshot({id: 'train'}, caller)).rejects.toMatchObject({code: 'instance_finished'})
+})
+
+test('an instance has ten snapshots at most, one is made at a time, and what fails leaves nothing', async () => {
+  const {services, caller, settle, agent} = await world({nodes: [gpuNode('one', 2)]})
+  await services.claims.submit(work, caller)
+  await services.claims.submit({...work, name: 'broken', env: {SNAPSHOT: 'broken'}}, caller)
+  await settle()
+  const take = (name?: string) => services.instances.snapshot({id: 'train', name}, caller)
+
+  await take('s0')
+  await expect(take('s1')).rejects.toMatchObject({code: 'task_conflict'})
+  const busy = services.instances.deleteSnapshot({id: 'train', snapshot: 's0'}, caller)
+  await expect(busy).rejects.toMatchObject({code: 'task_conflict'})
+  await settle()
+  for (let index = 1; index < 10; index++) {
+    await take(`s${index}`)
+    await settle()
+  }
+  await expect(take()).rejects.toMatchObject({
+    code: 'snapshot_impossible',
+    message: 'Instance train cannot be kept: it has 10 snapshots.',
+  })
+
+  const {task} = await services.instances.snapshot({id: 'broken', name: 'never'}, caller)
+  await settle()
+  expect(await services.tasks.get({id: task.id}, caller)).toMatchObject({status: 'failed'})
+  expect(await services.instances.snapshots({id: 'broken'}, caller)).toEqual([])
+  expect(agent('one').snapshots.size).toBe(10)
+})
+
+test('others see no snapshots; a node without images, and one that is away, keep none', async () => {
+  const {services, caller, settle, agent, makeUser} = await world({
+    nodes: [gpuNode('one', 1), gpuNode('bare', 0, {images: false})],
+  })
+  await services.claims.submit(work, caller)
+  await services.claims.submit({image: 'host', name: 'shell', node: 'bare'}, caller)
+  await services.claims.submit({...work, name: 'waits', gpus: {count: 1}}, caller)
+  await settle()
+  const bob = await makeUser('bob', {gpuQuota: 1})
+
+  const {task} = await services.instances.snapshot({id: 'train'}, caller)
+  await settle()
+  const carl = await makeUser('carl', {role: 'node_admin'})
+  expect(await services.tasks.list({}, carl)).toEqual([])
+  await expect(services.tasks.get({id: task.id}, carl)).rejects.toMatchObject({code: 'not_found'})
+  expect(await services.events.list({kind: 'task'}, carl)).toEqual([])
+  expect(await services.events.list({kind: 'task'}, caller)).toHaveLength(2)
+  for (const call of ['snapshots', 'snapshot'] as const)
+    await expect(services.instances[call]({id: 'train'}, bob)).rejects.toMatchObject({code: 'not_found'})
+  const others = services.instances.deleteSnapshot({id: 'train', snapshot: 'x'}, bob)
+  await expect(others).rejects.toMatchObject({code: 'not_found'})
+  await expect(services.instances.snapshot({id: 'shell'}, caller)).rejects.toMatchObject({
+    code: 'snapshot_impossible',
+    message: 'Instance shell cannot be kept: bare runs processes, which have no image.',
+  })
+  await expect(services.instances.snapshot({id: 'waits'}, caller)).rejects.toMatchObject({
+    code: 'instance_not_running',
+  })
+  await agent('one').disconnect()
+  await expect(services.instances.snapshot({id: 'train'}, caller)).rejects.toMatchObject({code: 'node_offline'})
+})
