@@ -13,7 +13,15 @@ import {fileURLToPath} from 'node:url'
 import {buildCompletion} from './build/completion.mjs'
 import {writeHelp} from './build/help.mjs'
 import {helpers, lateModules} from './build/late.mjs'
-import {filesBeside, halvesApart, lateDockerode, lateOclif, leanFastify, lightOclif} from './build/plugins.mjs'
+import {
+  filesBeside,
+  foundSqlite,
+  halvesApart,
+  lateDockerode,
+  lateOclif,
+  leanFastify,
+  lightOclif,
+} from './build/plugins.mjs'
 import {buildTiers} from './build/tiers.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -87,7 +95,8 @@ async function main({build, transform}) {
     build({
       ...bundle,
       ...entry('main', await mainEntry()),
-      plugins: [lateDockerode, leanFastify, filesBeside(root, dist)],
+      external: external.filter(name => name !== '@photostructure/sqlite'),
+      plugins: [lateDockerode, leanFastify, foundSqlite, filesBeside(root, dist)],
       // Each name kept is a call at the start, of which there are thousands.
       keepNames: false,
       minifyWhitespace: true,

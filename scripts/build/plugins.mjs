@@ -113,8 +113,8 @@ export const filesBeside = (root, dist) => ({
 /**
  * Fastify and its router without what makes up a tenth of the server's start and is of no use here: functions compiled for
  * each piece of a path and each set of parameters are closures that do the same, those for each route's constraints are
- * compiled at their first call; the modules of Node for what the server does not do are not loaded; and no route is looked
- * up for HEAD routes that are not made.
+ * compiled at their first call; what the server seldom needs is loaded where it does; and no route is looked up for HEAD
+ * routes that are not made.
  */
 export const leanFastify = {
   name: 'lean-fastify',
@@ -144,24 +144,59 @@ export const leanFastify = {
     }\n`,
         ],
       ],
-      'fastify/lib/server.js': ['https', 'http2'].flatMap(name => [
-        [`const ${name} = require('node:${name}')\n`, ''],
-        [new RegExp(`(?<![\\w.{]|// .*|\\* .*)${name}\\.(?=create)`, 'g'), `require('node:${name}').`],
-      ]),
+      'fastify/lib/server.js': [...late('https', 'node:https'), ...late('http2', 'node:http2')],
+      'fastify/lib/plugin-utils.js': late('semver', 'semver'),
+      'fastify/lib/schema-controller.js': [
+        ["const SerializerSelector = require('@fastify/fast-json-stringify-compiler')", 'let made'],
+        [
+          'compilersFactory.buildSerializer = SerializerSelector()',
+          `compilersFactory.buildSerializer = (...given) =>
+      (made ??= require('@fastify/fast-json-stringify-compiler')())(...given)`,
+        ],
+      ],
+      'pino/lib/transport.js': late('ThreadStream', 'thread-stream'),
       'fastify/lib/route.js': [
         [/const headHandler = (?=router\.findRoute)/, 'const headHandler = !shouldExposeHead ? null : '],
       ],
     }
-    for (const [file, changes] of Object.entries(patches)) {
-      onLoad({filter: new RegExp(`/node_modules/${file.replaceAll('.', '\\.')}$`)}, async ({path}) => {
-        const text = await readFile(path, 'utf8')
-        const contents = changes.reduce((before, [found, instead]) => {
-          const after = before.replace(found, () => instead)
-          if (after === before) throw new Error(`lean-fastify does not know this version of ${file}: ${found}`)
-          return after
-        }, text)
-        return {contents, loader: 'js'}
-      })
-    }
+    for (const [file, changes] of Object.entries(patches)) patch(onLoad, file, changes)
   },
+}
+
+/** SQLite's package finds its native part without Node's search for packages, which takes a while. */
+export const foundSqlite = {
+  name: 'found-sqlite',
+  setup({onLoad}) {
+    const finder = `folderOfSqlite();
+function folderOfSqlite(at = getDirname()) {
+  const above = path.dirname(at)
+  const folder = path.join(at, 'node_modules', '@photostructure', 'sqlite')
+  if (require('node:fs').existsSync(folder)) return path.join(folder, 'dist')
+  if (above === at) throw new Error('The package @photostructure/sqlite is not installed.')
+  return folderOfSqlite(above)
+}
+`
+    patch(onLoad, '@photostructure/sqlite/dist/index.mjs', [['/* @__PURE__ */ getDirname();\n', finder]])
+  },
+}
+
+/** A module that is loaded where the file first uses it. */
+function late(name, module) {
+  return [
+    [`const ${name} = require('${module}')\n`, ''],
+    [new RegExp(`(?<![\\w.{'/-]|// .*|\\* .*)${name}(?=\\.[a-z]|\\()`, 'g'), `(require('${module}'))`],
+  ]
+}
+
+/** Changes a file of a library; fails where it is not as it was. */
+function patch(onLoad, file, changes) {
+  onLoad({filter: new RegExp(`/node_modules/${file.replaceAll('.', '\\.')}$`)}, async ({path}) => {
+    const text = await readFile(path, 'utf8')
+    const contents = changes.reduce((before, [found, instead]) => {
+      const after = before.replace(found, () => instead)
+      if (after === before) throw new Error(`The build does not know this version of ${file}: ${found}`)
+      return after
+    }, text)
+    return {contents, loader: 'js'}
+  })
 }

@@ -54,6 +54,8 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     requestIdHeader: false,
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    // Requests are read by rules of our own (input.ts): Ajv would be loaded for nothing.
+    schemaController: {compilersFactory: {buildValidator: noValidator}},
     routerOptions: {ignoreTrailingSlash: true, maxParamLength: 256},
     rewriteUrl: ({url = '/'}) => routedUrl(url),
     frameworkErrors: (error, request, reply) => {
@@ -109,4 +111,8 @@ function routedUrl(url: string): string {
   const end = url.search(/[?#]|$/)
   const lower = url.slice(0, end).toLowerCase()
   return dialects.some(({caseless, owns}) => caseless && owns(lower)) ? lower + url.slice(end) : url
+}
+
+function noValidator(): never {
+  throw new Error('Fastify validates no requests here.')
 }
