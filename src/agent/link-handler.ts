@@ -10,6 +10,7 @@ import {sendArchive, sendStat, takeArchive} from './file-calls.ts'
 import {runImagePull} from './image-pull-call.ts'
 import {sendLogs} from './log-call.ts'
 import {takeOsImage} from './os-image-call.ts'
+import {confirmProgram, describeProgram, type Replaceable, takeProgram} from './program-calls.ts'
 import {asFinding, runRepair} from './repair-call.ts'
 import {snapshotCalls} from './snapshot-calls.ts'
 import {runStorage} from './storage-call.ts'
@@ -21,7 +22,7 @@ const maxDesiredBytes = 32 * 1024 * 1024
  * What the agent answers on one link. Make one for each link: of the wishes that come over it an older one than the
  * last is ignored.
  */
-export function createLinkHandler(agent: Agent): StreamHandler {
+export function createLinkHandler(agent: Agent, own?: Replaceable): StreamHandler {
   let revision = -1
   const snapshots = snapshotCalls(agent.snapshots, endOf)
   return createAgentRouter({
@@ -53,6 +54,9 @@ export function createLinkHandler(agent: Agent): StreamHandler {
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
     [agentRoutes.examination]: async call => call.respondJson(200, (await agent.examine()).map(asFinding)),
     [agentRoutes.repair]: call => runRepair(call, agent),
+    [agentRoutes.program]: call => describeProgram(call, own),
+    [agentRoutes.sendProgram]: call => takeProgram(call, own),
+    [agentRoutes.confirmProgram]: call => confirmProgram(call, own),
     [agentRoutes.unpack]: onContainer(agent, call => takeArchive(call, agent.driver)),
   })
 }

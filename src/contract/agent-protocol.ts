@@ -13,7 +13,9 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
  * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts),
  * `/instances/:instance/snapshots/:snapshot`: `GET` (FoundSnapshot or null), `PUT` (query container; FoundSnapshot), `DELETE`,
  * `POST /image-pulls` (query image; NDJSON of ImagePull; the pull ends with the stream).
- * `GET /examination` (NodeFinding[]), `POST /repairs/:check` ({mended: how many}).
+ * `GET /examination` (NodeFinding[]), `POST /repairs/:check` ({mended: how many}),
+ * `GET /program` (AgentProgram), `PUT /program` (query: ProgramPart; .tar.gz in; ProgramEnd out, then the agent goes over to it),
+ * `POST /program/confirmation` (query version; the new program is kept).
  */
 export const agentRoutes = {
   setDesired: 'PUT /desired',
@@ -35,6 +37,9 @@ export const agentRoutes = {
   findSnapshot: 'GET /instances/:instance/snapshots/:snapshot',
   takeSnapshot: 'PUT /instances/:instance/snapshots/:snapshot',
   removeSnapshot: 'DELETE /instances/:instance/snapshots/:snapshot',
+  program: 'GET /program',
+  sendProgram: 'PUT /program',
+  confirmProgram: 'POST /program/confirmation',
   ping: 'GET /ping',
 } as const
 
@@ -59,6 +64,31 @@ export interface UnpackEnd {
 /** How a piece of an upload ended. */
 export interface OsImageEnd {
   image?: FoundOsImage
+  error?: {code: string; message: string}
+}
+
+/** What an agent runs, as its server may replace it. */
+export interface AgentProgram {
+  version: string
+  /** As Node calls it: `linux-x64`. */
+  platform: string
+  /** Version that the server has not confirmed yet. */
+  trial: string | null
+  /** The last one that was given up, and why. */
+  failed: {version: string; attempt: string; reason: string} | null
+}
+
+/** A program for an agent: a .tar.gz of one folder `gpuctl`. */
+export interface ProgramPart {
+  version: string
+  sha256: string
+  sizeBytes: number
+  /** Of whoever sends it, to know his own failure by. */
+  attempt: string
+}
+
+/** How the arrival of a program ended. */
+export interface ProgramEnd {
   error?: {code: string; message: string}
 }
 

@@ -87,6 +87,8 @@ export const errorKinds = {
   task_deadline: 'unprocessable',
   step_unverified: 'bad_gateway',
   node_not_mended: 'bad_gateway',
+  upgrade_underway: 'unavailable',
+  upgrade_stopped: 'bad_gateway',
   key_reused: 'unprocessable',
   too_many: 'too_many',
   too_busy: 'too_many',

@@ -55,6 +55,7 @@ export const routes = {
   'nodes.add': 'POST /nodes',
   'nodes.update': 'PATCH /nodes/:id',
   'nodes.test': 'POST /nodes/:id/test',
+  'nodes.upgrade': 'POST /nodes/upgrade',
   'nodes.examine': 'GET /nodes/:id/examination',
   'nodes.repair': 'POST /nodes/:id/repairs',
   'nodes.cordon': 'POST /nodes/:id/cordon',

@@ -1,6 +1,6 @@
 import type {FleetMemory} from '../domain/fleet-memory.ts'
 import type {Journal} from '../domain/journal.ts'
-import type {Fleet, Store} from '../domain/ports.ts'
+import type {Fleet, OwnProgram, Store} from '../domain/ports.ts'
 import type {Secrets, Vault} from '../domain/security-ports.ts'
 import type {Recipes} from '../domain/task.ts'
 import type {TaskFeed} from '../domain/task-feed.ts'
@@ -35,6 +35,7 @@ export interface ControllerDependencies {
   vault: Vault
   serverId: string
   recipes: Recipes
+  program: () => Promise<OwnProgram>
   taskFeed: TaskFeed
   /** A reconcile failed and will be repeated. */
   onError: (controller: string, key: string, error: unknown) => void

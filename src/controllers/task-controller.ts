@@ -180,7 +180,9 @@ class TaskRun {
       const isUndone = await this.#undo(index, untilMs)
       if (!isUndone && closing.aborted) return undefined
       if (!isUndone) left.push(this.#task.steps[index]?.title ?? '')
-      await this.#save(withStep(this.#task, index, state === 'running' ? 'failed' : isUndone ? 'undone' : 'done'))
+      // What has nothing to take back stays done.
+      const after = isUndone && this.#steps[index]?.undo ? 'undone' : 'done'
+      await this.#save(withStep(this.#task, index, state === 'running' ? 'failed' : after))
     }
     const details = {...failure.details, ...(left.length > 0 ? {notTakenBack: left} : {})}
     const error = {...failure, details}
@@ -218,6 +220,8 @@ class TaskRun {
       signal,
       agent: (nodeId): AgentPort => deps.fleet.agent(nodeId),
       target: id => openTarget(deps, id),
+      program: deps.program,
+      now: () => deps.clock.now(),
       log: text => this.#note(text),
       progress: percent => this.#tell(index, percent),
     }

@@ -163,6 +163,11 @@ const catalogue = {
   task_deadline: ['It took too long and was given up.', 'See what it was waiting for with `gpuctl task logs`.'],
   step_unverified: ['{step}: it was done, and is not there.', 'See the task’s log, and look on the node itself.'],
   node_not_mended: ['Not all of node {name} was mended: {reason}', 'See `gpuctl node doctor {name}`.'],
+  upgrade_underway: ['To go over to {version}: {names}.', 'Follow it with `gpuctl task wait`.'],
+  upgrade_stopped: [
+    'The upgrade to {version} was stopped. {reason} Not upgraded: {left}.',
+    'See the agent’s log on the first of them: `gpuctl agent logs`. Then upgrade the rest.',
+  ],
   key_reused: ['The Idempotency-Key was used for another request.', 'Use a new key for a new request.'],
   too_many: ['Too many {what}.', 'Try again in {seconds} s.'],
   too_busy: ['The server is busy with {what}.', 'Try again in a few seconds.'],

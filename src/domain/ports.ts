@@ -1,4 +1,12 @@
-import type {Desired, ExecQuery, FoundSnapshot, ImagePull, SnapshotName} from '../contract/agent-protocol.ts'
+import type {
+  AgentProgram,
+  Desired,
+  ExecQuery,
+  FoundSnapshot,
+  ImagePull,
+  ProgramPart,
+  SnapshotName,
+} from '../contract/agent-protocol.ts'
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
 import type {Image, Spec} from '../contract/schemas/catalogue.ts'
 import type {Claim, ClaimPhase} from '../contract/schemas/claims.ts'
@@ -582,6 +590,12 @@ export interface AgentPort {
   examine(): Promise<NodeFinding[]>
   /** Mends what is amiss there; nothing amiss is no error. Throws node_failed, node_offline. */
   repair(check: string, signal?: AbortSignal): Promise<void>
+  /** What program the agent is. Throws node_failed, node_offline. */
+  program(): Promise<AgentProgram>
+  /** Resolves when the agent has unpacked it and is about to go over to it. Throws node_failed, node_offline. */
+  sendProgram(part: ProgramPart, content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  /** The new program may stay. Throws node_failed, node_offline. */
+  confirmProgram(version: string): Promise<void>
   /** Tells what should run. The agent answers once it is stored; what comes of it arrives in reports. */
   setDesired(desired: Desired): Promise<void>
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
@@ -610,6 +624,16 @@ export interface AgentPort {
   readArchive(containerId: string, path: string, signal: AbortSignal): Promise<Archive>
   /** Unpacks a tar into a folder that is there. Resolves when all is written. Throws path_missing, path_refused. */
   writeArchive(containerId: string, path: string, content: AsyncIterable<Uint8Array>): Promise<void>
+}
+
+/** The program of this server, for the agents of its nodes. */
+export interface OwnProgram {
+  version: string
+  /** As Node calls it: `linux-x64`. */
+  platform: string
+  /** SHA-256 */
+  checksum: string
+  content: Uint8Array
 }
 
 /** Bytes both ways, as of a TCP connection. */

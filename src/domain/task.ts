@@ -2,7 +2,7 @@ import type {Task, TaskStep} from '../contract/schemas/tasks.ts'
 import type {TargetAccess} from '../contract/storage-protocol.ts'
 import {type DomainError, isProblem, problem} from './errors.ts'
 import type {Recorder} from './journal.ts'
-import type {AgentPort, Tables} from './ports.ts'
+import type {AgentPort, OwnProgram, Tables} from './ports.ts'
 import type {TaskRecord} from './records.ts'
 
 /** What a step works with. */
@@ -17,6 +17,10 @@ export interface StepRun<I = Record<string, unknown>> {
   agent(nodeId: string): AgentPort
   /** A place for backups with its secret, which no input and no note may carry. Throws not_found. */
   target(id: string): Promise<TargetAccess>
+  /** The program of this server. */
+  program(): Promise<OwnProgram>
+  /** Wall time, ms. */
+  now(): number
   /** One line for people, kept with the task. */
   log(text: string): Promise<void>
   /** 0–100 of this step. */

@@ -1,9 +1,12 @@
 import type {
+  AgentProgram,
   Desired,
   ExecQuery,
   FoundSnapshot,
   ImagePull,
   OsImageEnd,
+  ProgramEnd,
+  ProgramPart,
   Report,
   SnapshotName,
   UnpackEnd,
@@ -127,6 +130,20 @@ export class AgentSession {
     await this.#link.json({method: 'POST', path, timeoutMs: storageTimeoutMs, signal})
   }
 
+  program(): Promise<AgentProgram> {
+    return this.#link.json({method: 'GET', path: '/program', timeoutMs: 10_000})
+  }
+
+  /** Resolves when the agent has it, and is about to go over to it. Throws `RemoteError` when it does not want it. */
+  async sendProgram(part: ProgramPart, content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    const query = new URLSearchParams({...part, sizeBytes: String(part.sizeBytes)})
+    await this.#send<ProgramEnd>({method: 'PUT', path: `/program?${query}`, signal}, content)
+  }
+
+  async confirmProgram(version: string): Promise<void> {
+    await this.#link.json({method: 'POST', path: `/program/confirmation?${new URLSearchParams({version})}`})
+  }
+
   async logs(
     containerId: string,
     query: {
@@ -236,7 +253,7 @@ export class AgentSession {
 
   /** Sends all of it; resolves with how the agent says that it ended. Throws `RemoteError` where that is an error. */
   async #send<E extends {error?: {code: string; message: string}}>(
-    request: {method?: string; path: string},
+    request: {method?: string; path: string; signal?: AbortSignal},
     content: AsyncIterable<Uint8Array>,
   ): Promise<E> {
     const call = await this.#link.duplex(request)

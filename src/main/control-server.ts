@@ -38,6 +38,7 @@ import {fleetOf} from './fleet.ts'
 import {followRequestsPerRuntime, inferenceWhenUsed} from './inference.ts'
 import {watchMachine} from './machine-watch.ts'
 import {fingerprintOf, ownCertificate} from './own-certificate.ts'
+import {ownProgram} from './own-program.ts'
 import {removeRunFile, writeRunFile} from './run-file.ts'
 import {loadServerSecrets} from './server-secrets.ts'
 import {CannotStart, hamiCoreFolders} from './settings.ts'
@@ -115,13 +116,14 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   })
   const fleet = fleetOf(sessions, nodeId => names.get(nodeId) ?? nodeId)
   const secrets = {random: randomBytes, sha256: sha256Hex, uuid: newId}
+  const program = ownProgram(version)
   const controllers = createControllers({
-    ...{store, journal, memory, fleet, clock, secrets, vault, serverId, recipes, taskFeed},
+    ...{store, journal, memory, fleet, clock, secrets, vault, serverId, recipes, taskFeed, program},
     onError: (controller, key, error) =>
       logger.warn({controller, key, err: error}, 'a reconcile failed and is repeated'),
   })
   const services: Services = createServices({
-    ...{store, journal, memory, fleet, clock, passwords, secrets, vault, taskFeed},
+    ...{store, journal, memory, fleet, clock, passwords, secrets, vault, taskFeed, program},
     probeEngine: async ({address, ...tls}) => {
       const {probeEngine} = await import('../runtime/engine-probe.ts')
       return probeEngine({...dockerEndpoint(address), ...(tls.key ? tls : {})})
@@ -168,7 +170,7 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   })
   rollback.add('inference', () => inference.close())
   const app = await createApp({
-    ...{services, logger, version, inference, metricsRegistry: inference},
+    ...{services, logger, version, program, inference, metricsRegistry: inference},
     acceptLink: (socket, head, {id, name}) => {
       names.set(id, name)
       socket.on('error', () => {}) // 'close' tells the end

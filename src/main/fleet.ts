@@ -1,4 +1,12 @@
-import type {Desired, ExecQuery, FoundSnapshot, ImagePull, SnapshotName} from '../contract/agent-protocol.ts'
+import type {
+  AgentProgram,
+  Desired,
+  ExecQuery,
+  FoundSnapshot,
+  ImagePull,
+  ProgramPart,
+  SnapshotName,
+} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 import type {AgentMetrics, NodeFinding} from '../contract/schemas/nodes.ts'
 import type {
@@ -66,6 +74,18 @@ class TranslatedAgent implements AgentPort {
 
   repair(check: string, signal?: AbortSignal): Promise<void> {
     return this.#translate(this.#session.repair(check, signal))
+  }
+
+  program(): Promise<AgentProgram> {
+    return this.#translate(this.#session.program())
+  }
+
+  sendProgram(part: ProgramPart, content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+    return this.#translate(this.#session.sendProgram(part, content, signal))
+  }
+
+  confirmProgram(version: string): Promise<void> {
+    return this.#translate(this.#session.confirmProgram(version))
   }
 
   logs(containerId: string, query: LogQuery, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {

@@ -4,16 +4,18 @@ import {stateFile} from '../agent/state-file.ts'
 import type {GpuCollector} from '../metrics/collector.ts'
 import {HostSampler} from '../metrics/host.ts'
 import {detectCollector} from '../metrics/registry.ts'
-import {type Clock, systemClock} from '../platform/clock.ts'
+import {type Clock, sleep, systemClock} from '../platform/clock.ts'
 import {exec} from '../platform/exec.ts'
 import {ensurePrivateDirectory, readSecretFile, writeSecretFile} from '../platform/files.ts'
 import {randomSecret} from '../platform/ids.ts'
-import {DirectoryLocked, lockDirectory} from '../platform/lock.ts'
+import {type DirectoryLock, DirectoryLocked, lockDirectory} from '../platform/lock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {detectRuntime, type RuntimeDriverName} from '../runtime/registry.ts'
 import {openStorage, type StorageParts} from '../storage/registry.ts'
 import type {LocalApiAddress} from './local-api.ts'
 import {CannotStart} from './settings.ts'
+
+const lockAgainMs = 100
 
 /** Of every agent, joined or not. */
 export interface AgentOptions {
@@ -25,6 +27,8 @@ export interface AgentOptions {
   runtime?: RuntimeDriverName
   /** As `2` or `2xRTX4090`: simulated cards in place of real ones. */
   fakeGpus?: string
+  /** So long one that ends may take to leave the folder; nothing unless given. */
+  lockWithinMs?: number
   /** Name under which the machine asks to join; its host name unless given. */
   name?: string
   /** Where the local API listens; absent: nowhere. */
@@ -36,9 +40,9 @@ export interface AgentOptions {
 }
 
 /** The agent's folder is this process's alone; what the machine is, and its cards. */
-export async function openMachine({directory, fakeGpus}: AgentOptions) {
+export async function openMachine({directory, fakeGpus, lockWithinMs = 0}: AgentOptions) {
   await ensurePrivateDirectory(directory)
-  const lock = await lockDirectory(directory).catch(error => {
+  const lock = await lockWithin(directory, lockWithinMs).catch(error => {
     if (!(error instanceof DirectoryLocked)) throw error
     const hint = 'An agent runs here already: see `gpuctl agent status`, end it with `gpuctl agent stop`.'
     throw new CannotStart(error.message, hint, {cause: error})
@@ -47,6 +51,18 @@ export async function openMachine({directory, fakeGpus}: AgentOptions) {
   const nodeSeed = machineKey.slice(0, 12)
   const gpus = await detectCollector({exec, env: process.env, now: Date.now, nodeSeed, fakeGpus})
   return {lock, machineKey, gpus}
+}
+
+async function lockWithin(directory: string, withinMs: number): Promise<DirectoryLock> {
+  const deadlineMs = systemClock.monotonic() + withinMs
+  for (;;) {
+    try {
+      return await lockDirectory(directory)
+    } catch (error) {
+      if (!(error instanceof DirectoryLocked) || systemClock.monotonic() >= deadlineMs) throw error
+      await sleep(systemClock, lockAgainMs)
+    }
+  }
 }
 
 export async function openAgent({

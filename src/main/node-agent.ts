@@ -5,6 +5,7 @@ import {join as joinPath} from 'node:path'
 import {type Identity, loadIdentity, saveIdentity} from '../agent/identity.ts'
 import {summarizeGpus} from '../agent/inventory.ts'
 import {type JoinProgress, join, type KeptRequest} from '../agent/join.ts'
+import type {Replaceable} from '../agent/program-calls.ts'
 import {RuntimeReporter, type RuntimeReportState} from '../agent/runtime-reporter.ts'
 import {apiPrefix} from '../contract/routes.ts'
 import type {JoinReply, JoinRequest} from '../contract/schemas/nodes.ts'
@@ -29,6 +30,8 @@ export interface NodeAgentOptions extends AgentOptions {
   runtimeName?: string
   onRuntime?: (state: RuntimeReportState, detail: string) => void
   labels?: Record<string, string>
+  /** Absent: the agent cannot be replaced by its server. */
+  replaceable?: Replaceable
   onJoin: JoinProgress
   onLink: (state: LinkState, detail: string, name: string) => void
   signal: AbortSignal
@@ -81,7 +84,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<Running
   const keeper = new LinkKeeper({
     url: `${server.replace(/\/$/, '')}${apiPrefix}/link`,
     token: nodeKey,
-    handler: handlerForEachLink(agent),
+    handler: handlerForEachLink(agent, options.replaceable),
     onState: (state, detail) => options.onLink(state, detail, name),
   })
   keeper.start()

@@ -1,5 +1,6 @@
 import {hostname} from 'node:os'
 import {join} from 'node:path'
+import type {Programs} from '../agent/programs.ts'
 import {readSecretFile} from '../platform/files.ts'
 import {createLogger} from '../platform/logger.ts'
 import {checkSharedFolders, localApiTokenFile, readLocalApi} from './local-api.ts'
@@ -25,11 +26,26 @@ export interface AgentFlags {
   sharedFolders?: string[]
 }
 
+/** An agent whose parent was killed has so long to end. */
+export const orphanMs = 10_000
+
+export interface AgentProcess {
+  version: string
+  /** What the server sent. */
+  programs: Programs
+  /** The process of ours that looks after this one: whoever ends the agent ends that one. */
+  parent?: {pid: number; gone: Promise<void>}
+}
+
 /**
- * Runs the node agent in this process until TERM or INT. `say` is for the person at the machine: the code to type, and
+ * Runs the node agent in this process until TERM or INT, or until another program is to take its place. `say` is for the person at the machine: the code to type, and
  * what becomes of it. What the agent is at is also kept in its run file, for `agent status` and `up`.
  */
-export async function runAgent(flags: AgentFlags, version: string, say: (line: string) => void): Promise<void> {
+export async function runAgent(
+  flags: AgentFlags,
+  {version, programs, parent}: AgentProcess,
+  say: (line: string) => void,
+): Promise<'stopped' | 'replaced'> {
   process.umask(0o077)
   await checkFakeGpus(flags.fakeGpus)
   const {server} = flags
@@ -53,35 +69,47 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
     writing = writing
       .catch(() => {})
       .then(() =>
-        writeRunFile(directory, {version, startedAt, urls: server === undefined ? [] : [server], node: {...node}}),
+        writeRunFile(
+          directory,
+          {version, startedAt, urls: server === undefined ? [] : [server], node: {...node}},
+          parent?.pid,
+        ),
       )
       .catch(error => logger.warn({err: error}, 'the run file could not be written'))
   }
-  const signalled = new Promise<void>(resolve => {
-    let signals = 0
-    const onSignal = () => {
-      signals += 1
-      if (signals > 1) process.exit(130)
-      stopping.abort(new Error('stopped'))
-      resolve()
-    }
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  let end: (why: 'stopped' | 'replaced') => void = () => {}
+  const ended = new Promise<'stopped' | 'replaced'>(resolve => {
+    end = resolve
   })
+  const stop = () => {
+    stopping.abort(new Error('stopped'))
+    end('stopped')
+  }
+  let signals = 0
+  const onSignal = () => {
+    signals += 1
+    if (signals > 1) process.exit(130)
+    stop()
+  }
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  void parent?.gone.then(stop)
   try {
-    const common = {...flags, localApi, directory, version, logger}
+    const common = {...flags, localApi, directory, version, logger, lockWithinMs: parent && orphanMs}
     if (server === undefined) {
       const agent = await startStandaloneAgent(common)
       tell({status: 'online', name: hostname(), runtime: agent.runtime, localApi: agent.localApi, detail: 'standalone'})
       say(`No control server: this machine serves its local API at ${agent.localApi}`)
       say(`Its token is in ${join(directory, localApiTokenFile)}`)
-      await signalled
-      return await agent.stop()
+      const why = await ended
+      await agent.stop()
+      return why
     }
     const agent = await startNodeAgent({
       ...common,
       server,
       joinToken: flags.joinTokenFile ? await readJoinToken(flags.joinTokenFile) : undefined,
       signal: stopping.signal,
+      replaceable: {version, programs, replace: () => end('replaced')},
       onJoin: {
         code(code, expiresAt) {
           tell({status: 'joining', code, detail: `valid until ${expiresAt}`})
@@ -113,13 +141,16 @@ export async function runAgent(flags: AgentFlags, version: string, say: (line: s
       },
     })
     tell({runtime: agent.runtime, localApi: agent.localApi})
-    await signalled
+    const why = await ended
     await agent.stop()
+    return why
   } catch (error) {
     if (!stopping.signal.aborted) throw error
+    return 'stopped'
   } finally {
+    process.off('SIGTERM', onSignal).off('SIGINT', onSignal)
     await writing
-    await removeRunFile(directory)
+    await removeRunFile(directory, parent?.pid)
   }
 }
 

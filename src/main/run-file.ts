@@ -35,16 +35,21 @@ export interface RunFile {
 
 const fileName = 'run.json'
 
-export async function writeRunFile(directory: string, content: Omit<RunFile, 'pid' | 'ticks'>): Promise<void> {
-  const own: RunFile = {pid: process.pid, ticks: await startTicks(process.pid), ...content}
+/** `pid`: of the process that is to be ended, where that is not this one. */
+export async function writeRunFile(
+  directory: string,
+  content: Omit<RunFile, 'pid' | 'ticks'>,
+  pid = process.pid,
+): Promise<void> {
+  const own: RunFile = {pid, ticks: await startTicks(pid), ...content}
   // No process outlives the machine, so nobody misses it there.
   await writeFileAtomic(join(directory, fileName), `${JSON.stringify(own)}\n`, {mode: 0o600, durable: false})
 }
 
 /** Removes this process's own file; one of another process that runs in the same directory stays. */
-export async function removeRunFile(directory: string): Promise<void> {
+export async function removeRunFile(directory: string, pid = process.pid): Promise<void> {
   const run = await readRunFile(directory)
-  if (run && run.pid !== process.pid) return
+  if (run && run.pid !== pid) return
   await rm(join(directory, fileName), {force: true})
 }
 

@@ -4,6 +4,7 @@ import type {Logger} from 'pino'
 import type {Event} from '../contract/schemas/server.ts'
 import {problem} from '../domain/errors.ts'
 import type {Inference} from '../domain/inference.ts'
+import type {OwnProgram} from '../domain/ports.ts'
 import type {Services} from '../domain/services/services.ts'
 import {pathOf} from './auth.ts'
 import {mountDialect} from './dialect.ts'
@@ -26,6 +27,8 @@ export interface AppParts {
   logger: Logger
   /** Version of the program, for the OpenAPI document. */
   version: string
+  /** The program itself, for machines that are to have it. */
+  program: () => Promise<OwnProgram>
   acceptLink: AcceptLink
   inference: Inference
   settings?: Partial<ServerSettings>
@@ -86,7 +89,7 @@ export async function createApp(parts: AppParts): Promise<FastifyInstance> {
     answerFailure(error, request, reply, familyOf(pathOf(request)).failure),
   )
   answerUnknownRoutes(app, familyOf)
-  addPages(app, {services, version, metricsRegistry})
+  addPages(app, {services, version, program: parts.program, metricsRegistry})
 
   const sources = {services, settings, readings, events, open, boot}
   const terminals = new Terminals({settings, open, upgrades})

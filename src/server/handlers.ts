@@ -87,6 +87,7 @@ export const handlers: Handlers = {
   'nodes.update': (input, caller, {nodes}) => nodes.update(input, caller),
   'nodes.test': (input, caller, {nodes}) => nodes.test(input, caller),
   'nodes.cordon': (input, caller, {nodes}) => nodes.cordon(input, caller),
+  'nodes.upgrade': (input, caller, {nodes}) => nodes.upgrade(input, caller),
   'nodes.examine': (input, caller, {nodes}) => nodes.examine(input, caller),
   'nodes.repair': (input, caller, {nodes}) => nodes.repair(input, caller),
   'nodes.drain': (input, caller, {nodes}) => nodes.drain(input, caller),

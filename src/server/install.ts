@@ -1,25 +1,16 @@
 import type {FastifyInstance, FastifyRequest} from 'fastify'
-import type {ProgramArchive} from './program-archive.ts'
+import type {OwnProgram} from '../domain/ports.ts'
 
-/** `/install.sh` and the program that it fetches: this server's own, for machines of its kind. Made when somebody asks. */
-export function addInstall(app: FastifyInstance, version: string): void {
-  let archive: Promise<ProgramArchive> | undefined
-  const getArchive = () => {
-    archive ??= import('./program-archive.ts').then(({archiveProgram}) => archiveProgram())
-    archive.catch(() => {
-      archive = undefined
-    })
-    return archive
-  }
-
+/** `/install.sh` and the program that it fetches: this server's own, for machines of its kind. */
+export function addInstall(app: FastifyInstance, program: () => Promise<OwnProgram>): void {
   app.get('/install.sh', async (request, reply) => {
     const {installScript} = await import('./install-script.ts')
-    const {platform, checksum} = await getArchive()
+    const {version, platform, checksum} = await program()
     const text = installScript({server: serverOf(request), version, platform, checksum})
     return reply.type('text/x-shellscript; charset=utf-8').send(text)
   })
   app.get('/install/gpuctl.tar.gz', async (_, reply) => {
-    const {content} = await getArchive()
+    const {content} = await program()
     return reply.type('application/gzip').send(content)
   })
 }

@@ -1,5 +1,6 @@
 import type {FastifyInstance, FastifyReply, FastifyRequest} from 'fastify'
 import {problem} from '../domain/errors.ts'
+import type {OwnProgram} from '../domain/ports.ts'
 import type {Services} from '../domain/services/services.ts'
 import {accessCheck, addressOf, bearer} from './auth.ts'
 import {addDashboard} from './dashboard.ts'
@@ -10,12 +11,13 @@ import type {MetricsRegistry} from './metrics.ts'
 interface PageParts {
   services: Services
   version: string
+  program: () => Promise<OwnProgram>
   /** Figures of the rest of the program. */
   metricsRegistry?: MetricsRegistry
 }
 
 /** The pages beside the APIs. All that they need is loaded and made when the first caller asks. */
-export function addPages(app: FastifyInstance, {services, version, metricsRegistry}: PageParts): void {
+export function addPages(app: FastifyInstance, {services, version, program, metricsRegistry}: PageParts): void {
   let document: Promise<Record<string, unknown>> | undefined
   let pages: Promise<FastifyInstance> | undefined
   let ownFigures: Promise<MetricsRegistry> | undefined
@@ -45,7 +47,7 @@ export function addPages(app: FastifyInstance, {services, version, metricsRegist
   app.get('/swagger/*', showPages)
 
   addDashboard(app)
-  addInstall(app, version)
+  addInstall(app, program)
 
   const check = accessCheck(services, bearer)
   app.get(

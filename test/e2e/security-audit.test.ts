@@ -20,9 +20,9 @@ const unaudited: OperationName[] = [
 ]
 /** Operations whose method does not tell that they change something. */
 const alsoChanging: OperationName[] = ['instances.exec', 'nodes.joinStatus']
-/** What needs the machine or storage of a node is walked in test/e2e/node-doctor.test.ts and storage-pools.test.ts, a task's end in test/unit/domain/tasks.test.ts. */
+/** What needs the machine or storage of a node is walked in test/e2e/node-doctor.test.ts, node-upgrade.test.ts and storage-pools.test.ts, a task's end in test/unit/domain/tasks.test.ts. */
 const elsewhere =
-  /^(pools|mounts|tasks|backups|vmBackups|osImages|members)\.|^nodes\.repair$|^sites\.(create|delete|snapshot|deleteSnapshot|restore|clone|setSchedule)$/
+  /^(pools|mounts|tasks|backups|vmBackups|osImages|members)\.|^nodes\.(repair|upgrade)$|^sites\.(create|delete|snapshot|deleteSnapshot|restore|clone|setSchedule)$/
 const changing = (Object.keys(routes) as OperationName[]).filter(
   name =>
     (!routes[name].startsWith('GET ') || alsoChanging.includes(name)) &&

@@ -1,10 +1,12 @@
 import type {
+  AgentProgram,
   Desired,
   DesiredInstance,
   FoundSnapshot,
   ImagePull,
   InstanceReport,
   Inventory,
+  ProgramPart,
   SnapshotName,
 } from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
@@ -43,6 +45,10 @@ export interface SimulatedNode {
  * Image `missing` cannot be pulled, image `broken` cannot be created; a command `exit N` ends at once with N.
  */
 export class SimulatedAgent implements AgentPort {
+  /** Its version: a program that is sent takes its place, unless it is to break. */
+  runs = '0.0.9'
+  breaks = false
+  #failed: AgentProgram['failed'] = null
   readonly nodeId: string
   readonly spec: SimulatedNode
   readonly containers = new Map<string, Container>()
@@ -181,6 +187,17 @@ export class SimulatedAgent implements AgentPort {
   }
 
   async repair(): Promise<void> {}
+
+  async program(): Promise<AgentProgram> {
+    return {version: this.runs, platform: 'linux-x64', trial: null, failed: this.#failed}
+  }
+
+  async sendProgram({version, attempt}: ProgramPart): Promise<void> {
+    if (this.breaks) this.#failed = {version, attempt, reason: 'It ended 3 times.'}
+    else this.runs = version
+  }
+
+  async confirmProgram(): Promise<void> {}
 
   async metrics(nodeId: string): Promise<AgentMetrics> {
     const system = {cpu_usage_percent: 10, memory_usage_percent: 1, memory_total_mb: 1000, memory_used_mb: 10}

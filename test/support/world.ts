@@ -80,8 +80,9 @@ export async function world({nodes = [], store: kind = 'sqlite', settings, recip
     }
     const serverId = '00000000-0000-4000-8000-000000000001'
     const onError = (controller: string, key: string, error: unknown) => errors.push({controller, key, error})
+    const program = async () => ({version: '0.1.0', platform: 'linux-x64', checksum: '', content: Buffer.from('')})
     const controllers = createControllers({
-      ...{store, journal, memory, fleet, clock, secrets, vault, serverId, taskFeed, onError, settings},
+      ...{store, journal, memory, fleet, clock, secrets, vault, serverId, taskFeed, onError, settings, program},
       recipes: testRecipes ?? recipes,
     })
     const wake: Wake = (controller, key) => controllers.wake(controller, key)
@@ -107,6 +108,7 @@ export async function world({nodes = [], store: kind = 'sqlite', settings, recip
       },
       captchaPainter: {draw: async digits => `data:,${digits}`},
       server: {id: serverId, version: '0.1.0', startedAt: new Date(clock.now()).toISOString(), exposed: false},
+      program,
       probeEngine: async () => 'connected',
       hamiCoreFolders: ['/root/HAMi-core/build'],
     }

@@ -73,8 +73,8 @@ export default class AgentStart extends BaseCommand {
       else this.log(`It serves its local API at ${run.node?.localApi}.`)
       return {pid: run.pid}
     }
-    const {runAgent} = await import('../../main/run-agent.ts')
-    await runAgent(
+    const {superviseAgent} = await import('../../main/agent-supervisor.ts')
+    process.exitCode = await superviseAgent(
       {
         ...{
           server,

@@ -337,6 +337,39 @@ export const nodes = {
     input: ById,
     output: EngineTest,
   }),
+  'nodes.upgrade': operation({
+    summary: 'Give agents the program of this server: canaries first, then in waves, up to the first failure.',
+    access: 'super_admin',
+    status: 202,
+    input: Type.Object({
+      nodes: Type.Optional(Type.Array(Reference, {minItems: 1, maxItems: 1_000})),
+      all: Type.Optional(Type.Boolean({description: 'every admitted node, in place of nodes'})),
+      canary: Type.Optional(
+        Type.Integer({minimum: 0, maximum: 100, description: 'nodes of the first wave; 1 unless given'}),
+      ),
+      maxUnavailable: Type.Optional(
+        Type.String({
+          pattern: '^([1-9]\\d{0,3}|([1-9]\\d?|100)%)$',
+          description: 'nodes at once behind them, as 3 or 10%, which is what holds unless given; at least one',
+        }),
+      ),
+      /** Tell the waves, change nothing. */
+      dryRun: Type.Optional(Type.Boolean()),
+    }),
+    output: Type.Object({
+      /** Null at a dry run, and where nothing is to be done. */
+      task: Nullable(Task),
+      version: Type.String({description: 'that the agents get'}),
+      waves: Type.Array(Type.Array(Type.String({description: 'name of a node'}))),
+      skipped: Type.Array(
+        Type.Object({
+          node: Type.String(),
+          reason: Type.String(),
+          isCurrent: Type.Boolean({description: 'it runs that version, or a newer one'}),
+        }),
+      ),
+    }),
+  }),
   'nodes.examine': operation({
     summary: 'What the agent of a node finds when it looks at its machine now (60 s at most).',
     access: 'node_admin',

@@ -8,6 +8,7 @@ import {createPool, destroyPool} from './pool-recipes.ts'
 import {repairNode} from './repair-recipes.ts'
 import {cloneSite, createSite, destroySite, restoreSite} from './site-recipes.ts'
 import {createTemplate} from './template-recipes.ts'
+import {upgradeNodes} from './upgrade-recipes.ts'
 import {backupVm, restoreVm} from './vm-recipes.ts'
 
 const all = [
@@ -24,6 +25,7 @@ const all = [
   snapshotInstance,
   addMember,
   repairNode,
+  upgradeNodes,
   createBackup,
   verifyBackup,
   restoreBackup,

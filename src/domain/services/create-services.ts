@@ -20,6 +20,7 @@ import {addClusterMember} from './members.ts'
 import {modelMethods} from './models.ts'
 import {MountService} from './mounts.ts'
 import {nodeRepairs} from './node-repairs.ts'
+import {nodeUpgrades} from './node-upgrades.ts'
 import {NodeService} from './nodes.ts'
 import {OsImageService} from './os-images.ts'
 import {PoolService} from './pools.ts'
@@ -98,7 +99,11 @@ export function createServices(deps: ServiceDependencies): Services {
     audit: auditMethods(deps),
     tokens: new TokenService(deps).methods(),
     joinTokens: new JoinTokenService(deps).methods(),
-    nodes: {...nodeMethods, ...nodeRepairs(deps, {keeping: nodes.keeping, tasks})},
+    nodes: {
+      ...nodeMethods,
+      ...nodeRepairs(deps, {keeping: nodes.keeping, tasks}),
+      upgrade: nodeUpgrades(deps, {find: (reference, caller) => nodes.find(reference, caller), tasks}),
+    },
     keys: new KeyService(deps).methods(),
     sessions,
     runtimes: runtimeMethods,

@@ -1,6 +1,16 @@
 import type {FleetMemory} from '../fleet-memory.ts'
 import type {Journal} from '../journal.ts'
-import type {ByteStream, Clock, Fleet, MachineReading, QueueView, RuntimeProbe, Store, Wake} from '../ports.ts'
+import type {
+  ByteStream,
+  Clock,
+  Fleet,
+  MachineReading,
+  OwnProgram,
+  QueueView,
+  RuntimeProbe,
+  Store,
+  Wake,
+} from '../ports.ts'
 import type {CaptchaPainter, EngineProbe, Passwords, Secrets, SessionTokens, Vault} from '../security-ports.ts'
 import type {SshDoor} from '../session.ts'
 import type {TaskFeed} from '../task-feed.ts'
@@ -24,6 +34,8 @@ export interface ServiceDependencies {
   /** The latest reading of the server's own machine. */
   machine?: () => MachineReading
   probeEngine: EngineProbe
+  /** This server's own. */
+  program: () => Promise<OwnProgram>
   /** Folders of HAMi-core that the server's owner allows; no other is ever bound into a container (security T17). */
   hamiCoreFolders: readonly string[]
   server: {

@@ -47,7 +47,7 @@ export class NodeService {
     })
   }
 
-  methods(): Omit<Services['nodes'], 'examine' | 'repair'> {
+  methods(): Omit<Services['nodes'], 'examine' | 'repair' | 'upgrade'> {
     const {memory} = this.#deps
     return {
       join: (input, peer) => this.#joining.join(input, peer),

@@ -48,6 +48,7 @@ serveJobs<QueuePassJob, QueuePassResult>(async ({file, nodes, claims}) => {
         open: async () => fail(new Error('Nothing is opened here.')),
       },
       recipes: {},
+      program: () => fail(new Error('Nothing is sent here.')),
       taskFeed: new TaskFeed(),
       serverId: randomUUID(),
       onError: (_, __, error) => console.error(error),

@@ -161,7 +161,18 @@ export async function startWorld(parts: Partial<AppParts> = {}): Promise<World> 
       throw problem('model_unknown', {model})
     },
   }
-  const app = await createApp({services: memory.services, logger, version: '1.2.3', acceptLink, inference, ...parts})
+  const program: AppParts['program'] = async () => {
+    throw problem('internal', {})
+  }
+  const app = await createApp({
+    program,
+    services: memory.services,
+    logger,
+    version: '1.2.3',
+    acceptLink,
+    inference,
+    ...parts,
+  })
   const [bound] = await listen(app, [{host: '127.0.0.1', port: 0}])
   const port = bound?.port as number
   const call: World['call'] = (target, options) => exchange(port, target, options)
