@@ -5,12 +5,13 @@ import {usageError} from '../cli/failure.ts'
 import type {GlobalFlags} from '../cli/global-flags.ts'
 import {ApiError} from '../client/api-error.ts'
 
-const pages = {dashboard: '/dashboard/', swagger: '/swagger/'} as const
+const pages = {dashboard: '/dashboard/', playground: '/playground/', swagger: '/swagger/'} as const
 /** Pages that ask for a login. */
-const signsIn: ReadonlySet<string> = new Set(['dashboard'])
+const signsIn: ReadonlySet<string> = new Set(['dashboard', 'playground'])
 
 export default class Open extends BaseCommand {
-  static override summary = 'Open a page of the server in the browser: the dashboard, or the description of the API.'
+  static override summary =
+    'Open a page of the server in the browser: the dashboard, a conversation with a model, or the description of the API.'
   static override description =
     '$BROWSER names the program. It is opened with a link that signs you in: once, within a minute, and never with your token. Shown a second time, by whoever read it, the link ends the login that it opened. Without a terminal the URL alone is printed and nothing opened; --link prints the link, as for the browser of another machine.'
   static override examples = [

@@ -2,8 +2,8 @@
  * The fleet on one page, to be looked at; what changes something is typed: `gpuctl`. It speaks the native API with the login
  * in a header, never in an address, and writes what the server says as text, never as HTML.
  */
-const api = '/gpuctl/v1'
-const loginKey = 'gpuctl.login'
+import {ask, forget, isSignedIn, Refused, read, signIn, signOut, takeLink} from './login.js'
+
 const refreshEveryMs = 10_000
 /** After an event: more of them come together. */
 const gatherMs = 400
@@ -12,28 +12,7 @@ const reconnectMs = 3_000
 const mostRows = 300
 
 const byId = id => document.getElementById(id)
-let login = sessionStorage.getItem(loginKey)
 let session = new AbortController()
-
-class Refused extends Error {
-  constructor(status, message) {
-    super(message)
-    this.status = status
-  }
-}
-
-async function ask(path, options = {}) {
-  const reply = await fetch(api + path, {
-    ...options,
-    headers: {...(login ? {authorization: `Bearer ${login}`} : {}), 'content-type': 'application/json'},
-    signal: options.signal ?? AbortSignal.timeout(15_000),
-  })
-  if (reply.ok) return reply
-  const {error} = await reply.json().catch(() => ({}))
-  throw new Refused(reply.status, error?.message ?? `The server answered with HTTP ${reply.status}.`)
-}
-
-const read = async path => (await ask(path)).json()
 
 /** An element with its text or its children. */
 function make(name, content, properties = {}) {
@@ -245,21 +224,20 @@ async function watch({signal}, all) {
 }
 
 function failed(error) {
-  if (error.status === 401) signOut('Your login has ended. Sign in again.')
+  if (error.status === 401) showLogin('Your login has ended. Sign in again.')
   else byId('connection').textContent = error.message
 }
 
-function signOut(why = '') {
+function showLogin(why = '') {
   session.abort()
-  sessionStorage.removeItem(loginKey)
-  login = null
+  forget()
   byId('signed-in').hidden = true
   byId('signed-out').hidden = false
   byId('refusal').textContent = why
 }
 
 async function start() {
-  if (!login) return signOut()
+  if (!isSignedIn()) return showLogin()
   session = new AbortController()
   try {
     const {username, role} = await read('/auth/whoami')
@@ -270,7 +248,7 @@ async function start() {
     byId('signed-in').hidden = false
     watch(session, all)
   } catch (error) {
-    signOut(error.status === 401 ? '' : error.message)
+    showLogin(error.status === 401 ? '' : error.message)
   }
 }
 
@@ -280,11 +258,7 @@ byId('login').addEventListener('submit', async event => {
   byId('refusal').textContent = ''
   try {
     const {username, password} = Object.fromEntries(new FormData(form))
-    const {token} = await (
-      await ask('/auth/login', {method: 'POST', body: JSON.stringify({username, password})})
-    ).json()
-    login = token
-    sessionStorage.setItem(loginKey, token)
+    await signIn(username, password)
     form.reset()
     await start()
   } catch (error) {
@@ -293,26 +267,8 @@ byId('login').addEventListener('submit', async event => {
 })
 
 byId('logout').addEventListener('click', async () => {
-  await ask('/auth/logout', {method: 'POST', body: '{}'}).catch(() => {})
-  signOut()
+  await signOut()
+  showLogin()
 })
 
-/** The link of `gpuctl open`. It stands behind the #, which no server sees, and leaves the address before it is used. */
-async function takeLink() {
-  const secret = new URLSearchParams(location.hash.slice(1)).get('link')
-  if (!secret) return start()
-  history.replaceState(null, '', location.pathname)
-  try {
-    login = null
-    const {token} = await (
-      await ask('/auth/browser-link/redeem', {method: 'POST', body: JSON.stringify({secret})})
-    ).json()
-    login = token
-    sessionStorage.setItem(loginKey, token)
-    await start()
-  } catch (error) {
-    signOut(error.message)
-  }
-}
-
-takeLink()
+takeLink().then(start, error => showLogin(error.message))

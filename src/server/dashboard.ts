@@ -5,17 +5,22 @@ const types = {html: 'text/html', css: 'text/css', js: 'text/javascript'}
 /** Nothing but its own files, and calls of the server that it comes from; no page may frame it. */
 const contentSecurityPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const parts = ['page.css', 'page.js', 'login.js', 'playground.js']
 
-/** The page of src/dashboard at `/dashboard/`. Anybody may load it; what it shows it asks for with its reader's login. */
+/** The pages of src/dashboard. Anybody may load them; what they show they ask for with their reader's login. */
 export function addDashboard(app: FastifyInstance): void {
-  const toPage = (_: FastifyRequest, reply: FastifyReply) => reply.redirect('/dashboard/')
-  app.get('/dashboard/index.html', toPage)
-  // Its files lie beside it, so it has one address only, with the slash.
-  app.get('/dashboard', (request, reply) =>
-    request.raw.url?.startsWith('/dashboard/') ? sendFile('index.html', reply) : toPage(request, reply),
+  addPage(app, '/dashboard', 'index.html')
+  addPage(app, '/playground', 'playground.html')
+  for (const name of parts) app.get(`/dashboard/${name}`, (_, reply) => sendFile(name, reply))
+}
+
+/** Its files are found from its address, so it has one only, with the slash. */
+function addPage(app: FastifyInstance, path: string, file: string): void {
+  const toPage = (_: FastifyRequest, reply: FastifyReply) => reply.redirect(`${path}/`)
+  app.get(`${path}/index.html`, toPage)
+  app.get(path, (request, reply) =>
+    request.raw.url?.startsWith(`${path}/`) ? sendFile(file, reply) : toPage(request, reply),
   )
-  app.get('/dashboard/page.css', (_, reply) => sendFile('page.css', reply))
-  app.get('/dashboard/page.js', (_, reply) => sendFile('page.js', reply))
 }
 
 async function sendFile(name: string, reply: FastifyReply): Promise<FastifyReply> {

@@ -4,8 +4,10 @@ import {type Browser, chromium, type Page} from 'playwright-core'
 import {expect, onTestFinished, test} from 'vitest'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
 import {operator} from '../support/gpuctl.ts'
+import {keyFor, model, runtimeThat} from '../support/inference-world.ts'
 import {Screen} from '../support/screen.ts'
 import {chromiumPath, need} from '../support/skips.ts'
+import {registerRuntime} from '../support/stand-in-runtime.ts'
 import {eventually} from '../support/wait.ts'
 
 const quiet =
@@ -89,6 +91,95 @@ test('the dashboard shows the fleet as it changes, and asks for a login first', 
   expect(thrown).toEqual([])
 })
 
+test('the playground speaks with a model through /v1 as its reader, shows text as text, and asks no other server', {
+  timeout: 120_000,
+}, async context => {
+  need(context, 'chromium')
+  let isHeld = true
+  const asked: {body: {messages: object[]}; isCut: boolean}[] = []
+  const runtime = await runtimeThat(async (request, response) => {
+    const pieces: Buffer[] = []
+    for await (const piece of request) pieces.push(piece as Buffer)
+    const seen = {body: JSON.parse(Buffer.concat(pieces).toString()), isCut: false}
+    asked.push(seen)
+    response.once('close', () => {
+      seen.isCut = !response.writableFinished
+    })
+    response.writeHead(200, {'content-type': 'text/event-stream'})
+    const send = (content: string) => response.write(`data: ${JSON.stringify({choices: [{delta: {content}}]})}\n\n`)
+    send('<img src=x onerror=alert(1)> naïve ')
+    if (isHeld) await eventually(() => !isHeld || response.destroyed, {withinMs: 60_000, what: 'the end of the wait'})
+    send('好.')
+    response.end('data: [DONE]\n\n')
+  })
+  const plane = await controlPlane()
+  await registerRuntime(plane, runtime)
+  const {key} = await keyFor(plane)
+  const {password} = await plane.user('ann', {gpuQuota: 0})
+  const browser = await chromium.launch({executablePath: chromiumPath, args: quiet.split(' ')})
+  onTestFinished(() => browser.close())
+  const page = await browser.newPage()
+  const strangers: string[] = []
+  page.on('request', request => {
+    if (!request.url().startsWith(plane.url) && !request.url().startsWith('data:')) strangers.push(request.url())
+  })
+  page.on('dialog', dialog => strangers.push(dialog.message()))
+  page.on('pageerror', error => strangers.push(error.message))
+  page.on('console', message => message.text().includes('Content Security Policy') && strangers.push(message.text()))
+  const answers = page.locator('#messages .assistant')
+  const say = async (words: string) => {
+    await page.fill('#prompt', words)
+    await page.press('#prompt', 'Enter')
+  }
+
+  await page.goto(`${plane.url}/playground`)
+  expect(page.url()).toBe(`${plane.url}/playground/`)
+  await page.fill('[name=key]', 'gpt_wrong')
+  await page.click('#login button')
+  await eventually(async () => (await text(page, 'refusal')) !== '', {withinMs: 20_000, what: 'the refusal'})
+  await page.fill('[name=key]', key)
+  await page.click('#login button')
+  await eventually(() => page.locator('#prompt').isVisible(), {withinMs: 20_000, what: 'the conversation'})
+  expect(await page.locator('#model').inputValue()).toBe(model)
+
+  await page.fill('#instructions', 'Be short.')
+  await say('Hello?')
+  await eventually(async () => (await answers.allInnerTexts()).join().trim() === '<img src=x onerror=alert(1)> naïve', {
+    withinMs: 20_000,
+    what: 'the first piece before the end',
+  })
+  isHeld = false
+  await eventually(async () => (await answers.last().innerText()).endsWith('naïve 好.'), {
+    withinMs: 20_000,
+    what: 'the whole answer',
+  })
+  await eventually(() => page.locator('#send').isEnabled(), {withinMs: 20_000, what: 'the next turn'})
+  isHeld = true
+  await say('And?')
+  await eventually(async () => (await answers.count()) === 2 && (await answers.last().innerText()) !== '', {
+    withinMs: 20_000,
+    what: 'the second answer',
+  })
+  await page.click('#stop')
+  await shows(page, 'state', 'Stopped.')
+  await eventually(() => asked[1]?.isCut, {withinMs: 20_000, what: 'the end of the call at the runtime'})
+  expect(asked[1]?.body.messages).toEqual([
+    {role: 'system', content: 'Be short.'},
+    {role: 'user', content: 'Hello?'},
+    {role: 'assistant', content: '<img src=x onerror=alert(1)> naïve 好.'},
+    {role: 'user', content: 'And?'},
+  ])
+  // The key is forgotten here, and lives on.
+  await page.click('#logout')
+  await eventually(() => page.locator('#login').isVisible(), {withinMs: 20_000, what: 'the login form'})
+  expect((await plane.call('GET', '/v1/models', {token: key})).status).toBe(200)
+
+  await signIn(page, 'ann', password)
+  await eventually(() => page.locator('#prompt').isVisible(), {withinMs: 20_000, what: 'the conversation of ann'})
+  expect(await answers.count()).toBe(0)
+  expect(strangers).toEqual([])
+})
+
 test('at a terminal `open` gives the browser a link and shows the address alone', {timeout: 60_000}, async context => {
   need(context, 'tmux')
   const plane = await controlPlane()
@@ -121,9 +212,12 @@ test('at a terminal `open` gives the browser a link and shows the address alone'
 test('the page is no page to frame, holds no script but its own, and is not kept from anybody', async () => {
   const plane = await controlPlane()
   const replies = await Promise.all(
-    ['/dashboard/', '/dashboard/page.js', '/dashboard/page.css'].map(path => fetch(plane.url + path)),
+    [
+      ...['/dashboard/', '/dashboard/page.js', '/dashboard/login.js', '/dashboard/page.css'],
+      ...['/playground/', '/dashboard/playground.js'],
+    ].map(path => fetch(plane.url + path)),
   )
-  expect(replies.map(({status}) => status)).toEqual([200, 200, 200])
+  expect(new Set(replies.map(({status}) => status))).toEqual(new Set([200]))
   for (const {headers} of replies) {
     expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/)
     expect(headers.get('x-content-type-options')).toBe('nosniff')
