@@ -124,7 +124,7 @@ if [ "$1" = purge ]; then rm -rf /var/lib/gpuctl /var/lib/gpuctl-agent /var/cach
 Version: ${version}
 Architecture: ${debArchitecture}
 Maintainer: gpuctl <gpuctl@localhost>
-Depends: libc6 (>= 2.28), libstdc++6
+Depends: libc6 (>= 2.29), libstdc++6
 Recommends: openssh-client, zstd
 Section: admin
 Priority: optional

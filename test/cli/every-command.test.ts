@@ -88,6 +88,11 @@ const examples = commands.flatMap(one => one.examples).filter(isHere)
 const first = commands
   .map(({name, examples}) => ({name, line: (examples.find(isHere) ?? '').replace(/^(gpuctl .*) >.*/, '$1')}))
   .filter(({line}) => line !== '')
+/** Examples that ask for JSON, and print it. */
+const asksForJson = (line: string) => /(?: -o json| --json)(?![\w=,])/.test(line) && !/[|>]/.test(line)
+const withoutJson = first.filter(
+  ({name}) => !commands.some(one => one.name === name && one.examples.filter(isHere).some(asksForJson)),
+)
 /** The last two ways only for one command in four, unless all are asked for. */
 const some = first.filter((_, at) => process.env.GPUCTL_TEST_EVERY_WAY || at % 4 === 0)
 const documented = new Set<number>(Object.values(exitCode))
@@ -126,14 +131,15 @@ describe('each example of the help runs as it stands', {concurrent: true, timeou
     expect({code, stderr}).toMatchObject({code: expectedCode(line)})
     if (!line.includes('gpuctl api')) expect(unsafe.exec(stdout)).toBeNull() // that one passes bodies on as they are
     expect(unsafe.exec(stderr)).toBeNull()
+    if (asksForJson(line)) expect(documents(stdout)).not.toHaveLength(0)
   })
 })
 
-describe('for machines each command prints one JSON document, or one to a line', {
+describe('for machines each other command prints one JSON document too, or one to a line', {
   concurrent: true,
   timeout: 60_000,
 }, () => {
-  test.each(first)('$name', async ({name, line}) => {
+  test.each(withoutJson)('$name', async ({name, line}) => {
     const {code, stdout, stderr} = await shell(line, {env: {GPUCTL_OUTPUT: 'json'}})
 
     expect({code, stderr}).toMatchObject({code: expectedCode(line)})
