@@ -192,7 +192,7 @@ describe('the environment', () => {
       expect([...without].sort()).toEqual(
         ['confirm', 'force', 'gpus', 'hami-core', 'ssh-port', 'token'].filter(name => without.has(name)),
       )
-      expect(flags.every(({name, env}) => env === undefined || env.startsWith('GPUCTL_') || name === 'db')).toBe(true)
+      expect(flags.every(({name, env}) => env === undefined || /^(GPUCTL|AWS)_/.test(env) || name === 'db')).toBe(true)
     })
 
     test('every list and every get can be watched', () => {
