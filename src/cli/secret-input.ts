@@ -55,10 +55,11 @@ export async function readSecret(
   flags: {'password-stdin'?: boolean; 'password-file'?: string},
   message: string,
   mayAsk: boolean,
+  instead = '--password-stdin or --password-file',
 ): Promise<string> {
   if (flags['password-stdin']) return readStdin()
   if (flags['password-file'] !== undefined) return readSecretFile(flags['password-file'])
-  return ask({kind: 'password', message, instead: '--password-stdin or --password-file', mayAsk})
+  return ask({kind: 'password', message, instead, mayAsk})
 }
 
 /** A password that begins to hold: a person types it twice. */

@@ -37,6 +37,7 @@ export const siteUseColumns: Column<QuotaStatus['sites'][number]>[] = [
 
 export const backupColumns: Column<Backup>[] = [
   {name: 'filename', value: ({filename}) => filename},
+  {name: 'number', value: ({number}) => number},
   {name: 'site', value: ({site}) => site},
   {name: 'node', value: ({node}) => node, shown: madeOn},
   {name: 'type', value: ({type}) => type},

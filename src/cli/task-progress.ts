@@ -18,7 +18,7 @@ export async function followTask(client: Client, id: string, {timeoutMs, quiet}:
     look: signal => client.call('tasks.get', {id}, {signal}),
     isDone: ({status}) => status === 'completed' || status === 'failed',
     describe: ({progress, message}) => (progress === null ? message : `${message} ${progress} %`),
-    goOn: `gpuctl task wait ${id}`,
+    ...{goOn: `gpuctl task wait ${id}`, end: `gpuctl task cancel ${id}`},
     timeoutMs,
     quiet,
   })

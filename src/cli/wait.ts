@@ -14,6 +14,8 @@ export interface Waiting<T> {
   timeoutMs?: number
   /** A command with which to go on after Ctrl-C or a timeout. */
   goOn?: string
+  /** A command that ends what was waited for. */
+  end?: string
   quiet: boolean
   /** What may wake it before its pause is over; asked for when the first look was not enough. */
   events?: () => WakeEvents | undefined
@@ -26,7 +28,16 @@ const pace = {firstMs: 100, mostMs: 1_000, besideEventsMs: 5_000, growth: 1.3}
  * Looks again and again until it is as wanted. After `timeoutMs` it fails with exit 124, at Ctrl-C with 130; what was
  * waited for goes on in either case.
  */
-export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet, ...rest}: Waiting<T>): Promise<T> {
+export async function waitFor<T>({
+  look,
+  isDone,
+  describe,
+  timeoutMs,
+  goOn,
+  end,
+  quiet,
+  ...rest
+}: Waiting<T>): Promise<T> {
   const progress = new Progress({quiet})
   const stop = new AbortController()
   const interrupt = () => stop.abort('interrupted')
@@ -55,7 +66,7 @@ export async function waitFor<T>({look, isDone, describe, timeoutMs, goOn, quiet
     if (stop.signal.reason === 'timed out') throw timedOut(goOn)
     throw new Failure('interrupted', 'Stopped waiting; it goes on.', {
       exitCode: exitCode.interrupted,
-      hint: goOn && `Wait again with \`${goOn}\`.`,
+      hint: goOn && `Wait again with \`${goOn}\`${end ? `, or end it with \`${end}\`` : ''}.`,
     })
   } finally {
     progress.end()

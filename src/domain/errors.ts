@@ -223,7 +223,8 @@ export class DomainError extends Error {
     this.name = 'DomainError'
     this.code = code
     this.kind = errorKinds[code]
-    this.hint = fill(hint, params)
+    const {kind = ''} = params
+    this.hint = fill(hint, params).replace(`gpuctl ${kind} list`, `gpuctl ${lists[kind] ?? `${kind} list`}`)
     this.details = params
   }
 }
@@ -235,6 +236,17 @@ export function problem<C extends ErrorCode>(code: C, params: Params<C>, options
 
 export function isProblem(error: unknown, code?: ErrorCode): error is DomainError {
   return error instanceof DomainError && (code === undefined || error.code === code)
+}
+
+/** Commands that list a kind of things, where they are not called `KIND list`. */
+const lists: Readonly<Record<string, string>> = {
+  pool: 'storage pool list',
+  mount: 'storage pool mounts',
+  GPU: 'gpu list',
+  setting: 'server config get',
+  'join token': 'node join-token list',
+  'site snapshot': 'site snapshot list SITE',
+  'virtual machine': 'vm backup list --node NODE',
 }
 
 function fill(text: string, params: Record<string, string | number>): string {

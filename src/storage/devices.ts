@@ -37,7 +37,8 @@ export async function listDevices(runner: StorageRunner): Promise<BlockDevice[]>
  */
 export async function usableDevice(path: string, force: boolean, runner: StorageRunner): Promise<BlockDevice> {
   const real = await realpath(devicePath(path)).catch(() => '')
-  if (!real.startsWith('/dev/')) throw new StorageError('invalid', `There is no device ${path}.`)
+  if (!real.startsWith('/dev/'))
+    throw new StorageError('invalid', `There is no device ${path}; gpuctl storage device list shows what there is.`)
   const found = await stat(real)
   if (!found.isBlockDevice()) throw new StorageError('invalid', `${path} is not a block device.`)
   const device = (await listDevices(runner)).find(one => one.path === real)

@@ -1,6 +1,7 @@
 import {execFileSync} from 'node:child_process'
 import {existsSync, readdirSync, readFileSync} from 'node:fs'
 import {expect, test} from 'vitest'
+import {problem} from '../../src/domain/errors.ts'
 
 const root = new URL('../../', import.meta.url).pathname
 
@@ -15,6 +16,25 @@ test('the committed manifest is the one that the commands make: else run `npm ru
 
   expect(JSON.parse(committed || '{}')).toEqual(JSON.parse(fresh))
   expect(committed).toBe(fresh)
+})
+
+test('what is said where something is not found names a command that there is', () => {
+  const names = readdirSync(`${root}src/domain`, {recursive: true, encoding: 'utf8'}).filter(name =>
+    name.endsWith('.ts'),
+  )
+  const calls = /(?:'not_found', \{kind: |findersAmong\(\s*)'([A-Za-z ]+)'/g
+  const found = names.flatMap(name => [...readFileSync(`${root}src/domain/${name}`, 'utf8').matchAll(calls)])
+  const kinds = new Set(found.map(([, kind = '']) => kind))
+  const {commands} = JSON.parse(readFileSync(`${root}oclif.manifest.json`, 'utf8')) as {commands: object}
+
+  const missing = [...kinds].filter(kind => {
+    const {hint} = problem('not_found', {kind, name: 'x'})
+    const [, words = ''] = /`gpuctl ([a-z -]+?)(?: [A-Z-].*)?`/.exec(hint) ?? []
+    return !Object.hasOwn(commands, words.replaceAll(' ', ':'))
+  })
+
+  expect(missing).toEqual([])
+  expect(kinds.size).toBeGreaterThan(8)
 })
 
 test('`gpuctl --version` says the version of the package', () => {

@@ -63,6 +63,29 @@ describe('lists', () => {
   })
 })
 
+test('Ctrl-C while a task is waited for says how to wait again and how to end it', async () => {
+  let asked = 0
+  const {env} = await person({
+    'GET /tasks/7': (_: unknown, response: ServerResponse) => {
+      asked++
+      const task = {id: 'x', number: 7, type: 'backup.create', status: 'running', message: 'Writing', progress: 4}
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(task))
+    },
+  })
+  const child = spawn(process.execPath, [program, 'task', 'wait', '7'], {env, stdio: 'pipe'})
+  const ended = new Promise(resolve => child.once('close', resolve))
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', piece => {
+    said += piece
+  })
+
+  await eventually(() => asked > 1, {withinMs: 20_000, what: 'a second look'})
+  child.kill('SIGINT')
+
+  expect(await ended).toBe(130)
+  expect(said).toContain('Wait again with `gpuctl task wait 7`, or end it with `gpuctl task cancel 7`.')
+})
+
 test('-w in a pipe adds what is new or has changed, and ends with 130 at Ctrl-C', async () => {
   let asked = 0
   const {env} = await person({

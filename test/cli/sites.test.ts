@@ -51,7 +51,17 @@ test('an administrator sets storage quotas, sees who uses them up, and gives a n
   expect((await run(['site', 'get', 'shop.example.com', '--json=lastBackupAt'])).stdout).toContain('2025-12-27')
   expect((await run(['backups', 'ls', '--node', 'gpu-1', '-o', 'json'])).stdout).toMatch(/shop_27.*shop_26/s)
   expect((await run(['backup', 'get', 'shop_26.tar.zst'])).stdout).toContain('s3://bucket/x.tar.zst')
+  const [newest = ''] = (await run(['backup', 'list'])).stdout.split('\n')
+  const [file = '', number = ''] = newest.split('\t')
+  expect((await run(['backup', 'get', number])).stdout).toContain(file)
   expect(await run(['site', 'get', 'nothing'])).toMatchObject({code: 3})
+  expect(await run(['storage', 'pool', 'get', 'nothing'])).toMatchObject({
+    ...{code: 3, stderr: expect.stringContaining('See what there is with `gpuctl storage pool list`.')},
+  })
+  const target = ['backup', 'target', 'create', 'vault', '--bucket', 'backups', '--endpoint', 'https://s3.example.com']
+  expect(await run([...target, '--access-key', 'AK1'])).toMatchObject({
+    ...{code: 2, stderr: expect.stringContaining('Give --secret-stdin or --secret-file.')},
+  })
 
   const {password} = await plane.user('ops', {role: 'node_admin'})
   const ops = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: await plane.login('ops', password)})

@@ -6,21 +6,17 @@
 #   TYPE, PLACE    its type, and the folder where it then stands
 #   NETWORK        where B is, as the network of the export
 #   KERNEL_NFS     yes, where A's kernel serves NFS and B's can mount it
-#   ENGINE         yes, where A has a Docker Engine; else a command of A does what an instance would
+#   INSTANCE, AT   flags of instances on A, and where they find the site: a container mounts it, a process has it where it stands
 #   VAULT          where backups go: flags of the target
 set -euo pipefail
 say() { echo "— $SECONDS s: $*"; }
 site=$PLACE/data far=/mnt/gpuctl/$POOL
 content() { (cd "$site" && find . -printf '%P %y %m %U:%G\n' | sort && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 
-# NAME COMMAND: in an instance that has the site at /data; prints what it says.
+# NAME COMMAND: in an instance on A that has the site; prints what it says.
 inside() {
-  if [ "$ENGINE" = yes ]; then
-    gpuctl claim submit --name "$1" --image gpuctl/busybox:1 --volume data:/data --wait --for completed -- sh -c "$2" > ended || true
-    gpuctl logs "$1"
-  else
-    unshare -m sh -c "mkdir -p /data; mount --bind '$site' /data; $2"
-  fi
+  gpuctl claim submit --name "$1" --node "$A" $INSTANCE --wait --for completed -- sh -c "$2" > ended
+  gpuctl logs "$1"
 }
 
 say 'A disk becomes a pool'
@@ -45,8 +41,8 @@ fi
 say 'A site with a quota stops who writes more'
 gpuctl node quota set "$A" 1GB
 gpuctl site create data --node "$A" --pool "$POOL" --quota 24MiB --wait
-inside small 'umask 027; mkdir /data/folder; echo kept > /data/folder/note'
-inside fill 'dd if=/dev/urandom of=/data/big bs=64k conv=fsync 2>&1; echo code $?' | tee filled
+inside small "umask 027; mkdir $AT/folder; echo kept > $AT/folder/note"
+inside fill "dd if=/dev/urandom of=$AT/big bs=64k conv=fsync 2>&1; echo code \$?" | tee filled
 grep -iE 'quota exceeded|no space left' filled
 grep 'code 1' filled
 content > written
@@ -72,9 +68,9 @@ gpuctl storage pool create "$POOL" --node "$A" --device "$DISK" --type "$TYPE" -
 gpuctl backup restore "$backup" --site data --pool "$POOL" --wait
 content > restored
 diff written restored
-inside look 'sha256sum /data/big; cat /data/folder/note' | tee looked
+inside look "sha256sum $AT/big; cat $AT/folder/note" | tee looked
 grep kept looked
 grep "$(awk '$2 == "./big" {print $1}' written)" looked
 gpuctl site get data | grep -E '24 MiB \((enforced|pending)\)' # pending: here it takes more room than it may
-inside more 'dd if=/dev/urandom of=/data/more bs=1M count=8 conv=fsync 2>&1; true' | grep -iE 'quota exceeded|no space left'
+inside more "dd if=/dev/urandom of=$AT/more bs=1M count=8 conv=fsync 2>&1; true" | grep -iE 'quota exceeded|no space left'
 say 'Done'

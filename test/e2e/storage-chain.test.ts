@@ -5,6 +5,7 @@ import {AgentProcess} from '../bench/agent-process.ts'
 import {createJoinToken} from '../bench/fleet.ts'
 import {testDockerd} from '../support/docker.ts'
 import {program} from '../support/gpuctl.ts'
+import {busyboxImage} from '../support/images.ts'
 import {bucket} from '../support/s3.ts'
 import {need} from '../support/skips.ts'
 import {runStorageChain} from '../support/storage-chain.ts'
@@ -13,7 +14,7 @@ import {eventually} from '../support/wait.ts'
 import {needEngine, type WholeFleet, wholeFleet} from '../support/whole-fleet.ts'
 import {looseDisk, shareMounts, zfs} from '../support/zfs.ts'
 
-// With LVM and the kernel's NFS: test/vm/chain.guest.ts.
+// With LVM, the kernel's NFS and instances that are processes: test/vm/chain.guest.ts.
 
 test('a disk becomes a pool, a site, a full one, a backup in a bucket; all is destroyed and comes back byte for byte', async context => {
   need(context, 'root', 'zfs', 'radosgw')
@@ -34,7 +35,13 @@ test('a disk becomes a pool, a site, a full one, a backup in a bucket; all is de
   const {code, output} = await runStorageChain({
     chain: {
       ...{A: 'gpu-1', B: other, ON_B: '', DISK: device, POOL: pool, TYPE: 'zfs', PLACE: `/${pool}`},
-      ...{NETWORK: '127.0.0.0/16', KERNEL_NFS: 'no', ENGINE: 'yes', VAULT: vault.join(' ')},
+      ...{
+        NETWORK: '127.0.0.0/16',
+        KERNEL_NFS: 'no',
+        INSTANCE: `--image ${busyboxImage} --volume data:/data`,
+        AT: '/data',
+        VAULT: vault.join(' '),
+      },
     },
     ...{program, env: fleet.cliEnvironment, longestMs: 390_000},
   })

@@ -272,7 +272,9 @@ test('T31: every change of sites and of their snapshots leaves its row in the au
   await over(await services.sites.create({name: 'shop', node: 'n1', quotaBytes}, admin))
   await services.sites.setQuota({id: 'shop', quotaBytes: 2 * quotaBytes}, admin)
   await services.sites.snapshot({id: 'shop', name: 'before'}, admin)
-  await over(await services.sites.clone({id: 'shop', snapshot: 'before', name: 'copy', quotaBytes}, admin))
+  const never = {id: 'shop', snapshot: 'never', name: 'copy', quotaBytes}
+  await expect(services.sites.clone(never, admin)).rejects.toMatchObject({code: 'not_found'})
+  await over(await services.sites.clone({...never, snapshot: 'before'}, admin))
   await over(await services.sites.restore({id: 'shop', snapshot: 'before', confirm: 'shop'}, admin))
   await services.sites.deleteSnapshot({id: 'shop', snapshot: 'before'}, admin)
   await over(await services.sites.delete({id: 'copy', confirm: 'copy'}, admin))

@@ -14,7 +14,8 @@ export interface StorageChain {
   PLACE: string
   NETWORK: string
   KERNEL_NFS: 'yes' | 'no'
-  ENGINE: 'yes' | 'no'
+  INSTANCE: string
+  AT: string
   VAULT: string
 }
 

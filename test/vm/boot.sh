@@ -4,6 +4,7 @@
 # 125 when the machine did not come to its end. Kernel and start are made once and kept in the user's cache folder.
 #
 #   boot.sh SHARED COMMAND      SHARED is /mnt/shared in it, for writing
+#   GPUCTL_VM_NETWORK=yes       what listens on 127.0.0.1 here is at 10.0.2.2 in it
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 shared=$1 command=$2
@@ -24,6 +25,7 @@ trap 'exit 143' INT TERM
 cat > "$shared/run" <<RUN
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb GPUCTL_IN_VM=1
 busybox ip link set lo up; busybox hostname machine
+if busybox ip link set eth0 up 2> /dev/null; then busybox ip address add 10.0.2.15/24 dev eth0; fi
 ( $command ) > /mnt/shared/out 2>&1
 echo \$? > /mnt/shared/code
 sync; echo o > /proc/sysrq-trigger; sleep 60
@@ -47,9 +49,11 @@ serve shared "$shared" auto
 # clearing and copying byte by byte.
 accelerated=(-accel tcg -cpu max,la57=off,-erms,-fsrm)
 if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then accelerated=(-accel kvm -cpu host); fi
+nic=none
+[ "${GPUCTL_VM_NETWORK:-}" != yes ] || nic=user,model=virtio-net-pci,ipv6=off
 setpriv --pdeathsig TERM timeout "${GPUCTL_VM_SECONDS:-480}" \
   qemu-system-x86_64 -M pc,memory-backend=m "${accelerated[@]}" -smp 1 -m 1024 \
-  -object memory-backend-memfd,id=m,size=1024M,share=on -nodefaults -no-user-config -display none -no-reboot -nic none \
+  -object memory-backend-memfd,id=m,size=1024M,share=on -nodefaults -no-user-config -display none -no-reboot -nic "$nic" \
   -kernel "$image/vmlinuz" -initrd "$image/initrd" -serial "file:$work/console" \
   -append "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable random.trust_cpu=on" \
   -chardev "socket,id=c0,path=$work/root.sock" -device vhost-user-fs-pci,chardev=c0,tag=root \

@@ -4,7 +4,7 @@
 #   image.sh DIR
 set -euo pipefail
 # In the order in which they are loaded; what each needs comes with it.
-modules='virtio_pci virtio_blk virtiofs overlay loop dm_mod dm_snapshot dm_thin_pool veth nfsd nfsv4'
+modules='virtio_pci virtio_blk virtio_net virtiofs overlay loop dm_mod dm_snapshot dm_thin_pool veth nfsd nfsv4'
 work=$(mktemp -d "$1.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 

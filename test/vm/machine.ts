@@ -15,9 +15,14 @@ export interface GuestRun {
 
 /**
  * Runs tests in the machine of boot.sh, one after the other: the files by a name of theirs, and of them the tests whose
- * full names fit. What they say is passed on; `shared` is a folder that the machine sees.
+ * full names fit. What they say is passed on; `shared` is a folder that the machine sees. With a network it also sees what
+ * listens on 127.0.0.1 here, at 10.0.2.2.
  */
-export async function runInMachine(shared: string, files: Record<string, string>, names: RegExp): Promise<GuestRun> {
+export async function runInMachine(
+  shared: string,
+  files: Record<string, string>,
+  {names, network = false}: {names: RegExp; network?: boolean},
+): Promise<GuestRun> {
   // As one program each: a loader and hundreds of files are a minute's work in there.
   await build({
     absWorkingDir: resolve('.'),
@@ -34,12 +39,13 @@ export async function runInMachine(shared: string, files: Record<string, string>
   const programs = Object.keys(files).map(name => at(`${name}.mjs`))
   const tests = `node ${at('main.mjs')} ${at('results')} '${names.source}' ${programs.join(' ')}`
   const command = `cd '/mnt/host${resolve('.')}' && timeout ${longestSeconds} ${tests}`
-  const code = await ended('test/vm/boot.sh', shared, command)
+  const code = await ended(['test/vm/boot.sh', shared, command], network)
   return {code, results: await readResults(join(shared, 'results'))}
 }
 
-async function ended(program: string, ...args: string[]): Promise<number | null> {
-  const env = {...process.env, GPUCTL_VM_SECONDS: String(longestSeconds + 60)}
+async function ended([program = '', ...args]: string[], network: boolean): Promise<number | null> {
+  const wanted = {GPUCTL_VM_SECONDS: String(longestSeconds + 60), GPUCTL_VM_NETWORK: network ? 'yes' : 'no'}
+  const env = {...process.env, ...wanted}
   const child = spawn(program, args, {stdio: ['ignore', 'inherit', 'inherit'], env})
   return new Promise((done, fail) => child.once('error', fail).once('exit', done))
 }

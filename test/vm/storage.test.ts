@@ -1,7 +1,8 @@
-import {mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, rm, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
+import {bucket} from '../support/s3.ts'
 import {need, unmet} from '../support/skips.ts'
 import {type GuestRun, runInMachine} from './machine.ts'
 
@@ -12,16 +13,26 @@ const files = {lvm: 'test/conformance/storage.test.ts', nfs: 'test/vm/nfs.guest.
 /** Of the thin driver what its own commands matter to: the others are the plain one's. */
 const all =
   'storage driver lvm [a-zA-Z]|storage driver lvm-thin (volumes|a quota|snapshots|what was cut)|LVM|NFS (mounts|exports)'
+const chain = 'NFS: a disk becomes a pool'
 const names = new RegExp(process.env.GPUCTL_VM_TESTS || all)
 const {code, results} = unmet('root', 'busybox', 'qemu') ? {code: 0, results: []} : await boot()
 
 async function boot(): Promise<GuestRun> {
   const shared = await mkdtemp(join(tmpdir(), 'gpuctl-vm-'))
   try {
-    return await runInMachine(shared, files, names)
+    const network = names.test(chain)
+    if (network && !unmet('radosgw')) await shareBucket(shared)
+    return await runInMachine(shared, files, {names, network})
   } finally {
     await rm(shared, {recursive: true, force: true, maxRetries: 3})
   }
+}
+
+/** A bucket on a real S3 server of this machine, with its key, for the tests in that one. */
+async function shareBucket(shared: string): Promise<void> {
+  const {access} = await bucket()
+  const endpoint = access.endpoint.replace('127.0.0.1', '10.0.2.2')
+  await writeFile(join(shared, 's3.json'), JSON.stringify({...access, endpoint}), {mode: 0o600})
 }
 
 describe('in a machine of its own', () => {

@@ -16,6 +16,7 @@ export default class BackupGet extends GetCommand {
     const {args, flags} = await this.parse(BackupGet)
     const backup = await this.client(flags).call('backups.get', {id: args.backup})
     return this.show(backup, [
+      ['Number', backup.number],
       ['File', backup.filename],
       ['Site', backup.site],
       ['Node', madeOn(backup)],

@@ -233,6 +233,7 @@ export class PoolService {
   async #active(reference: string, caller: Caller): Promise<NodeRecord> {
     const node = await this.#parts.keeping.own(reference, caller)
     if (node.admission === 'active') return node
+    if (node.admission === 'pending') throw problem('node_not_approved', {name: node.name})
     throw problem('not_found', {kind: 'node', name: reference})
   }
 

@@ -64,6 +64,10 @@ export class SiteVolumes {
     const pool = await this.#parts.pools.on(node, from.poolId, caller)
     await this.#checkName(node, name)
     const volume = {pool: pool.name, type: pool.type, volume: from.name}
+    const known = await this.#deps.fleet.agent(node.id).storage('snapshots.list', volume)
+    if (!known.some(one => one.snapshot === snapshot)) {
+      throw problem('not_found', {kind: 'site snapshot', name: snapshot})
+    }
     const commands = await this.#plan(node.id, 'snapshot.clone', {...volume, snapshot, to: name, mark: 'task'})
     const wanted = {name, quotaBytes, node, pool, owner: await this.#ownerOf(owner, caller)}
     const make = (one: Caller) => this.#make(wanted, cloneSite, {from: from.name, snapshot}, one)

@@ -33,6 +33,7 @@ export default class BackupTargetCreate extends ChangeCommand {
         {'password-stdin': flags['secret-stdin'], 'password-file': flags['secret-file']},
         'Secret of the key',
         this.mode.mayAsk,
+        '--secret-stdin or --secret-file',
       )
     const place = path
       ? {type: 'directory' as const, path}
