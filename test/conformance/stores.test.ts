@@ -56,6 +56,27 @@ describe.each(Object.entries(places))('store %s', (_, place) => {
     expect(await users.find(bob.id)).toBeUndefined()
   })
 
+  test('marks of apply belong to one user and one set, and a transaction takes them back', async context => {
+    const store = await open(context)
+    const {applyMarks} = store
+    const mark = (objectId: string, ownerId: string, set: string) => applyMarks.insert({objectId, ownerId, set})
+    await mark('one', 'ann', 'default')
+    await mark('two', 'ann', 'default')
+    await mark('three', 'ann', 'other')
+    await mark('four', 'bob', 'default')
+    const broken = store.transaction(async tx => {
+      await tx.applyMarks.insert({objectId: 'five', ownerId: 'ann', set: 'default'})
+      throw new Error('no')
+    })
+
+    await expect(broken).rejects.toThrow('no')
+    await applyMarks.delete('two')
+    await applyMarks.delete('two')
+    expect(await applyMarks.objectsOf('ann', 'default')).toEqual(['one'])
+    await expect(mark('one', 'bob', 'default')).rejects.toThrow()
+    expect(await applyMarks.objectsOf('bob', 'default')).toEqual(['four'])
+  })
+
   test('tokens are found by the hash of their secret and go with their owner', async context => {
     const {users, tokens} = await open(context)
     const owner = await users.insert(newUser())
