@@ -43,7 +43,7 @@ test('the dashboard shows the fleet as it changes, and asks for a login first', 
 
   expect(page.url()).toBe(`${plane.url}/dashboard/`)
   await signIn(page, 'boss', 'Not-the-password')
-  await eventually(async () => (await text(page, 'refusal')) !== '', {what: 'the refusal'})
+  await eventually(async () => (await text(page, 'refusal')) !== '', {withinMs: 20_000, what: 'the refusal'})
   await signIn(page, 'boss', password)
   await shows(page, 'nodes', 'sim-0001')
   await shows(page, 'connection', 'live')
@@ -80,10 +80,13 @@ test('the dashboard shows the fleet as it changes, and asks for a login first', 
   expect(await linked.context().cookies()).toEqual([])
   const second = await (await browser.newContext()).newPage()
   await second.goto(url)
-  await eventually(async () => (await text(second, 'refusal')).includes('opens once'), {what: 'the refusal'})
+  await eventually(async () => (await text(second, 'refusal')).includes('opens once'), {
+    withinMs: 20_000,
+    what: 'the refusal',
+  })
   // Whoever came second, the first one is signed out: one of them read what was not meant for him.
   await linked.reload()
-  await eventually(() => linked.locator('#login').isVisible(), {what: 'the login form of the first'})
+  await eventually(() => linked.locator('#login').isVisible(), {withinMs: 20_000, what: 'the login form of the first'})
   await page.click('#logout')
   await eventually(() => page.locator('#login').isVisible(), {what: 'the login form'})
   await page.reload()
