@@ -106,9 +106,11 @@ export class Programs {
     }
     if (!trial) return {version: current, path}
     if (trial.boots >= trialBoots || this.#now() >= trial.untilMs) {
-      const why =
-        trial.boots >= trialBoots ? `It ended ${trialBoots} times` : `It was not seen within ${trialMs / 1000} s`
-      await this.#goBack(kept, `${why} before the server had confirmed it.`)
+      const reason =
+        trial.boots >= trialBoots
+          ? `It ended ${trialBoots} times before the server had confirmed it.`
+          : `The server had not confirmed it within ${trialMs / 1000} s.`
+      await this.#goBack(kept, reason)
       return this.next(own)
     }
     await this.#save({...kept, trial: {...trial, boots: trial.boots + 1}})

@@ -22,6 +22,8 @@ const undoMs = 45_000
 const undoAgainMs = 1_000
 const linesKept = 1_000
 const retry = {baseMs: 500, maxMs: 15_000}
+/** Of what waits for a node. */
+const lookAgainMs = 5_000
 
 /**
  * Does the tasks, each by its recipe's steps: look, do, look again, write down. What was running when the server died is
@@ -137,12 +139,12 @@ class TaskRun {
       if (isStopping(why)) return undefined
       if (signal.aborted || !isPassing(why)) return this.#fail(why)
       await this.#save({...this.#task, message: `Waiting: ${(why as Error).message}`})
-      return {afterMs: retry.maxMs / 3}
+      return {afterMs: this.#recipe.lookAgainMs ?? lookAgainMs}
     }
   }
 
   async #runStep(index: number, step: Step<never>): Promise<void> {
-    const title = this.#task.steps[index]?.title ?? step.name
+    const {title = step.name, state} = this.#task.steps[index] ?? {}
     const startedAt = this.#task.startedAt ?? this.#now()
     const progress = progressAt(this.#steps, index, 0)
     const begun = {...this.#task, status: 'running' as const, startedAt, progress, message: title}
@@ -150,7 +152,7 @@ class TaskRun {
     const signal = step.isIrrevocable ? this.#parts.late : this.#parts.signal
     const run = this.#runOf(index, signal)
     if (!(await step.isDone(run))) {
-      await this.#note(title)
+      if (state !== 'running') await this.#note(title)
       this.#parts.signal.throwIfAborted()
       await step.do(run)
       signal.throwIfAborted()

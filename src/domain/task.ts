@@ -49,6 +49,8 @@ export interface Recipe<I = Record<string, unknown>> {
   type: string
   /** All in all, waiting for nodes included. */
   deadlineMs: number
+  /** What waits for a node is looked at again after so long; 5 s unless given. */
+  lookAgainMs?: number
   object(input: I): string
   locks(input: I): readonly string[]
   steps(input: I): readonly Step<I>[]

@@ -15,6 +15,7 @@ const secretFiles = [
   'join-request.json',
   'local-api-token',
   'machine-key',
+  'programs/state.json',
   'runtime.json',
   'state.json',
 ]
@@ -43,6 +44,7 @@ export async function checkLeftovers(directory: string, now = Date.now()): Promi
   const paths = [
     ...(await halfWritten(directory, now)),
     ...(await halfWritten(join(directory, 'instances'), now)),
+    ...(await halfWritten(join(directory, 'programs'), now)),
     ...(await deadRelays(tmpdir(), now)),
   ]
   if (paths.length === 0) return ok(check, 'Nothing was left behind by an agent that was killed.')

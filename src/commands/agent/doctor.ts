@@ -5,7 +5,7 @@ export default class AgentDoctor extends DoctorCommand {
   static override summary =
     'Look at what the agent needs on this machine: Docker, GPUs, container toolkit, disk, clock, link.'
   static override description =
-    'Needs no login. Each finding is ok, warn or error, with what to do. Ends with 1 where there is an error. With --fix a folder that others can read is closed.'
+    'Needs no login. Each finding is ok, warn or error, with what to do. Ends with 1 where there is an error. With --fix what others can read is closed, and what an agent that was killed left behind goes.'
   static override examples = ['<%= config.bin %> agent doctor', '<%= config.bin %> agent doctor -o json']
   static override flags = fixFlag
 

@@ -27,6 +27,7 @@ interface Progress {
 export const upgradeNodes: Recipe<UpgradeWork> = {
   type: 'node.upgrade',
   deadlineMs: 24 * 60 * 60_000,
+  lookAgainMs: 1_000,
   object: ({version, waves}) => {
     const [first, ...others] = waves.flat()
     return `${first?.node}${others.length > 0 ? ` and ${others.length} more` : ''} to ${version}`

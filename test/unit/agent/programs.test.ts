@@ -80,7 +80,7 @@ test('one that ends again and again, or that nobody confirms in time, gives way 
   expect(await programs.next('1.0.0')).toMatchObject({version: '1.3.0'})
   advance(trialMs)
   expect(await programs.next('1.0.0')).toMatchObject({version: '1.1.0'})
-  expect((await programs.describe('1.1.0')).failed?.reason).toContain('not seen within 90 s')
+  expect((await programs.describe('1.1.0')).failed?.reason).toContain('not confirmed it within 90 s')
   expect(await readdir(folder)).not.toContain('1.3.0')
 })
 
