@@ -4,9 +4,19 @@ import {join} from 'node:path'
 import {Compile} from 'typebox/schema'
 import {afterAll, beforeAll, expect, test} from 'vitest'
 import {contract} from '../../../src/contract/contract.ts'
+import {nextRun, scheduledName} from '../../../src/domain/site-schedule.ts'
 import {DirectoryTarget} from '../../../src/storage/backup/directory-target.ts'
 import {checkedAccess, type S3Access} from '../../../src/storage/backup/s3-access.ts'
 import {S3Target} from '../../../src/storage/backup/s3-target.ts'
+import {
+  commentText,
+  devicePath,
+  exportPath,
+  machineNumber,
+  storageName,
+  vmArchive,
+  volumeName,
+} from '../../../src/storage/grammar.ts'
 import {hostileTexts} from '../../support/hostile-texts.ts'
 import {temporaryDirectory} from '../../support/temporary-directory.ts'
 
@@ -172,6 +182,60 @@ test('T15: what the server takes of a place for backups, each agent takes too', 
     }
   }
   expect(Math.min(...Object.values(refused))).toBeGreaterThan(100)
+})
+
+interface Field {
+  operation: keyof typeof contract
+  input: object
+  field: string
+  /** The last gate, on the agent. */
+  gate(text: string): unknown
+}
+
+const machine = {vm: '100', node: 'n1'}
+const pool = {name: 'tank', node: 'n1'}
+const site = {id: 'shop', frequency: 'daily'}
+const fields: Field[] = [
+  {operation: 'vmBackups.create', input: machine, field: 'vm', gate: machineNumber},
+  {operation: 'vmBackups.create', input: machine, field: 'storage', gate: storageName},
+  {operation: 'vmBackups.restore', input: {node: 'n1'}, field: 'archive', gate: vmArchive},
+  {operation: 'pools.create', input: pool, field: 'device', gate: devicePath},
+  {operation: 'pools.create', input: pool, field: 'comment', gate: commentText},
+  {operation: 'mounts.create', input: {nodes: ['n1']}, field: 'name', gate: volumeName},
+  {operation: 'mounts.create', input: {name: 'm', nodes: ['n1']}, field: 'exportPath', gate: exportPath},
+  {operation: 'sites.create', input: {node: 'n1', quotaBytes: 2 ** 30}, field: 'name', gate: volumeName},
+  {operation: 'sites.snapshot', input: {id: 'shop'}, field: 'name', gate: volumeName},
+  {operation: 'sites.clone', input: {id: 'shop', snapshot: 's'}, field: 'name', gate: volumeName},
+  {operation: 'sites.setSchedule', input: site, field: 'time', gate: time => volumeName(nameAt(time))},
+]
+
+/** Of the snapshot that a schedule of this time makes. */
+function nameAt(scheduleTime: string): string {
+  const next = nextRun({scheduleFrequency: 'daily', scheduleTime, scheduleDays: null}, Date.UTC(2026, 0, 1))
+  return scheduledName(new Date(next ?? 0).toISOString())
+}
+
+test.each(fields)(
+  'T15: what the server takes of 500 hostile texts as $field of $operation, the agent takes too',
+  one => {
+    const {operation, input, field, gate} = one
+    const taken = Compile(contract[operation].input)
+    const times = field === 'time' ? ['00:00', '23:59', '04:30\n', '04:30;id', '24:00'] : []
+    let refused = 0
+    for (const text of [...hostile, ...times]) {
+      if (taken.Check({...input, [field]: text})) expect(() => gate(text), JSON.stringify(text)).not.toThrow()
+      else refused++
+    }
+    expect(refused).toBeGreaterThan(100)
+  },
+)
+
+test('T15: a schedule has no other frequencies than its four, and no days that are no numbers', () => {
+  const taken = Compile(contract['sites.setSchedule'].input)
+  for (const text of hostile) {
+    expect(taken.Check({id: 'shop', frequency: text}), text).toBe(false)
+    expect(taken.Check({id: 'shop', frequency: 'weekly', days: [text]}), text).toBe(false)
+  }
 })
 
 function ofStorage(error: {name: string}): void {
