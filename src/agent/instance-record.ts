@@ -12,6 +12,9 @@ export interface InstanceRecord {
   failed?: {generation: number; code: string; message: string}
   /** What the runtime was last told that it may use, and why it would not have it. */
   limits?: {cpus?: number; memoryMiB?: number; refused?: string}
+  /** Of a restore that is under way the container before it, and of one that failed what was made for it: to be removed. */
+  spare?: string
+  refusedRestore?: {count: number; message: string}
   /** A container was there and is gone. */
   vanished: boolean
 }

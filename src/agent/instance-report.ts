@@ -1,7 +1,7 @@
 import type {DesiredInstance, InstanceReport} from '../contract/agent-protocol.ts'
 import type {FoundContainer} from '../runtime/driver.ts'
 import type {InstanceRecord} from './instance-record.ts'
-import {nextStep} from './plan.ts'
+import {nextStep, restoreOf} from './plan.ts'
 
 /** What to tell the server of one instance. */
 export function describeInstance(
@@ -26,6 +26,8 @@ export function describeInstance(
     errorCode: failed?.code ?? '',
     message: failed?.message ?? '',
     progress: pulling?.percent ?? null,
+    ...(found && !record.spare && restoreOf(found) > 0 ? {restored: restoreOf(found)} : {}),
+    ...(record.refusedRestore ? {refusedRestore: record.refusedRestore} : {}),
     warnings: record.limits?.refused ? [...record.warnings, record.limits.refused] : record.warnings,
   }
 }

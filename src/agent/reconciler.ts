@@ -17,7 +17,7 @@ import {EpochFence} from './epoch-fence.ts'
 import {ImagePulls} from './image-pulls.ts'
 import type {AgentStateStore, InstanceRecord} from './instance-record.ts'
 import {describeInstance} from './instance-report.ts'
-import {nextStep, type Step, strays} from './plan.ts'
+import {isReplacing, nextStep, restoreOf, type Step, strays} from './plan.ts'
 import {Removal} from './removal.ts'
 import {StrayRemoval} from './stray-removal.ts'
 
@@ -231,19 +231,29 @@ export class Reconciler {
   /** False: there is nothing more to do now. */
   async #try(step: Step, wanted: DesiredInstance, found: FoundContainer | undefined, record: InstanceRecord) {
     try {
-      if (step === 'create' && !this.#pulls.isDone(wanted.allocationId, wanted.image)) return false
+      // A snapshot is on this machine or nowhere.
+      const needsPull = step === 'create' && !wanted.restored
+      if (needsPull && !this.#pulls.isDone(wanted.allocationId, wanted.image)) return false
       if (step === 'create' || step === 'start') await this.#begin(step, wanted, found, record)
       else await this.#take(step, wanted, found, record)
     } catch (error) {
       if (error instanceof StateNotSaved) throw error
       const {code, message} = error instanceof RuntimeError ? error : {code: 'failed', message: String(error)}
       if (engineTrouble.has(code)) this.#engine.lost(error)
-      if (engineTrouble.has(code) || step === 'stop' || step === 'remove' || step === 'limit') throw error
+      if (engineTrouble.has(code) || (step !== 'create' && step !== 'start')) throw error
       this.#deps.logger.warn({allocation: wanted.allocationId, step, code, message}, 'instance failed')
-      record.failed = {generation: wanted.generation, code, message}
+      if (isReplacing(step, wanted, found, record)) this.#rollBack(wanted, record, message)
+      else record.failed = {generation: wanted.generation, code, message}
       await this.#save()
     }
     return true
+  }
+
+  /** The container before the restore is the instance again, and is started as if it had never been stopped. */
+  #rollBack({restored, generation}: DesiredInstance, record: InstanceRecord, message: string): void {
+    record.refusedRestore = {count: restored?.count ?? 0, message}
+    record.begun = {generation: generation - 1, startedAtBefore: ''}
+    if (record.spare) [record.containerId, record.spare] = [record.spare, record.containerId]
   }
 
   /** Over when what came of it has been seen: a report in between must not tell of what was there before. */
@@ -258,10 +268,16 @@ export class Reconciler {
     if (step === 'create') {
       const folders = await this.#deps.siteFolders(wanted.sites ?? [])
       const made = await driver.create(containerSpec(wanted, this.#deps, folders))
+      if (found && found.containerId !== made.containerId) record.spare = found.containerId
       record.containerId = made.containerId
       record.warnings = made.warnings
       record.limits = limitsOf(wanted)
       record.vanished = false
+      await this.#save()
+    }
+    if (step === 'discard' && record.spare) {
+      await driver.remove(record.spare)
+      record.spare = undefined
       await this.#save()
     }
     if (!found) return
@@ -313,7 +329,7 @@ export class Reconciler {
   }
 
   async #takeList(list: FoundContainer[]): Promise<void> {
-    const listed = new Map(list.map(one => [one.labels[label.allocation] ?? one.name, one]))
+    const listed = this.#standing(list)
     const isNewer = (id: string) => this.#newerThanList.has(id)
     for (const id of this.#found.keys()) if (!listed.has(id) && !isNewer(id)) this.#found.delete(id)
     for (const [id, container] of listed) if (!isNewer(id)) this.#found.set(id, container)
@@ -323,7 +339,23 @@ export class Reconciler {
     this.#hasListed = true
     this.#reportAllKnown()
     for (const id of this.#wanted.keys()) this.#queue.add(id)
-    if (this.#hasSpoken) await this.#strays.remove(strays([...this.#wanted.keys()], listed))
+    if (!this.#hasSpoken) return
+    const spares = new Set([...this.#records.values()].map(({spare}) => spare))
+    const others = list.filter(one => ![...listed.values()].includes(one) && !spares.has(one.containerId))
+    await this.#strays.remove([...strays([...this.#wanted.keys()], listed), ...others])
+  }
+
+  /** By allocation. Of two, in the middle of a restore, the one that is remembered, else the newer one. */
+  #standing(list: readonly FoundContainer[]): Map<string, FoundContainer> {
+    const standing = new Map<string, FoundContainer>()
+    for (const one of list) {
+      const id = one.labels[label.allocation] ?? one.name
+      const other = standing.get(id)
+      const {containerId} = this.#records.get(id) ?? {}
+      const isNewer = other && other.containerId !== containerId && restoreOf(one) > restoreOf(other)
+      if (!other || one.containerId === containerId || isNewer) standing.set(id, one)
+    }
+    return standing
   }
 
   #wakeByContainer(containerId: string): void {

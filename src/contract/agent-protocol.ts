@@ -152,6 +152,8 @@ export interface DesiredInstance {
   sites?: MountedSite[]
   /** `removed`: end it and take it away; `stopped` keeps the container. */
   state: 'running' | 'stopped' | 'removed'
+  /** Made of this snapshot in place of its image. A container of a lower count is replaced, and stays if that fails. */
+  restored?: {count: number; imageId: string}
   /** Grows with each start or restart that the owner asked for: a higher one starts the container again. */
   generation: number
   graceSeconds: number
@@ -190,6 +192,10 @@ export interface InstanceReport {
   message: string
   /** Percent of a pull, null when unknown. */
   progress: number | null
+  /** Count of the restore that its container came of, once the one before is gone; 0: it is of the image. */
+  restored?: number
+  /** The last restore that failed, whose container before it stands. */
+  refusedRestore?: {count: number; message: string}
   warnings: string[]
 }
 

@@ -52,6 +52,8 @@ export const errorKinds = {
   instance_finished: 'conflict',
   limits_sold: 'conflict',
   snapshot_impossible: 'conflict',
+  snapshot_in_use: 'conflict',
+  restore_impossible: 'conflict',
   instance_not_running: 'conflict',
   path_refused: 'conflict',
   node_not_pending: 'conflict',

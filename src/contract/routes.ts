@@ -128,6 +128,7 @@ export const routes = {
   'instances.restart': 'POST /instances/:id/restart',
   'instances.snapshots': 'GET /instances/:id/snapshots',
   'instances.snapshot': 'POST /instances/:id/snapshots',
+  'instances.restore': 'POST /instances/:id/restore',
   'instances.deleteSnapshot': 'DELETE /instances/:id/snapshots/:snapshot',
   'instances.delete': 'DELETE /instances/:id',
   'instances.logs': 'GET /instances/:id/logs',

@@ -1,7 +1,7 @@
 import type {Desired, DesiredInstance, MountedSite} from '../contract/agent-protocol.ts'
 import type {Claim} from '../contract/schemas/claims.ts'
 import type {Instance} from '../contract/schemas/instances.ts'
-import {allocationId, containerName, generationOf, volumesOf, wantedState} from '../domain/allocation.ts'
+import {allocationId, containerName, generationOf, restoredOf, volumesOf, wantedState} from '../domain/allocation.ts'
 import {factsOf} from '../domain/machine.ts'
 import type {Allocation, NodeRecord} from '../domain/records.ts'
 import {WorkQueue} from '../platform/work-queue.ts'
@@ -138,6 +138,7 @@ export class NodeController {
     const {spec} = claim
     const volumes = volumesOf(claim.id, spec)
     const sites = await this.#sitesOf(claim, allocation.nodeId)
+    const restored = restoredOf(instance, allocation)
     const isSplit = allocation.gpus.some(({share}) => share)
     return {
       allocationId: allocation.id,
@@ -160,6 +161,7 @@ export class NodeController {
       ...(spec.systemDiskGiB === undefined ? {} : {systemDiskGiB: spec.systemDiskGiB}),
       ...(volumes.length > 0 ? {volumes} : {}),
       ...(sites.length > 0 ? {sites} : {}),
+      ...(restored ? {restored} : {}),
       state,
       generation: generationOf(instance),
       graceSeconds: this.#deps.memory.graceSeconds(allocation.id),

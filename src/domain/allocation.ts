@@ -25,6 +25,15 @@ export function volumesOf(
   return dataDiskGiB === undefined ? [] : [{name: `gpuctl-${claimId}-data`, path: '/data'}]
 }
 
+/** The snapshot that the container is to be made of; on another node, or bound anew, it is made of the image. */
+export function restoredOf(
+  {madeOf, restore}: Pick<Instance, 'madeOf' | 'restore'>,
+  {epoch}: Pick<Allocation, 'epoch'>,
+): DesiredInstance['restored'] {
+  const wanted = restore?.state === 'pending' ? restore : madeOf
+  return wanted?.epoch === epoch ? {count: wanted.count, imageId: wanted.imageId} : undefined
+}
+
 /** Which start of the container is wanted; grows with every start and restart. */
 export function generationOf(instance: Pick<Instance, 'restarts'>): number {
   return instance.restarts + 1

@@ -88,6 +88,11 @@ const catalogue = {
   ],
   claim_finished: ['Claim {name} is over ({phase}).', 'Submit a new one.'],
   instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
+  snapshot_in_use: [
+    'Instance {name} is made of snapshot {snapshot}.',
+    'Restore another snapshot first, or delete both.',
+  ],
+  restore_impossible: ['Instance {name} cannot be made of snapshot {snapshot}: {reason}.', '{fix}'],
   snapshot_impossible: ['Instance {name} cannot be kept: {reason}.', '{fix}'],
   limits_sold: [
     'The limits of {name} are those of its spec {spec}.',

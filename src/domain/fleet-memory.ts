@@ -290,6 +290,9 @@ function differs(one: InstanceReport, other: InstanceReport): boolean {
     one.containerId !== other.containerId ||
     one.exitCode !== other.exitCode ||
     one.startedAt !== other.startedAt ||
-    one.errorCode !== other.errorCode
+    one.errorCode !== other.errorCode ||
+    one.restored !== other.restored ||
+    one.refusedRestore?.count !== other.refusedRestore?.count ||
+    one.warnings.join('\n') !== other.warnings.join('\n')
   )
 }

@@ -37,8 +37,30 @@ const engineRestartMs = 60_000
 
 /** What follows from what a node told. Pure, and the same however often it is asked (wire.md 5.2). */
 export function step(claim: Claim, instance: Instance, facts: Facts): Step {
+  const settled = settleRestore(instance, facts)
+  if (settled) return settled
   const next = nextOf(claim, instance, facts)
   return next.claim || next.instance ? next : {...next, ...warn(instance, facts)}
+}
+
+/** What its node says of a restore that was asked for, whatever became of the claim meanwhile. */
+function settleRestore(instance: Instance, {nowMs, report}: Facts): Step | undefined {
+  const {restore, name} = instance
+  if (restore?.state !== 'pending') return undefined
+  const ended = (state: 'done' | 'failed', message: string): Instance => {
+    return {...instance, restore: {...restore, state, message}, updatedAt: iso(nowMs)}
+  }
+  const refused =
+    restore.epoch === instance.epoch ? report?.refusedRestore : {count: restore.count, message: 'it moved'}
+  if (refused?.count === restore.count) {
+    const message = `${name} could not be made of snapshot ${restore.snapshot}: ${refused.message}`
+    return {instance: ended('failed', refused.message), event: {type: 'RestoreFailed', message}}
+  }
+  if (report?.epoch !== restore.epoch || report.restored !== restore.count) return undefined
+  const {state: _, message: __, ...madeOf} = restore
+  const {containerId} = report
+  const message = `${name} is what it was at snapshot ${restore.snapshot}.`
+  return {instance: {...ended('done', ''), madeOf, containerId}, event: {type: 'Restored', message}}
 }
 
 /** What the runtime could not honour since. */

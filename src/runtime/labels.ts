@@ -11,6 +11,8 @@ export const label = {
   name: 'gpuctl.name',
   /** Of an image: it is a snapshot of the instance in its label `instance`. */
   snapshot: 'gpuctl.snapshot',
+  /** Count of the restore that the container came of. */
+  restored: 'gpuctl.restored',
   /** Prefix of the user's own labels. */
   user: 'gpuctl.user.',
 } as const

@@ -152,6 +152,7 @@ export const handlers: Handlers = {
   'instances.restart': (input, caller, {instances}) => instances.restart(input, caller),
   'instances.snapshots': (input, caller, {instances}) => instances.snapshots(input, caller),
   'instances.snapshot': (input, caller, {instances}) => instances.snapshot(input, caller),
+  'instances.restore': (input, caller, {instances}) => instances.restore(input, caller),
   'instances.deleteSnapshot': (input, caller, {instances}) => instances.deleteSnapshot(input, caller),
   'instances.statPath': (input, caller, {instances}) => instances.statPath(input, caller),
   'instances.delete': (input, caller, {instances}) => instances.delete(input, caller),

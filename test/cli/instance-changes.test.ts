@@ -59,6 +59,14 @@ test('snapshots are made, listed and deleted, by the long way and the short one'
     {name: 'first', state: 'ready'},
     {name: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), createdBy: 'admin'},
   ])
+  const back = ['instance', 'snapshot', 'restore', 'train', 'first']
+  expect(await run(back)).toMatchObject({code: 2, stderr: expect.stringContaining('--yes')})
+  expect(await run([...back, '-n'])).toMatchObject({code: 10})
+  expect((await ok([...back, '--yes'])).stdout).toBe('train is what it was at first.\n')
+  expect(await json(['instance', 'get', 'train'])).toMatchObject({status: 'running', madeOf: {snapshot: 'first'}})
+  expect(await run(['instance', 'snapshot', 'rm', 'train', 'first'])).toMatchObject({code: 5})
+  const [, {name: second}] = (await json(['instance', 'snapshot', 'list', 'train'])) as [unknown, {name: string}]
+  expect((await ok(['instance', 'restore', 'train', second, '-y'])).stdout).toBe(`train is what it was at ${second}.\n`)
   expect((await ok(['instance', 'snapshot', '--help'])).stdout).toContain('instance snapshot delete')
   expect((await ok(['instance', 'snapshot', 'rm', 'train', 'first'])).stdout).toBe('Snapshot first of train is gone.\n')
   expect(await run(['instance', 'snapshot', 'rm', 'train', 'first'])).toMatchObject({code: 3})

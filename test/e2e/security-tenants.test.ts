@@ -191,7 +191,7 @@ describe('what belongs to somebody else', () => {
     const allowed = ofOwners.filter(name => ladder.indexOf(contract[name].access as Role) <= ladder.indexOf('user'))
     // Snapshots of an instance go with its claim, and the restore of a site wants the one that another call deletes.
     const turn = (name: string) =>
-      name === 'sites.deleteSnapshot' ? 2 : /^instances\..*(S|s)napshot/.test(name) ? 0 : 1
+      name === 'sites.deleteSnapshot' ? 2 : /^instances\.(restore|.*[sS]napshot)/.test(name) ? 0 : 1
     for (const name of allowed.sort((a, b) => turn(a) - turn(b))) {
       const {status} = await touch(plane, name, things[area(name)]!.id, ann)
       expect([name, [400, 401, 403, 404].includes(status)]).toEqual([name, false])

@@ -25,6 +25,9 @@ interface Container {
   exitCode: number | null
   starts: number
   log: string
+  /** Count of the restore that it came of, and of the one that failed. */
+  restored?: number
+  refused?: number
 }
 
 export interface SimulatedNode {
@@ -295,6 +298,7 @@ export class SimulatedAgent implements AgentPort {
     const wanted = new Set(instances.map(one => one.allocationId))
     for (const id of this.containers.keys()) if (!wanted.has(id)) this.containers.delete(id)
     for (const one of instances) {
+      this.#restore(one)
       this.#step(one)
       this.#check()
       await this.#tell([one], false)
@@ -312,6 +316,14 @@ export class SimulatedAgent implements AgentPort {
     if (this.isConnected) await this.#services.nodes.report(this.nodeId, {type: 'volumes', gone: [name]})
   }
 
+  /** RESTORE=broken in the environment of the container makes it fail. */
+  #restore({allocationId, restored, env}: DesiredInstance): void {
+    const found = this.containers.get(allocationId)
+    if (!restored || !found || Math.max(found.restored ?? 0, found.refused ?? 0) >= restored.count) return
+    if (env.RESTORE === 'broken') found.refused = restored.count
+    else found.restored = restored.count
+  }
+
   #step(one: DesiredInstance): void {
     const found = this.containers.get(one.allocationId)
     if (one.state === 'removed') this.containers.delete(one.allocationId)
@@ -326,6 +338,7 @@ export class SimulatedAgent implements AgentPort {
       if (!isFailing) for (const {name} of one.volumes ?? []) this.volumes.add(name)
       const log = `2026-01-01T00:00:0${Math.min(9, starts)}.000000000Z start ${starts}\n`
       this.containers.set(one.allocationId, {
+        ...found,
         wanted: one,
         generation: one.generation,
         state,
@@ -380,6 +393,8 @@ export class SimulatedAgent implements AgentPort {
       message: isFailed ? `no ${wanted.image}` : '',
       progress: null,
       warnings: [],
+      ...(found?.restored ? {restored: found.restored} : {}),
+      ...(found?.refused ? {refusedRestore: {count: found.refused, message: 'no space left'}} : {}),
     }
   }
 

@@ -21,6 +21,7 @@ export default class InstanceGet extends GetCommand {
       ['CPUs', instance.cpus ?? null],
       ['Memory', instance.memoryMiB === undefined ? null : memory(instance.memoryMiB)],
       ['Image', instance.image],
+      ['Snapshot', restoreWords(instance)],
       ['Spec', instance.catalogueSpec?.name ?? null],
       ['Volumes', (instance.volumes ?? []).map(({name, path}) => `${name} (${path})`).join(', ')],
       ['Runtime', instance.runtime],
@@ -48,4 +49,10 @@ export default class InstanceGet extends GetCommand {
 function shareWords({gpus}: Instance): string {
   const share = gpus[0]?.share
   return share ? `, ${memory(share.memoryMiB)} and ${share.percent} % of each` : ''
+}
+
+/** What its container is made of in place of the image, and what came of the last restore where that is another. */
+function restoreWords({madeOf, restore}: Instance): string {
+  const last = restore && restore.state !== 'done' ? `restore of ${restore.snapshot} ${restore.state}` : ''
+  return [madeOf?.snapshot ?? '', last, restore?.message ?? ''].filter(Boolean).join('; ')
 }

@@ -1,6 +1,7 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
 import {ById, Done, identity, Name, Nullable, Reference, Uuid} from './common.ts'
+import {Instance} from './instances.ts'
 import {Task} from './tasks.ts'
 
 /** The files of an instance as they were, kept as an image on its node. What lies in volumes is not in it. */
@@ -42,6 +43,14 @@ export const instanceSnapshots = {
       name: Type.Optional(Name),
     }),
     output: Type.Object({snapshot: InstanceSnapshot, task: Task}),
+  }),
+  'instances.restore': operation({
+    summary: 'Make an instance again what it was at a snapshot: what was written since, outside volumes, is lost.',
+    access: 'user',
+    status: 202,
+    input: Type.Object({...One.properties, graceSeconds: Type.Optional(Type.Integer({minimum: 0, maximum: 3600}))}),
+    /** Its member `restore` tells how far it is. */
+    output: Instance,
   }),
   'instances.deleteSnapshot': operation({
     summary: 'Forget a snapshot of an instance, which stays as it is.',

@@ -7,6 +7,17 @@ import {HeldGpu} from './nodes.ts'
 export const InstanceStatus = Type.Enum(['creating', 'running', 'stopping', 'exited', 'failed', 'deleting', 'unknown'])
 export type InstanceStatus = Static<typeof InstanceStatus>
 
+const Restored = {
+  snapshotId: Uuid,
+  /** Name of the snapshot. */
+  snapshot: Type.String(),
+  imageId: Type.String(),
+  /** Grows with each restore. */
+  count: Type.Integer({minimum: 1}),
+  /** Of the binding that it belongs to: on another node the instance is made of its image again. */
+  epoch: Type.Integer({minimum: 1}),
+}
+
 /** The container that a claim becomes. It is there from the submit on: `creating` until it runs. */
 export const Instance = Type.Object({
   ...identity,
@@ -38,6 +49,12 @@ export const Instance = Type.Object({
   memoryMiB: Type.Optional(Type.Integer()),
   exitCode: Nullable(Type.Integer()),
   restarts: Type.Integer(),
+  /** The snapshot that its container is made of in place of the image. */
+  madeOf: Type.Optional(Type.Object(Restored)),
+  /** The last restore. One that failed has left the container as it was. */
+  restore: Type.Optional(
+    Type.Object({...Restored, state: Type.Enum(['pending', 'done', 'failed']), message: Type.String()}),
+  ),
   /** What the runtime could not honour. */
   warnings: Type.Array(Type.String()),
   remark: Type.String(),

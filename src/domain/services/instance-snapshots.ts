@@ -1,7 +1,10 @@
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
+import type {Claim} from '../../contract/schemas/claims.ts'
 import type {InstanceSnapshot} from '../../contract/schemas/instance-snapshots.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
+import {allocationId} from '../allocation.ts'
 import type {Caller} from '../caller.ts'
+import {isFinal} from '../claim.ts'
 import {problem} from '../errors.ts'
 import {snapshotInstance} from '../recipes/instance-recipes.ts'
 import type {InstanceSnapshotRecord, NodeRecord} from '../records.ts'
@@ -69,12 +72,62 @@ export class InstanceSnapshots {
     return {snapshot: await this.#shown(made.snapshot, instance), task: publicTask(made.task)}
   }
 
+  /** By its node, which keeps the container as it is where the new one cannot be made or started. */
+  async restore({id, snapshot: name, graceSeconds}: InputOf<'instances.restore'>, caller: Caller): Promise<Instance> {
+    const {store, journal, memory, secrets, clock, wake} = this.#deps
+    const seen = await this.#parts.get(id, caller)
+    await this.#checkKept(seen, named(await store.instanceSnapshots.list(seen.id), name))
+    const saved = await journal.change(async (tx, record) => {
+      const instance = await tx.instances.find(seen.id)
+      const claim = instance && (await tx.claims.find(instance.claimId))
+      if (!instance || !claim) throw problem('not_found', {kind: 'instance', name: id})
+      const {id: snapshotId, name: snapshot, imageId} = named(await tx.instanceSnapshots.list(instance.id), name)
+      checkStands(instance, claim)
+      const count = (instance.restore?.count ?? 0) + 1
+      const restore = {
+        snapshotId,
+        snapshot,
+        imageId,
+        count,
+        epoch: instance.epoch,
+        state: 'pending' as const,
+        message: '',
+      }
+      const again = {restarts: instance.restarts + 1, status: 'creating' as const, reason: `Restoring ${snapshot}`}
+      const runs = instance.desired === 'running' ? again : {}
+      const updatedAt = new Date(clock.now()).toISOString()
+      const next = await tx.instances.save({...instance, ...runs, restore, updatedAt})
+      const words = `${caller.username} makes ${next.name} again what it was at snapshot ${snapshot}.`
+      await record.event('instance', next, 'RestoreAsked', words, caller.username)
+      await record.audit(caller, 'instances.restore', next.id, {name: next.name, snapshot})
+      return next
+    })
+    memory.setGrace(allocationId(saved.claimId, saved.epoch, secrets), graceSeconds)
+    wake('node', saved.nodeId)
+    wake('claim', saved.claimId)
+    return saved
+  }
+
+  /** On the node of the instance, by what that says. */
+  async #checkKept({id: instanceId, name, nodeId}: Instance, snapshot: InstanceSnapshotRecord): Promise<void> {
+    if (snapshot.state === 'creating') throw problem('task_conflict', {kind: 'snapshot', name: snapshot.name})
+    const refuse = (reason: string, fix: string) =>
+      problem('restore_impossible', {name, snapshot: snapshot.name, reason, fix})
+    if (snapshot.nodeId !== nodeId) throw refuse('it lies on another node', 'Copy its files with `gpuctl instance cp`.')
+    const found = await this.#deps.fleet.agent(nodeId).findSnapshot({instanceId, snapshotId: snapshot.id})
+    if (!found) throw refuse('its image is gone from the node', 'Choose another snapshot.')
+  }
+
   async delete({id, snapshot: name}: InputOf<'instances.deleteSnapshot'>, caller: Caller): Promise<{done: true}> {
     const instance = await this.#parts.get(id, caller)
     const {journal, wake} = this.#deps
     const nodes = await journal.change(async (tx, record) => {
       const snapshot = named(await tx.instanceSnapshots.list(instance.id), name)
       if (snapshot.state === 'creating') throw problem('task_conflict', {kind: 'snapshot', name: snapshot.name})
+      const {madeOf, restore, desired} = (await tx.instances.find(instance.id)) ?? instance
+      const used = [madeOf, restore?.state === 'pending' ? restore : undefined]
+      if (desired !== 'deleted' && used.some(one => one?.snapshotId === snapshot.id))
+        throw problem('snapshot_in_use', {name: instance.name, snapshot: snapshot.name})
       const details = {instance: instance.name, snapshot: snapshot.name}
       await record.audit(caller, 'instances.deleteSnapshot', instance.id, details)
       return tx.instanceSnapshots.letGo(instance.id, snapshot.id)
@@ -110,8 +163,17 @@ export class InstanceSnapshots {
   }
 }
 
+/** It has a container to be replaced, and nothing else is under way with that. */
+function checkStands({name, status, containerId, restore}: Instance, {status: {phase}}: Claim): void {
+  if (isFinal(phase)) throw problem('instance_finished', {name, status})
+  if (phase !== 'Running' || !containerId) throw problem('instance_not_running', {name, status})
+  if (restore?.state !== 'pending') return
+  const fix = 'Wait for its end: `gpuctl instance get` tells of it.'
+  throw problem('restore_impossible', {name, snapshot: restore.snapshot, reason: 'a restore is under way', fix})
+}
+
 /** By name or id. Throws not_found. */
-export function named(snapshots: readonly InstanceSnapshotRecord[], reference: string): InstanceSnapshotRecord {
+function named(snapshots: readonly InstanceSnapshotRecord[], reference: string): InstanceSnapshotRecord {
   const found = snapshots.find(({name}) => name === reference) ?? snapshots.find(({id}) => id === reference)
   if (!found) throw problem('not_found', {kind: 'instance snapshot', name: reference})
   return found

@@ -64,6 +64,7 @@ export class InstanceService {
       delete: (input, caller) => this.#delete(input, caller),
       snapshots: (input, caller) => snapshots.list(input, caller),
       snapshot: (input, caller) => snapshots.create(input, caller),
+      restore: async (input, caller) => this.#shown(await snapshots.restore(input, caller)),
       deleteSnapshot: (input, caller) => snapshots.delete(input, caller),
       openLogs: (input, caller, signal) => streams.openLogs(input, caller, signal),
       followLogs: async (input, after, caller, signal) => streams.followLogs(input, after, caller, signal),

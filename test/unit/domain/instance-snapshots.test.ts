@@ -113,3 +113,70 @@ test('others see no snapshots; a node without images, and one that is away, keep
   await agent('one').disconnect()
   await expect(services.instances.snapshot({id: 'train'}, caller)).rejects.toMatchObject({code: 'node_offline'})
 })
+
+test('a restore makes an instance of its snapshot: one that runs runs again, one that is stopped stays so', async () => {
+  const {services, caller, admin, settle, agent} = await world({nodes: [gpuNode('one', 1)]})
+  await services.claims.submit(work, caller)
+  await settle()
+  for (const name of ['first', 'second']) {
+    await services.instances.snapshot({id: 'train', name}, caller)
+    await settle()
+  }
+  const [first] = await services.instances.snapshots({id: 'train'}, caller)
+
+  const asked = await services.instances.restore({id: 'train', snapshot: 'first'}, caller)
+  expect(asked).toMatchObject({status: 'creating', reason: 'Restoring first', restore: {state: 'pending', count: 1}})
+  const twice = services.instances.restore({id: 'train', snapshot: 'second'}, caller)
+  await expect(twice).rejects.toMatchObject({code: 'restore_impossible'})
+  await settle()
+
+  const restored = {status: 'running', restore: {state: 'done'}, madeOf: {snapshot: 'first', imageId: first?.imageId}}
+  expect(await services.instances.get({id: 'train'}, caller)).toMatchObject({...restored, image: 'cuda'})
+  expect(agent('one').desired?.instances).toMatchObject([{restored: {count: 1, imageId: first?.imageId}}])
+  const used = services.instances.deleteSnapshot({id: 'train', snapshot: 'first'}, caller)
+  await expect(used).rejects.toMatchObject({code: 'snapshot_in_use'})
+  await services.instances.stop({id: 'train'}, caller)
+  await settle()
+  await services.instances.restore({id: 'train', snapshot: 'second'}, caller)
+  await settle()
+  expect(await services.instances.get({id: 'train'}, caller)).toMatchObject({
+    ...{status: 'exited', restore: {state: 'done', count: 2}, madeOf: {snapshot: 'second'}},
+  })
+  expect(await services.claims.get({id: 'train'}, caller)).toMatchObject({status: {phase: 'Running'}})
+  await services.instances.start({id: 'train'}, caller)
+  await settle()
+  expect(await services.instances.get({id: 'train'}, caller)).toMatchObject({status: 'running'})
+  await services.instances.deleteSnapshot({id: 'train', snapshot: 'first'}, caller)
+  expect(await services.audit.list({action: 'instances.restore'}, admin)).toHaveLength(2)
+  const types = (await services.events.list({object: 'train', limit: 1000}, caller)).map(({type}) => type)
+  expect(types.filter(type => /Restore/.test(type))).toEqual(['RestoreAsked', 'Restored', 'RestoreAsked', 'Restored'])
+})
+
+test('a restore that fails leaves the instance as it was, and says why', async () => {
+  const {services, caller, settle, agent} = await world({nodes: [gpuNode('one', 1)]})
+  await services.claims.submit({...work, env: {RESTORE: 'broken'}}, caller)
+  await settle()
+  await services.instances.snapshot({id: 'train', name: 'first'}, caller)
+  await settle()
+
+  await services.instances.restore({id: 'train', snapshot: 'first'}, caller)
+  await settle()
+
+  const after = await services.instances.get({id: 'train'}, caller)
+  expect(after).toMatchObject({status: 'running', restore: {state: 'failed', message: 'no space left'}})
+  expect(after).not.toHaveProperty('madeOf')
+  expect(agent('one').desired?.instances[0]).not.toHaveProperty('restored')
+  expect(await services.events.list({object: 'train', limit: 1000}, caller)).toContainEqual(
+    expect.objectContaining({
+      type: 'RestoreFailed',
+      message: 'train could not be made of snapshot first: no space left',
+    }),
+  )
+  agent('one').snapshots.clear()
+  const gone = services.instances.restore({id: 'train', snapshot: 'first'}, caller)
+  await expect(gone).rejects.toMatchObject({code: 'restore_impossible'})
+  await services.claims.cancel({id: 'train'}, caller)
+  await settle()
+  const over = services.instances.restore({id: 'train', snapshot: 'first'}, caller)
+  await expect(over).rejects.toMatchObject({code: 'not_found'})
+})
