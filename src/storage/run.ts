@@ -5,7 +5,10 @@ import {type StorageCommand, StorageError, type StorageErrorCode} from './driver
 
 /** Storage programs answer in seconds; a `zpool create` over many slow disks is given minutes. */
 const timeoutMs = 5 * 60_000
-const patience = {tries: 6, pauseMs: 1_000}
+/** Between tries of what is busy: most is let go of at once, all of it within seconds. */
+const pausesMs = [100, 200, 400, 800, 1_500, 2_000]
+/** These stay where they are: no pause helps. */
+const lasting = /has children|dependent clones/i
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
 /** English words, so that what a program says can be read, and nothing of our own environment. */
@@ -64,7 +67,7 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
       return (await once({file, args})).stdout
     },
     async run(command, options = {}) {
-      for (let attempt = 1; ; attempt++) {
+      for (const pauseMs of [...pausesMs, undefined]) {
         try {
           await once(command, options)
           return
@@ -74,9 +77,9 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
             await once({...rest, args: otherwise.args}, options)
             return
           }
-          const isShort = command.patient && error instanceof StorageError && error.code === 'in_use'
-          if (!isShort || attempt >= patience.tries) throw error
-          await sleep(systemClock, patience.pauseMs, options.signal)
+          const isBusy = error instanceof StorageError && error.code === 'in_use' && !lasting.test(error.message)
+          if (!command.patient || !isBusy || pauseMs === undefined) throw error
+          await sleep(systemClock, pauseMs, options.signal)
         }
       }
     },

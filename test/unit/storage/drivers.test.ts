@@ -1,7 +1,7 @@
 import {expect, test} from 'vitest'
 import type {PoolType} from '../../../src/contract/storage-protocol.ts'
 import {ManualClock} from '../../../src/platform/clock.ts'
-import {exec} from '../../../src/platform/exec.ts'
+import {type ExecResult, exec} from '../../../src/platform/exec.ts'
 import {DirectoryDriver} from '../../../src/storage/directory.ts'
 import {type StorageDriver, StorageError} from '../../../src/storage/driver.ts'
 import {StorageDrivers} from '../../../src/storage/drivers.ts'
@@ -73,4 +73,23 @@ test('after a pool of its kind was made a driver is asked again', async () => {
   state.reason = undefined
   drivers.forget('zfs')
   expect(await drivers.working()).toHaveLength(1)
+})
+
+test('what is busy for a moment is tried again soon; what clones hold fast is said at once', async () => {
+  const answers: ExecResult[] = []
+  const said = (stderr: string) => answers.push({code: stderr === '' ? 0 : 1, stdout: '', stderr})
+  const runner = storageRunner(async () => answers.shift() as ExecResult)
+  const destroy = () => runner.run({file: 'zfs', args: ['destroy', 'tank/data'], patient: true})
+
+  for (const words of [
+    "cannot destroy 'tank/data': dataset is busy",
+    "cannot destroy 'tank/data': dataset is busy",
+    '',
+  ])
+    said(words)
+  await destroy()
+  expect(answers).toEqual([])
+
+  said("cannot destroy 'tank/data': filesystem has dependent clones")
+  await expect(destroy()).rejects.toMatchObject({code: 'in_use'})
 })
