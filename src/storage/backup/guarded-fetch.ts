@@ -40,6 +40,27 @@ function guarded(resolve: Resolve): LookupFunction {
   }
 }
 
+const failures: readonly (readonly [RegExp, string])[] = [
+  [/^ECONNREFUSED$/, 'nobody listens there.'],
+  [/^(ENOTFOUND|EAI_AGAIN)$/, 'there is no host of this name.'],
+  [/TIMEDOUT$|TIMEOUT$|^E(HOST|NET)UNREACH$/, 'it does not answer.'],
+  [/^(ECONNRESET|EPIPE|UND_ERR_SOCKET)$/, 'the connection broke.'],
+  [/CERT|VERIFY/, 'its certificate is not trusted.'],
+  [/SSL|TLS|EPROTO/, 'it speaks no TLS; perhaps http:// is right.'],
+]
+
+/** Why no answer came, by the code that stands somewhere within the error; else its innermost words. */
+export function whyNoAnswer(error: Error): string {
+  let last = error
+  for (let inner: unknown = error; inner instanceof Error; inner = inner.cause) {
+    const {code} = inner as NodeJS.ErrnoException
+    const words = failures.find(([codes]) => codes.test(String(code)))?.[1]
+    if (words) return words
+    last = inner
+  }
+  return last.message.slice(0, 200)
+}
+
 function refusal(hostname: string, address: string): StorageError {
   return new StorageError('invalid', `${hostname} (${address}) is an address that is never dialled.`)
 }

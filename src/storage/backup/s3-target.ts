@@ -3,7 +3,7 @@ import {S3mini} from 's3mini'
 import {StorageError, type StorageErrorCode} from '../driver.ts'
 import {backupName} from '../grammar.ts'
 import {orTakenBack} from '../taking-back.ts'
-import {guardedFetch} from './guarded-fetch.ts'
+import {guardedFetch, whyNoAnswer} from './guarded-fetch.ts'
 import {checkedAccess, type S3Access} from './s3-access.ts'
 import type {BackupTarget, WriteOptions} from './target.ts'
 
@@ -193,9 +193,9 @@ export class S3Target implements BackupTarget {
     } catch (thrown) {
       const error = refusalIn(thrown)
       if (error instanceof StorageError || (error as Error).name === 'AbortError') throw error
-      const {status = 0, message} = error as Error & {status?: number}
+      const {status = 0} = error as {status?: number}
       const where = `${this.#shown(key)} at ${new URL(this.#access.endpoint).host}`
-      const [code, words] = meanings[status] ?? (['failed', message.slice(0, 200)] as const)
+      const [code, words] = meanings[status] ?? (['failed', whyNoAnswer(error as Error)] as const)
       throw new StorageError(code, `${where}: ${words}`, {cause: error})
     }
   }

@@ -22,6 +22,19 @@ test.each([
   await expect(target.remove('x.tar.zst')).rejects.toMatchObject(refusal)
 })
 
+test('why no answer comes is said in words', async () => {
+  const server = createServer((_, response) => response.end())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const {port} = server.address() as {port: number}
+  const said = (endpoint: string) => expect(new S3Target({type: 's3', endpoint, ...key}).size('x.tar.zst')).rejects
+
+  await said(`https://127.0.0.1:${port}`).toThrow('it speaks no TLS; perhaps http:// is right.')
+  await new Promise(resolve => server.close(resolve))
+  await said(`http://127.0.0.1:${port}`).toThrow(`s3://backups/x.tar.zst at 127.0.0.1:${port}: nobody listens there.`)
+  await said('http://no-such-host.invalid').toThrow('at no-such-host.invalid: there is no host of this name.')
+  await said('http://127.0.0.1:1').toThrow('at 127.0.0.1:1: bad port')
+})
+
 test('T6: a name that points to metadata at the second dial is asked once, and a redirect there is not followed', async () => {
   const found = ['127.0.0.1', '169.254.169.254']
   const looked: string[] = []
