@@ -38,6 +38,7 @@ const elsewhere: Record<string, string> = {
   'instance open': 'e2e/access-ports.test.ts',
   'instance port-forward': 'e2e/access-ports.test.ts',
   'instance restart': 'e2e/access-logs.test.ts',
+  'instance snapshot restore': 'cli/instance-changes.test.ts',
   'instance ssh': 'e2e/access-ssh.test.ts',
   'instance ssh-config write': 'e2e/access-ssh.test.ts',
   'instance terminal': 'e2e/access-terminal.test.ts',
