@@ -51,6 +51,8 @@ function parentGone(): Promise<void> {
   return new Promise(resolve => {
     if (!process.connected) resolve()
     else process.once('disconnect', resolve)
+    // Who listens holds the process open, else.
+    process.channel?.unref()
   })
 }
 

@@ -61,10 +61,12 @@ export class AgentProcess {
     if ((await this.#exited) !== 'SIGKILL') throw new Error(`The agent ended by itself.\n${this.#text}`)
   }
 
-  async stop(): Promise<void> {
+  /** In peace; by force after 10 s. Null: it ended by itself. */
+  async stop(): Promise<NodeJS.Signals | null> {
     this.#child.kill('SIGTERM')
     const force = setTimeout(() => this.#child.kill('SIGKILL'), 10_000)
-    await this.#exited
+    const signal = await this.#exited
     clearTimeout(force)
+    return signal
   }
 }

@@ -28,7 +28,7 @@ async function fleet() {
   const agentData = join(root, 'agent-data')
   await mkdir(agentData, {mode: 0o700})
   let agent = AgentProcess.start({program, data: agentData, server: server.url, joinTokenFile})
-  onTestFinished(() => agent.stop())
+  onTestFinished(async () => void (await agent.stop()))
   const client = new Client({
     target: async () => ({server: server.url, token: server.token}),
     userAgent: 'gpuctl-test',
@@ -71,8 +71,9 @@ async function fleet() {
     agentLog: () => agent.log(),
     /** As a service manager would. */
     agentAgain: async (how: 'kill9' | 'stop') => {
-      await agent[how]()
+      const signal = await agent[how]()
       agent = agent.again()
+      return signal
     },
     serverAgain: async () => {
       const {port} = server
@@ -155,7 +156,7 @@ test('an agent that does not start goes back to the former one and says so; one 
   const {pid, version} = await eventually(isOnline, {withinMs: 60_000, everyMs: 100, what: the.agentLog()})
   expect(version).toBe(next)
   expect(await work()).toEqual(running)
-  await the.agentAgain('stop')
+  expect(await the.agentAgain('stop'), 'it ends by itself').toBeNull()
   await eventually(() => !isAlive(pid))
   expect((await work()).isAlive).toBe(true)
 })

@@ -57,7 +57,7 @@ async function secondNode({server, client, nodeId}: WholeFleet): Promise<string>
   const token = await createJoinToken({url: server.server, token: server.token}, 1)
   await writeFile(joinTokenFile, token, {mode: 0o600})
   const agent = AgentProcess.start({program, data: join(folder, 'agent'), server: server.server, joinTokenFile})
-  onTestFinished(() => agent.stop())
+  onTestFinished(async () => void (await agent.stop()))
   const find = async () => (await client.call('nodes.list', {})).find(({id, connected}) => id !== nodeId && connected)
   await eventually(async () => (await find()) !== undefined, {withinMs: 20_000, what: 'the second node'})
   return (await find())!.name

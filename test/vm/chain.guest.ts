@@ -38,7 +38,7 @@ test('NFS: a disk becomes a pool that another node mounts and writes, a site, a 
   const names: string[] = []
   for (const [index, via] of [[], on('inside')].entries()) {
     const agent = AgentProcess.start({...joining, data: join(folder, `node-${index}`), via})
-    onTestFinished(() => agent.stop())
+    onTestFinished(async () => void (await agent.stop()))
     names.push(await joined(server, `${nodes.inside}.${index + 1}`, agent))
   }
   const [A = '', B = ''] = names
