@@ -314,6 +314,8 @@ export interface BackupMaking extends SnapshotName, BackupPlace {
   format: BackupFormat
   /** The snapshot that the difference begins at; of `send` alone. */
   since?: string
+  /** It was begun before, so that a file of that name is its own, and whole. */
+  isAgain?: boolean
 }
 
 export interface BackupReading {
@@ -340,8 +342,8 @@ export interface BackupMethods {
   'backup.restore': {input: BackupRestoring; output: BackupJobState}
   /** Size of the finished file, null when there is none. */
   'backup.find': {input: BackupPlace; output: {sizeBytes: number | null}}
-  /** Ends that job, and takes away the file and all that is half done of it. */
-  'backup.delete': {input: BackupPlace & {job: string}; output: null}
-  /** Ends a job without touching any file. */
-  'backup.end': {input: {job: string}; output: null}
+  /** Ends that job, and takes away the file, all that is half done of it, and what `source` was read through. */
+  'backup.delete': {input: BackupPlace & {job: string; source?: SnapshotName}; output: null}
+  /** Ends a job without touching any file. What a stream had brought for the volume `into` is taken away. */
+  'backup.end': {input: {job: string; into?: VolumeName}; output: null}
 }

@@ -115,26 +115,29 @@ class TaskRun {
   readonly #parts: RunParts
   readonly #recipe: Recipe<never> | undefined
   readonly #steps: readonly Step<never>[]
+  /** What the stretch before this one was at. */
+  readonly #begun: number
   #task: TaskRecord
 
   constructor(parts: RunParts) {
     this.#parts = parts
     this.#task = parts.task
+    this.#begun = parts.task.steps.findIndex(({state}) => state === 'running')
     this.#recipe = parts.deps.recipes[parts.task.type]
     this.#steps = this.#recipe?.steps(parts.task.input as never) ?? []
   }
 
   async go(): Promise<Requeue | undefined> {
-    const {signal} = this.#parts
     if (!this.#recipe) return this.#fail(problem('internal', {}))
     try {
       for (const [index, step] of this.#steps.entries()) {
         if (this.#task.steps[index]?.state === 'done') continue
-        signal.throwIfAborted()
+        this.#signal.throwIfAborted()
         await this.#runStep(index, step)
       }
       return await this.#complete(this.#recipe)
     } catch (error) {
+      const signal = this.#signal
       const why = signal.aborted ? signal.reason : error
       if (isStopping(why)) return undefined
       if (signal.aborted || !isPassing(why)) return this.#fail(why)
@@ -143,17 +146,25 @@ class TaskRun {
     }
   }
 
+  /** Behind a step that nothing brings back there is no way but on. */
+  get #signal(): AbortSignal {
+    const {signal, late} = this.#parts
+    const isPast = this.#steps.some((step, at) => step.isIrrevocable && this.#task.steps[at]?.state === 'done')
+    return isPast ? late : signal
+  }
+
   async #runStep(index: number, step: Step<never>): Promise<void> {
     const {title = step.name, state} = this.#task.steps[index] ?? {}
     const startedAt = this.#task.startedAt ?? this.#now()
     const progress = progressAt(this.#steps, index, 0)
     const begun = {...this.#task, status: 'running' as const, startedAt, progress, message: title}
     await this.#save(withStep(begun, index, 'running'))
-    const signal = step.isIrrevocable ? this.#parts.late : this.#parts.signal
+    const before = this.#signal
+    const signal = step.isIrrevocable ? this.#parts.late : before
     const run = this.#runOf(index, signal)
     if (!(await step.isDone(run))) {
       if (state !== 'running') await this.#note(title)
-      this.#parts.signal.throwIfAborted()
+      before.throwIfAborted()
       await step.do(run)
       signal.throwIfAborted()
       if (!(await step.isDone(run))) throw problem('step_unverified', {step: title})
@@ -219,6 +230,7 @@ class TaskRun {
       taskId: this.#task.id,
       input: this.#task.input as never,
       notes: this.#task.notes,
+      isAgain: index === this.#begun,
       signal,
       agent: (nodeId): AgentPort => deps.fleet.agent(nodeId),
       target: id => openTarget(deps, id),

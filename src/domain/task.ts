@@ -11,6 +11,8 @@ export interface StepRun<I = Record<string, unknown>> {
   input: I
   /** Kept with the step: what it writes here, a later step and the same one after a crash find again. */
   notes: Record<string, unknown>
+  /** The step had begun when a crash of the server, or of the node, cut it off. */
+  isAgain: boolean
   /** Fires at the deadline, when the task is cancelled, and when the server stops. */
   signal: AbortSignal
   /** Throws node_offline: the step is tried again when the node is back. */
@@ -38,7 +40,7 @@ export interface Step<I = Record<string, unknown>> {
   do(run: StepRun<I>): Promise<void>
   /** Takes back what was done; again, or half done, is no error. Absent: there is nothing to take back. */
   undo?(run: StepRun<I>): Promise<void>
-  /** Nothing brings back what it takes: once begun it goes on to its end, and a cancel comes too late. */
+  /** Nothing brings back what it takes: once begun the task goes on to its end, and a cancel comes too late. */
   isIrrevocable?: boolean
   /** Share of the progress beside the others, 1 unless given. */
   weight?: number

@@ -92,8 +92,15 @@ export interface StoragePlans {
   send(input: SnapshotName & {since?: string}): StorageCommand
   /** Reads such a stream from stdin into a volume: a new one, or what an earlier stream of the chain made. */
   receive(input: VolumeName): StorageCommand
-  /** Makes what was received a volume of ours, without the snapshots that came with it. */
-  adopt(input: VolumeName & {quotaBytes: number | null; mark: string; snapshots: readonly string[]}): StorageCommand[]
+  /** Makes what was received volume `to` of ours, at once and without the snapshots that came with it. */
+  adopt(input: Adoption): StorageCommand[]
+}
+
+export interface Adoption extends VolumeName {
+  to: string
+  quotaBytes: number | null
+  mark: string
+  snapshots: readonly string[]
 }
 
 /** Of plans that send no streams. */

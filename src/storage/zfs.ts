@@ -162,8 +162,9 @@ const zfsPlans: StoragePlans = {
     return {file: 'zfs', args: ['send', ...difference, `${dataset}@${volumeName(snapshot)}`]}
   },
   // -F: what a look at the volume changed since the last stream is taken back.
-  receive: name => ({file: 'zfs', args: ['receive', '-F', datasetOf(name)]}),
-  adopt({quotaBytes, mark, snapshots, ...name}) {
+  // -u: it is not mounted before it has its name, since a mount that somebody looks into holds up the renaming.
+  receive: name => ({file: 'zfs', args: ['receive', '-u', '-F', datasetOf(name)]}),
+  adopt({to, quotaBytes, mark, snapshots, ...name}) {
     const dataset = datasetOf(name)
     const set = (property: string, value: string | number) => ({
       file: 'zfs',
@@ -174,6 +175,7 @@ const zfsPlans: StoragePlans = {
       set('quota', quotaBytes === null ? 'none' : sizeBytes(quotaBytes)),
       set(markProperty, markText(mark)),
       set(volumeProperty, 'yes'),
+      {file: 'zfs', args: ['rename', dataset, datasetOf({pool: name.pool, volume: to})]},
     ]
   },
 }

@@ -121,6 +121,58 @@ test('a chain of streams brings back the last state, and each file is what it wa
   expect(await host.call('snapshots.list', {...volume, volume: 'copy'})).toEqual([])
 })
 
+test.for(['zfs', 'fake'] as const)(
+  'F18: what an agent of a %s pool had written when it died is taken as it is, and what it read it through goes with it',
+  async (type, context) => {
+    const {host, volume, folder, target} = await place(context, type)
+    const file = {target, filename: 'data_1.tar.zst'}
+    const source = {...volume, snapshot: 's1'}
+    const making = {...source, ...file, job: 'job-1', format: 'tar' as const}
+    const made = await finished(() => host.call('backup.make', making))
+    const reader = {...source, to: 'backup-job-1', mark: 'job-1'}
+    const next = openStorage({directory: await temporaryDirectory()})
+    const volumes = async () => (await host.call('volumes.list', volume)).map(one => one.volume)
+    if (type === 'zfs') {
+      await host.call('snapshot.clone', reader)
+      expect(await finished(() => next.call('backup.make', {...making, isAgain: true}))).toEqual(made)
+      expect(await volumes()).toEqual(['data'])
+    }
+    const another = finished(() => host.call('backup.make', {...making, job: 'job-2'}))
+    await expect(another).rejects.toMatchObject({code: 'exists'})
+
+    await host.call('snapshot.clone', reader)
+    await host.call('backup.delete', {...file, job: 'job-1', source})
+    expect([await readdir(folder), await volumes()]).toEqual([[], ['data']])
+  },
+)
+
+test('F18: half a stream that an agent left when it died is received anew, and never into what is somebody else’s', async context => {
+  const {host, volume, content, target} = await place(context, 'zfs')
+  const file = {target, filename: 'a.zfs.zst'}
+  const made = await finished(() =>
+    host.call('backup.make', {...volume, ...file, snapshot: 's1', job: 'job-1', format: 'send'}),
+  )
+  const pieces = [{...file, sizeBytes: made.sizeBytes, checksum: made.checksum}]
+  const restoring = {...volume, volume: 'copy', format: 'send' as const, quotaBytes: null, replace: false, pieces}
+  execFileSync('sh', ['-c', `zfs send ${volume.pool}/data@s1 | zfs receive ${volume.pool}/restore-job-9`])
+
+  await finished(() => host.call('backup.restore', {...restoring, job: 'job-9'}))
+
+  const volumes = () => host.call('volumes.list', volume)
+  const copy = (await volumes()).find(one => one.volume === 'copy')!
+  expect(await readFile(join(copy.path, 'folder', 'big'))).toEqual(content)
+  const names = () => execFileSync('zfs', ['list', '-H', '-o', 'name', '-r', volume.pool], {encoding: 'utf8'})
+  expect(names()).not.toContain('restore-')
+
+  execFileSync('zfs', ['create', `${volume.pool}/theirs`])
+  await writeFile(join('/', volume.pool, 'theirs', 'page'), 'theirs')
+  const over = finished(() => host.call('backup.restore', {...restoring, volume: 'theirs', job: 'job-10'}))
+  await expect(over).rejects.toMatchObject({code: 'exists'})
+  await host.call('backup.end', {job: 'job-10', into: {...volume, volume: 'theirs'}})
+  expect(names()).not.toContain('restore-')
+  expect(await readFile(join('/', volume.pool, 'theirs', 'page'), 'utf8')).toBe('theirs')
+})
+
 test('a damaged file is found, and is not restored', async context => {
   const {host, volume, folder, target} = await place(context)
   const file = {target, filename: 'data_1.tar.zst'}

@@ -156,6 +156,25 @@ test('a backup whose file is not what was written fails and takes all back; the 
   })
 })
 
+test('F18: a cancel that comes when the old state of a site is let go comes too late: its restore goes on to the end', async context => {
+  const {services, admin, ended, ask, host, path, backUp, snapshots} = await backupWorld(context)
+  await writeFile(join(path, 'page'), 'before')
+  await backUp()
+  const [backup] = await services.backups.list({}, admin)
+  await writeFile(join(path, 'page'), 'later')
+  ask.storage = async (method, input, signal) => {
+    const [task] = await services.tasks.list({type: 'backup.restore'}, admin)
+    if (method === 'snapshot.delete') await services.tasks.cancel({id: task!.id}, admin)
+    return host.call(method, input, signal)
+  }
+
+  const restoring = await services.backups.restore({id: backup!.id, site: 'shop', confirm: 'shop'}, admin)
+
+  expect(await ended(restoring)).toMatchObject({status: 'completed', error: null})
+  expect(await readFile(join(path, 'page'), 'utf8')).toBe('before')
+  expect(await snapshots()).toEqual([])
+})
+
 function sumOf(folder: string, filename: string) {
   const checksum = execFileSync('sha256sum', [join(folder, filename)], {encoding: 'utf8'}).slice(0, 64)
   return {checksum}

@@ -145,13 +145,15 @@ export const createBackup: Recipe<BackupWork> = {
       async do(run) {
         const {snapshot, filename, format, since, site, targetId} = run.input
         const place = {...volumeOf(run.input), target: await run.target(targetId), filename}
-        const input = {...place, snapshot, job: run.taskId, format, ...(since ? {since} : {})}
+        const {taskId: job, isAgain} = run
+        const input = {...place, snapshot, job, format, ...(isAgain ? {isAgain} : {}), ...(since ? {since} : {})}
         const done = await worked(run, {method: 'backup.make', input, expectedBytes: site.usedBytes})
         Object.assign(run.notes, {sizeBytes: done.sizeBytes, checksum: done.checksum})
       },
       async undo({agent, input, taskId, target}) {
         const place = {target: await target(input.targetId), filename: input.filename}
-        await agent(input.nodeId).storage('backup.delete', {...place, job: taskId})
+        const source = {...volumeOf(input), snapshot: input.snapshot}
+        await agent(input.nodeId).storage('backup.delete', {...place, job: taskId, source})
       },
     },
     {
@@ -250,10 +252,8 @@ export const restoreBackup: Recipe<RestoreWork> = {
       },
       async undo({agent, input, taskId}) {
         const storage = agent(input.nodeId)
-        await storage.storage('backup.end', {job: taskId})
-        if (!isNew) return
-        const mark = input.format === 'send' ? {} : {mark: taskId}
-        await storage.storage('volume.delete', {...volumeOf(input), ...mark})
+        await storage.storage('backup.end', {job: taskId, into: volumeOf(input)})
+        if (isNew) await storage.storage('volume.delete', {...volumeOf(input), mark: taskId})
       },
     },
     ...(isNew ? [] : [dropGuard]),
@@ -283,9 +283,10 @@ const guard = {
   },
   async undo(run: StepRun<RestoreWork>) {
     const snapshot = {...volumeOf(run.input), snapshot: guardOf(run.taskId)}
-    if (!(await hasSnapshot(run, snapshot.snapshot))) return
-    await run.agent(run.input.nodeId).storage('snapshot.rollback', snapshot)
-    await run.agent(run.input.nodeId).storage('snapshot.delete', snapshot)
+    if (await hasSnapshot(run, snapshot.snapshot)) {
+      await run.agent(run.input.nodeId).storage('snapshot.rollback', snapshot)
+      await run.agent(run.input.nodeId).storage('snapshot.delete', snapshot)
+    }
     if (!(await hasQuota(run))) await setQuota(run)
   },
 }
@@ -311,6 +312,7 @@ async function setQuota(run: StepRun<RestoreWork>): Promise<void> {
 
 const dropGuard = {
   name: 'release',
+  isIrrevocable: true,
   title: ({volume}: RestoreWork) => `Letting go of the old ${volume}`,
   isDone: async (run: StepRun<RestoreWork>) => !(await hasSnapshot(run, guardOf(run.taskId))),
   async do({agent, input, taskId}: StepRun<RestoreWork>) {

@@ -1,4 +1,3 @@
-import {createHash} from 'node:crypto'
 import type {
   BackupMaking,
   BackupMethods,
@@ -6,15 +5,18 @@ import type {
   BackupReading,
   BackupRestoring,
   PoolType,
+  SnapshotName,
   StorageInput,
   StorageMethod,
   StorageOutput,
+  VolumeName,
 } from '../../contract/storage-protocol.ts'
 import {type StorageCommand, type StorageDriver, StorageError} from '../driver.ts'
-import {backupName, markText} from '../grammar.ts'
+import {backupName, markText, volumeName} from '../grammar.ts'
 import {markFiles} from '../mark-file.ts'
 import type {StorageRunner} from '../run.ts'
 import {andThen} from '../taking-back.ts'
+import {Counted, checked, type Report} from './counted.ts'
 import {type JobResult, Jobs} from './jobs.ts'
 import {throughPrograms} from './pipeline.ts'
 import {openTarget} from './targets.ts'
@@ -31,7 +33,6 @@ interface BackupParts {
 }
 
 type Methods = {[M in keyof BackupMethods]: (input: BackupMethods[M]['input']) => Promise<BackupMethods[M]['output']>}
-type Report = (bytes: number) => void
 
 const compress: StorageCommand = {file: 'zstd', args: ['-q', '-T0', '-c']}
 const expand: StorageCommand = {file: 'zstd', args: ['-q', '-d', '-c']}
@@ -57,13 +58,15 @@ export class BackupHost {
       'backup.find': async ({target, filename}) => ({
         sizeBytes: await (await openTarget(target)).size(backupName(filename)),
       }),
-      'backup.delete': async ({job, target, filename}) => {
+      'backup.delete': async ({job, target, filename, source}) => {
         await jobs.end(job)
         await (await openTarget(target)).remove(backupName(filename))
+        if (source) await this.#endReading(source, job)
         return null
       },
-      'backup.end': async ({job}) => {
+      'backup.end': async ({job, into}) => {
         await jobs.end(job)
+        if (into && this.#driver(into).facts.send) await this.#parts.call('volume.delete', receiverOf(into, job))
         return null
       },
     }
@@ -74,10 +77,16 @@ export class BackupHost {
     const {plans, volumes} = this.#driver(input)
     const source = (await volumes(input.pool)).find(({volume}) => volume === input.volume)
     if (!source) throw new StorageError('not_found', `There is no volume ${input.pool}/${input.volume} on this node.`)
-    const {pool, type, volume, snapshot, since, job, filename} = input
+    const {pool, type, volume, snapshot, since, job, filename, isAgain} = input
     const {call} = this.#parts
     const target = await openTarget(input.target)
     const write = async (first: StorageCommand): Promise<JobResult> => {
+      // The agent that wrote it died before it could tell.
+      if (isAgain && (await target.size(filename)) !== null) {
+        const written = new Counted(target.read(filename, {signal}), report)
+        for await (const _ of written.content()) signal.throwIfAborted()
+        return written.result()
+      }
       const counted = new Counted(this.#pipe([first, compress], {signal}), report)
       await target.write(filename, counted.content(), {expectedBytes: source.usedBytes, signal})
       return counted.result()
@@ -93,13 +102,21 @@ export class BackupHost {
       return andThen(work, {undo: () => this.#run(shown.close), left})
     }
     // Else a snapshot is read through a volume of its own.
-    const reader = {pool, type, volume: `backup-${markText(job)}`}
+    const reader = readerOf(input, job)
     const work = async () => {
       await call('snapshot.clone', {pool, type, volume, snapshot, to: reader.volume, mark: job}, signal)
       return write(packing(await this.#pathOf(reader)))
     }
     const left = `Volume ${pool}/${reader.volume}, through which it was read, is left on the node. Delete it there.`
     return andThen(work, {undo: () => call('volume.delete', reader), left})
+  }
+
+  /** Of a job whose agent died. */
+  async #endReading(source: SnapshotName, job: string): Promise<void> {
+    const {plans, facts} = this.#driver(source)
+    const shown = plans.readSnapshot?.(source)
+    if (shown) await this.#run(shown.close)
+    else if (facts.clones) await this.#parts.call('volume.delete', {...readerOf(source, job), mark: job})
   }
 
   async #verify({pieces}: BackupReading, report: Report, signal: AbortSignal): Promise<JobResult> {
@@ -115,7 +132,8 @@ export class BackupHost {
   /** What it leaves when it fails is taken back by who asked: a new volume is deleted, an old one is rolled back. */
   async #restore(input: BackupRestoring, report: Report, signal: AbortSignal): Promise<JobResult> {
     const {plans, facts, volumes} = this.#driver(input)
-    const {pool, type, volume, job, pieces, format, replace} = input
+    const {pool, type, job, pieces, format, replace} = input
+    const volume = volumeName(input.volume)
     const {call} = this.#parts
     // The same files may take more room than they did: a quota comes when all is there, from who asked.
     const quotaBytes = facts.sized ? input.quotaBytes : null
@@ -127,10 +145,16 @@ export class BackupHost {
       for await (const _ of this.#pipe([expand, command], {content, signal}));
     }
     if (format === 'send') {
-      if (known) await call('volume.delete', {pool, type, volume}, signal)
-      for (const piece of pieces) await into(plans.receive({pool, type, volume}), piece)
-      const snapshots = (await this.#driver(input).snapshots({pool, type, volume})).map(one => one.snapshot)
-      await this.#run(plans.adopt({pool, type, volume, quotaBytes, mark: job, snapshots}), signal)
+      if (!known) {
+        // Under a name of its own until it is whole: what lies under the volume's name is never half of it, nor somebody else's.
+        const receiver = receiverOf(input, job)
+        await call('volume.delete', receiver, signal)
+        for (const piece of pieces) await into(plans.receive(receiver), piece)
+        const snapshots = (await this.#driver(input).snapshots(receiver)).map(one => one.snapshot)
+        await this.#run(plans.adopt({...receiver, to: volume, quotaBytes, mark: job, snapshots}), signal)
+      }
+      await this.#run(plans.openVolume?.({pool, type, volume}) ?? [], signal)
+      await this.#pathOf({pool, type, volume})
     } else {
       if (!known) await call('volume.create', {pool, type, volume, quotaBytes, mark: job}, signal)
       else if (facts.quota && !facts.sized) await call('volume.quota', {pool, type, volume, quotaBytes}, signal)
@@ -162,6 +186,16 @@ export class BackupHost {
   }
 }
 
+/** A volume through which the snapshot is read. */
+function readerOf({pool, type}: VolumeName, job: string): VolumeName {
+  return {pool, type, volume: `backup-${markText(job)}`}
+}
+
+/** A volume that streams are received into. */
+function receiverOf({pool, type}: VolumeName, job: string): VolumeName {
+  return {pool, type, volume: `restore-${markText(job)}`}
+}
+
 /** Sorted and with numbers for owners, so that the same files give the same bytes on every machine. */
 function packing(path: string): StorageCommand {
   const exactly = ['--sort=name', '--numeric-owner', '--xattrs', '--acls', '--one-file-system']
@@ -180,42 +214,4 @@ function unpacking(path: string): StorageCommand {
 
 function emptying(path: string): StorageCommand {
   return {file: 'find', args: [path, '-xdev', '-mindepth', '1', '-not', '-path', `${path}/${markFiles}`, '-delete']}
-}
-
-/** Size and SHA-256 of what passes. */
-class Counted {
-  readonly #source: AsyncIterable<Uint8Array>
-  readonly #report: Report
-  readonly #hash = createHash('sha256')
-  #sizeBytes = 0
-
-  constructor(source: AsyncIterable<Uint8Array>, report: Report) {
-    this.#source = source
-    this.#report = report
-  }
-
-  async *content(): AsyncGenerator<Buffer> {
-    for await (const piece of this.#source) {
-      this.#hash.update(piece)
-      this.#sizeBytes += piece.length
-      this.#report(piece.length)
-      yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
-    }
-  }
-
-  result(): JobResult {
-    return {sizeBytes: this.#sizeBytes, checksum: this.#hash.digest('hex')}
-  }
-}
-
-/** The file's bytes; throws at their end when they are not those that were written. */
-async function* checked(piece: BackupPiece, report: Report, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const target = await openTarget(piece.target)
-  const counted = new Counted(target.read(backupName(piece.filename), {signal}), report)
-  yield* counted.content()
-  const {sizeBytes, checksum} = counted.result()
-  if (sizeBytes === piece.sizeBytes && checksum === piece.checksum) return
-  const found =
-    sizeBytes === piece.sizeBytes ? 'other bytes than were written' : `${sizeBytes} of ${piece.sizeBytes} bytes`
-  throw new StorageError('failed', `${piece.filename} is damaged: it has ${found}.`)
 }

@@ -127,10 +127,12 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
   test('a node that is away is waited for', async () => {
     const disk = new Disk()
     let isAway = true
+    const again: boolean[] = []
     const step = disk.step('a')
     const away: Step = {
       ...step,
       do: async run => {
+        again.push(run.isAgain)
         if (isAway) throw problem('node_offline', {name: 'n1'})
         await step.do(run)
       },
@@ -146,6 +148,7 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
     isAway = false
     await pass(10_000)
     expect(await services.tasks.get({id}, admin)).toMatchObject({status: 'completed'})
+    expect([again[0], again.at(-1)]).toEqual([false, true])
   })
 
   test('I5: the deadline ends a task that waits for ever, and one that hangs', async () => {
@@ -170,7 +173,7 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
 
   test('what nothing brings back goes on to its end: a cancel amid it comes too late, one before it does not', async () => {
     const disk = new Disk()
-    const steps = [disk.step('a'), disk.step('b', {isIrrevocable: true})]
+    const steps = [disk.step('a'), disk.step('b', {isIrrevocable: true}), disk.step('c')]
     const {admin, services, submitTask, settle} = await given(disk.recipe(steps))
     const cancelAt = async (moment: string) => {
       disk.there.clear()
@@ -182,8 +185,10 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
       return services.tasks.get({id: task.id}, admin)
     }
 
-    expect(await cancelAt('before b')).toMatchObject({status: 'completed', error: null})
-    expect([...disk.there]).toEqual(['a', 'b'])
+    for (const moment of ['before b', 'after b', 'before c']) {
+      expect(await cancelAt(moment)).toMatchObject({status: 'completed', error: null})
+      expect([...disk.there]).toEqual(['a', 'b', 'c'])
+    }
     expect(await cancelAt('before a')).toMatchObject({status: 'failed', error: {code: 'CANCELLED'}})
     expect([...disk.there]).toEqual([])
   })
