@@ -14,6 +14,7 @@ import {killLoop} from './kill-loop.ts'
 import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
 import {type TaskKillResult, taskKillLoop} from './task-kill-loop.ts'
+import {backupTrial} from './task-trials/backups.ts'
 import {labPrograms} from './task-trials/lab-programs.ts'
 import {labMember, memberTrial} from './task-trials/members.ts'
 import {mountTrial} from './task-trials/mounts.ts'
@@ -21,6 +22,7 @@ import {poolTrial} from './task-trials/pools.ts'
 import {siteTrial} from './task-trials/sites.ts'
 import {templateTrial} from './task-trials/templates.ts'
 import type {TaskTrial} from './task-trials/trial.ts'
+import {vmTrial} from './task-trials/virtual-machines.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
 const amounts = {
@@ -219,8 +221,9 @@ async function tasks(): Promise<string[]> {
   const since = performance.now()
   const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
   // Side by side, each with a server and a machine of its own: nearly all of a kill's time is waiting.
-  const ends = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial()].map(trialLoop)
-  const results = await Promise.all(ends)
+  const backups = [backupTrial('tar'), backupTrial('send'), vmTrial()]
+  const trials = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial(), ...backups]
+  const results = await Promise.all(trials.map(trialLoop))
   const seconds = round((performance.now() - since) / 1000)
   const [fired, busy] = [sum(results.map(result => result.fired)), sum(results.map(result => result.busy))]
   console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)

@@ -26,13 +26,12 @@ export class TaskKillPlan {
   }
 
   of(trial: string, task: {type: string; steps: readonly {name: string}[]}): TaskKind {
-    const key = `${trial}: ${task.type}`
+    const names = task.steps.map(({name}) => name)
+    // The same kind of task may have other steps, as a restore over what is there.
+    const key = `${trial}: ${task.type} (${names.join(', ')})`
     const known = this.#kinds.get(key)
     if (known) return known
-    const kind = new TaskKind(
-      this.#killsPerStep,
-      task.steps.map(({name}) => name),
-    )
+    const kind = new TaskKind(this.#killsPerStep, names)
     this.#kinds.set(key, kind)
     return kind
   }
@@ -43,7 +42,7 @@ export class TaskKillPlan {
     return kinds.length > 0 && kinds.every(([, kind]) => kind.isDone())
   }
 
-  /** As `pools zfs: pool.create: create 50 (agent 13, …)`. */
+  /** As `pools zfs: pool.create (create, register): create 50 (agent 13, …)`. */
   lines(): string[] {
     return [...this.#kinds].map(([key, kind]) => `${key}: ${kind}`)
   }

@@ -48,12 +48,13 @@ case "$1" in
   stop) rm -f "$vm.on" ;;
 esac`
 
-/** The archive is the configuration of the machine, and has its name when it is whole. */
+/** The archive is the configuration of the machine, and has its name when it is whole. One that is ended tidies up. */
 const vzdump = `
 [ -f "$HERE/vm-$1" ] || { echo "unable to find VM $1" >&2; exit 255; }
 mkdir -p "$HERE/dump"
 count=$(ls "$HERE/dump" | wc -l)
 file="$HERE/dump/vzdump-qemu-$1-2026_01_02-03_04_$(printf %02d "$count").vma"
+trap 'rm -f "$file.dat" "$file.zst.notes"; exit 143' TERM
 cp "$HERE/vm-$1" "$file.dat"
 shift; while [ $# -gt 1 ]; do [ "$1" = --notes-template ] && printf '%s' "$2" >"$file.zst.notes"; shift; done
 mv "$file.dat" "$file.zst"`

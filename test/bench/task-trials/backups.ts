@@ -1,0 +1,174 @@
+import {execFileSync} from 'node:child_process'
+import {createHash, randomBytes} from 'node:crypto'
+import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import {runs} from '../../support/zfs-daemon.ts'
+import type {TaskLab, TaskTrial} from './trial.ts'
+
+const mebibyte = 2 ** 20
+const quotaBytes = 96 * mebibyte
+/** Enough that a file is not written, read or unpacked before it can be hit. */
+const pageBytes = 8 * mebibyte
+/** Restoring into the old site has twice as many steps as the rest. */
+const restores = {over: 4, beside: 2}
+
+interface Backup {
+  id: string
+  filename: string
+}
+
+/**
+ * Backups of a site of a ZFS pool into a folder: `tar` whole files, read again and restored over the site; `send` streams
+ * and differences, restored beside it.
+ */
+export function backupTrial(format: 'tar' | 'send'): TaskTrial {
+  const folder = mkdtempSync(join(tmpdir(), 'gpuctl-target-'))
+  const target = `disk-${format}`
+  let pool = ''
+  let site = ''
+  /** The snapshot that the next difference needs. */
+  let kept: string | undefined
+  /** What is to lie in the folder. */
+  let wanted: string[] = []
+
+  return {
+    name: `backups ${format}`,
+    async prepare(lab) {
+      pool = lab.newName()
+      site = lab.newName()
+      await lab.ok('PUT', `/nodes/${lab.node}/quota`, {storageQuotaGb: 100})
+      await lab.done('POST', '/storage/pools', {name: pool, node: lab.node, device: await lab.device(), force: true})
+      await lab.done('POST', '/sites', {name: site, node: lab.node, pool, quotaBytes})
+      await lab.ok('POST', '/backup-targets', {name: target, type: 'directory', path: folder})
+      mkdirSync(join(pathOf(site), 'folder'))
+      writeFileSync(join(pathOf(site), 'folder', 'page'), randomBytes(pageBytes))
+    },
+    async round(lab) {
+      await (format === 'tar' ? wholeFiles(lab) : streams(lab))
+    },
+    tidy() {
+      runs('zpool', 'destroy', '-f', pool)
+      rmSync(folder, {recursive: true, force: true})
+    },
+  }
+
+  async function wholeFiles(lab: TaskLab): Promise<void> {
+    write('before')
+    const before = contentOf(site)
+    const backup = await make(lab)
+    const read = await lab.disturbed('POST', `/backups/${backup.id}/verify`)
+    await look(lab, `after backup.verify ${read.status}`)
+    for (let time = 0; time < restores.over; time++) {
+      write('later')
+      const later = contentOf(site)
+      const {status, error} = await lab.disturbed('POST', `/backups/${backup.id}/restore`, {site, confirm: site})
+      const after = `after backup.restore over it ${status} ${error?.message ?? ''}`
+      lab.check(
+        contentOf(site) === (status === 'completed' ? before : later),
+        `${site} ${after} holds what its end says`,
+      )
+      checkQuota(lab, site, after)
+      await look(lab, after)
+    }
+    await remove(lab, backup)
+  }
+
+  async function streams(lab: TaskLab): Promise<void> {
+    write('before')
+    const full = await make(lab)
+    write('later')
+    const difference = await make(lab)
+    const later = contentOf(site)
+    for (let time = 0; time < restores.beside; time++) {
+      const copy = lab.newName()
+      const {status, error} = await lab.disturbed('POST', `/backups/${difference.id}/restore`, {site: copy})
+      const after = `after backup.restore beside it ${status} ${error?.message ?? ''}`
+      await look(lab, after, status === 'completed' ? [copy] : [])
+      if (status !== 'completed') continue
+      lab.check(contentOf(copy) === later, `${copy} ${after} holds what ${site} held`)
+      checkQuota(lab, copy, after)
+      await lab.done('DELETE', `/sites/${copy}?confirm=${copy}`)
+    }
+    await remove(lab, difference)
+    await remove(lab, full)
+  }
+
+  async function make(lab: TaskLab): Promise<Backup> {
+    const body = {site, target, incremental: format === 'send'}
+    for (const how of ['disturbed', 'done'] as const) {
+      const {status, error} = await lab[how]('POST', '/backups', body)
+      const made = (await listed(lab)).find(({filename}) => !wanted.includes(filename))
+      if (status === 'completed' && made) {
+        wanted.push(made.filename)
+        if (format === 'send') kept = `backup-${made.id.slice(0, 8)}`
+      }
+      await look(lab, `after backup.create ${status} ${error?.message ?? ''}`)
+      if (status === 'completed' && made) return made
+    }
+    throw new Error('A backup was made, and the server does not list it.')
+  }
+
+  async function remove(lab: TaskLab, {id, filename}: Backup): Promise<void> {
+    for (const how of ['disturbed', 'done'] as const) {
+      const {status, error} = await lab[how]('DELETE', `/backups/${id}?confirm=${filename}`)
+      if (status === 'completed') {
+        wanted = wanted.filter(name => name !== filename)
+        if (kept === `backup-${id.slice(0, 8)}`) kept = undefined
+      }
+      await look(lab, `after backup.delete ${status} ${error?.message ?? ''}`)
+      if (status === 'completed') return
+    }
+  }
+
+  /** What the server lists lies in the folder, and ZFS has the sites, the kept snapshot and nothing else of ours. */
+  async function look(lab: TaskLab, after: string, copies: string[] = []): Promise<void> {
+    const expected = [...wanted].sort().join(' ')
+    const known = (await listed(lab)).map(({filename}) => filename)
+    const files = readdirSync(folder)
+    lab.check(known.sort().join(' ') === expected, `${after} the server lists ${known}, wanted ${expected}`)
+    lab.check(files.sort().join(' ') === expected, `${after} the folder has ${files}, wanted ${expected}`)
+    const sites = await lab.ok<{name: string; status: string}[]>('GET', '/sites')
+    const states = sites.map(({name, status}) => `${name} ${status}`)
+    const active = [site, ...copies].map(name => `${name} active`)
+    lab.check(states.sort().join() === active.sort().join(), `${after} the sites are ${states}, wanted ${active}`)
+    const datasets = execFileSync('zfs', ['list', '-H', '-t', 'all', '-o', 'name', '-r', pool], {encoding: 'utf8'})
+    const found = datasets.trim().split('\n')
+    const ours = [pool, ...[site, ...copies, ...(kept ? [`${site}@${kept}`] : [])].map(name => `${pool}/${name}`)]
+    lab.check(found.sort().join() === ours.sort().join(), `${after} ZFS has ${found}, wanted ${ours}`)
+  }
+
+  function checkQuota(lab: TaskLab, name: string, after: string): void {
+    const args = ['get', '-Hp', '-o', 'value', 'quota', `${pool}/${name}`]
+    const found = execFileSync('zfs', args, {encoding: 'utf8'}).trim()
+    lab.check(found === String(quotaBytes), `${name} ${after} has a quota of ${found}`)
+  }
+
+  function listed(lab: TaskLab): Promise<Backup[]> {
+    return lab.ok<Backup[]>('GET', `/backups?site=${site}`)
+  }
+
+  function pathOf(name: string): string {
+    return join('/', pool, name)
+  }
+
+  /** A state of the site that is like no other one, also by the names of its files. */
+  function write(state: string): void {
+    const path = pathOf(site)
+    for (const name of readdirSync(path)) if (name !== 'folder') rmSync(join(path, name))
+    writeFileSync(join(path, `${state}-${randomBytes(4).toString('hex')}`), state)
+  }
+
+  /** Names and bytes of all files. */
+  function contentOf(name: string): string {
+    const hash = createHash('sha256')
+    const found = readdirSync(pathOf(name), {recursive: true, withFileTypes: true})
+    const files = found.filter(entry => entry.isFile()).map(({parentPath, name: file}) => join(parentPath, file))
+    for (const path of files.sort())
+      hash
+        .update(path.slice(pathOf(name).length))
+        .update('\0')
+        .update(readFileSync(path))
+    return hash.digest('hex')
+  }
+}
