@@ -6,6 +6,7 @@ import {beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vit
 import {DockerDriver} from '../../src/runtime/docker.ts'
 import type {DockerAddress} from '../../src/runtime/docker-engine.ts'
 import type {ContainerGpu} from '../../src/runtime/driver.ts'
+import {label} from '../../src/runtime/labels.ts'
 import {makeCertificates} from '../support/certs.ts'
 import {dockerdMissing, dockerMissing, fakeGpuHookPath, sharedDocker, testDockerd} from '../support/docker.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
@@ -34,6 +35,29 @@ describe('docker on an engine that answers', () => {
   })
   beforeEach(context => {
     if (reason) context.skip(reason)
+  })
+
+  test('a container that a cut snapshot left standing still goes on, and no other instance finds the image by its id', async () => {
+    const driver = openDriver({socketPath})
+    const docker = dockerClient({socketPath})
+    const [mine, other] = ['mine', 'other'].map(name => `${name}-${process.pid}`) as [string, string]
+    const of = (instance: string) => ({labels: {[label.instance]: instance}})
+    const containerId = await startContainer(driver, containerSpec(busyboxImage, {stays: true}, of(mine)))
+    const name = {instanceId: mine, snapshotId: `cut-${process.pid}`}
+    const isPaused = async () => (await docker.getContainer(containerId).inspect()).State.Paused
+
+    await docker.getContainer(containerId).pause()
+    const {imageId} = await driver.snapshots.create(containerId, name)
+    expect(await isPaused()).toBe(false)
+    for (const image of [imageId, imageId.slice(7, 27), `gpuctl.invalid/snapshot:${name.snapshotId}`]) {
+      const stolen = driver.create(containerSpec(image, {stays: true}, of(other)))
+      await expect(stolen).rejects.toMatchObject({code: 'image_missing'})
+    }
+    await docker.getContainer(containerId).pause()
+    await expect(driver.snapshots.remove(name)).rejects.toMatchObject({message: 'A snapshot was being made.'})
+    expect(await isPaused()).toBe(false)
+    await driver.snapshots.remove(name)
+    expect(await driver.snapshots.find(name)).toBeUndefined()
   })
 
   test('T19 a tenant has few capabilities, no new privileges, seccomp and limits', async () => {
