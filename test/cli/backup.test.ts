@@ -48,7 +48,7 @@ test('F24, T14: a backup of a running server is private, has its checksum, and h
     code: 1,
     stderr: expect.stringContaining('is there already'),
   })
-  expect(await readFile(at('a.tar.gz'))).toEqual(content)
+  expect((await readFile(at('a.tar.gz'))).equals(content)).toBe(true)
   const rows = await json<{action: string; details: object}[]>(['audit', 'list', '--action', 'server.'])
   expect(rows).toMatchObject([{action: 'server.backup', details: {sha256: made.sha256, keys: false}}])
   expect(await run(['audit', 'verify'])).toMatchObject({code: 0})
@@ -79,7 +79,7 @@ test('F24: an encrypted backup with the keys brings a server back on another mac
   expect(row).toMatchObject({details: {from: expect.any(String)}})
   expect(await again.ok('audit.verify', {}, {token: again.adminToken})).toMatchObject({fault: null, isDone: true})
   for (const name of ['vault-key', 'token-keys'])
-    expect(await readFile(join(again.directory, name))).toEqual(await readFile(join(plane.directory, name)))
+    expect((await readFile(join(again.directory, name))).equals(await readFile(join(plane.directory, name)))).toBe(true)
 })
 
 test('where a backup lies is said in one way, and its key never in the arguments', async () => {
@@ -131,7 +131,7 @@ test('F24: a restore is refused while the server runs, and a damaged backup leav
       await expect(restore('damaged')).rejects.toThrow(/damaged (is no whole backup|does not open)/)
     }
   }
-  expect(await readFile(store)).toEqual(before)
+  expect((await readFile(store)).equals(before)).toBe(true)
 
   const {code, stdout} = await run([
     'server',
@@ -145,7 +145,7 @@ test('F24: a restore is refused while the server runs, and a damaged backup leav
     'json',
   ])
   expect(code).toBe(0)
-  expect(await readFile(join(JSON.parse(stdout).kept, 'server.db'))).toEqual(before)
+  expect((await readFile(join(JSON.parse(stdout).kept, 'server.db'))).equals(before)).toBe(true)
   const names = await plane.whileStopped(async restored => (await restored.users.list()).map(({username}) => username))
   expect(names.sort()).toEqual(['admin', 'ann'])
 })
