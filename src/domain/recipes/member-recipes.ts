@@ -39,7 +39,8 @@ export const addMember: Recipe<MemberWork> = {
       },
       /** No machine is put out of its cluster while it runs: a deadline that came too late leaves a member with its record. */
       async undo(run) {
-        if (!run.notes.begun || !isAmong((await lookAtMaster(run)).members, run.input)) return
+        const isBegun = run.notes.begun || run.isAgain
+        if (!isBegun || !isAmong((await lookAtMaster(run)).members, run.input)) return
         run.notes.stays = true
         throw problem('member_stays', {name: run.input.name})
       },

@@ -80,10 +80,10 @@ export const restoreVm: Recipe<VmRestoreWork> = {
         await worked(run, {method: 'vm.restore', input, expectedBytes: 0})
         run.notes.restored = true
       },
-      async undo({agent, input: {nodeId, id, isThere}, taskId, notes}) {
+      async undo({agent, input: {nodeId, id, isThere}, taskId, notes, isAgain}) {
         const storage = agent(nodeId)
         await storage.storage('vm.end', {job: taskId})
-        if (!notes.begun) return
+        if (!notes.begun && !isAgain) return
         if (isThere) throw problem('vm_overwritten', {id})
         await storage.storage('vm.destroy', {id})
       },

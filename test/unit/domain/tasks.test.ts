@@ -193,6 +193,23 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
     expect([...disk.there]).toEqual([])
   })
 
+  test('F18: what a server had begun when it died is taken back as begun by a cancel after that', async () => {
+    const disk = new Disk()
+    const again: boolean[] = []
+    const recipe = disk.recipe([disk.step('a', {undo: async ({isAgain}) => void again.push(isAgain)})])
+    const {submitTask, services, settle, admin} = await given(recipe)
+    disk.hook = () => {
+      throw problem('server_stopping', {})
+    }
+    const {id} = await submitTask(recipe, {})
+    await settle()
+    await services.tasks.cancel({id}, admin)
+    await settle()
+
+    expect(await services.tasks.get({id}, admin)).toMatchObject({status: 'failed', error: {code: 'CANCELLED'}})
+    expect(again).toEqual([true])
+  })
+
   test('a cancelled task takes back what it did; cancelling what is over changes nothing', async () => {
     const disk = new Disk()
     const hang: Step['do'] = ({signal}) =>
