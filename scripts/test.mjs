@@ -18,6 +18,7 @@ const waiting = [
   'test/conformance/backups.test.ts',
   'test/conformance/site-backups.test.ts',
   'test/conformance/storage.test.ts',
+  'test/dialects/infra.test.ts',
   'test/e2e/backup-kills.test.ts',
   'test/e2e/site-volumes.test.ts',
   'test/e2e/storage-chain.test.ts',
