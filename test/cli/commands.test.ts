@@ -63,6 +63,21 @@ test('`node approve CODE` asks nothing and says whom it admitted; by name it nee
   expect(asked).toHaveLength(1)
 })
 
+test('`node approve --all` shows who waits, needs consent, and admits just those', async () => {
+  const other = {...pending, id: 'n-3', name: 'newer'}
+  const {run, json, asked} = await person({'GET /nodes': [pending, other], 'POST /nodes/approve': pending})
+
+  const refused = await run(['node', 'approve', '--all'])
+  expect(refused).toMatchObject({code: 2, stdout: '', stderr: expect.stringContaining('newer waits at 10.0.0.1')})
+  expect(asked.map(({method}) => method)).toEqual(['GET'])
+  expect(await json<object[]>(['node', 'approve', '--all', '--yes'])).toHaveLength(2)
+  expect(asked.slice(-2).map(({body}) => body)).toEqual([{node: 'n-2'}, {node: 'n-3'}])
+  expect(await run(['node', 'approve', 'XK7M2', '--all'])).toMatchObject({code: 2})
+
+  const empty = await person({'GET /nodes': []})
+  expect(await empty.run(['node', 'approve', '--all'])).toMatchObject({code: 0, stdout: 'No machine is waiting.\n'})
+})
+
 test('a refusal is two lines on stderr, or one envelope on stdout, and its own exit code', async () => {
   const {run} = await person({
     'POST /nodes/approve': new Refusal(404, 'code_unknown', 'No node is waiting with code XK7M2.', 'List them.'),
@@ -170,7 +185,7 @@ test('what is missing or cannot be read is named in one line, whatever command a
     return `${code} ${stderr.split('\n')[0]}`
   }
 
-  expect(await said('node', 'approve')).toBe('2 Error: NODE (code, id or name; may be repeated) is missing. (E_USAGE)')
+  expect(await said('node', 'get')).toBe('2 Error: NODE (id or name) is missing. (E_USAGE)')
   expect(await said('api')).toMatch(
     /^2 Error: METHOD \(.*\) and PATH \(path on the server\) are missing\. \(E_USAGE\)$/,
   )

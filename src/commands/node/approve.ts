@@ -1,6 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import type {Several} from '../../cli/base-command.ts'
 import {ChangeCommand} from '../../cli/change-command.ts'
+import {usageError} from '../../cli/failure.ts'
 import type {GlobalFlags} from '../../cli/global-flags.ts'
 import {gpuSummary, span} from '../../cli/output/figures.ts'
 import {canAsk} from '../../cli/terminal.ts'
@@ -12,39 +13,71 @@ import type {Node} from '../../contract/schemas/nodes.ts'
 /** Five characters of the code's alphabet, in any case, with spaces and dashes: a typed code is the consent. */
 const typedCode = /^[ -]*([A-HJKMNP-Z2-9][ -]*){5}$/i
 
+type Approval = GlobalFlags & {wait: boolean; 'expect-host': string | undefined; label: string[] | undefined}
+
 export default class NodeApprove extends ChangeCommand {
   static override summary = 'Admit a waiting node by its code, id or name.'
   static override description =
-    'A typed code asks nothing: whoever types it has seen it on the machine. By id or name it shows who waits, and asks first. It prints whom it admitted.'
+    'A typed code asks nothing: whoever types it has seen it on the machine. By id or name, and with --all, it shows who waits, and asks first; with --all it admits just those. It prints whom it admitted.'
   static override examples = [
     '<%= config.bin %> node approve XK7M2',
     '<%= config.bin %> node approve XK7M2 --expect-host gpu-03 --wait',
     '<%= config.bin %> node approve XK7M2 -o json',
+    '<%= config.bin %> node approve --all --yes',
   ]
   static override strict = false
-  static override args = {node: Args.string({description: 'code, id or name; may be repeated', required: true})}
+  static override args = {node: Args.string({description: 'code, id or name; may be repeated'})}
   static override flags = {
     label: labelFlag,
     'expect-host': Flags.string({description: 'refuse when another host is behind the code', helpValue: '<hostname>'}),
+    all: Flags.boolean({description: 'all that are waiting', exclusive: ['expect-host']}),
     wait: Flags.boolean({description: 'until the node is online', allowNo: true}),
   }
 
   async run(): Promise<Several<Node>> {
     const {argv, flags} = await this.parse(NodeApprove)
+    if (argv.length > 0 === flags.all) throw usageError('Which nodes?', 'Give their codes, ids or names, or --all.')
     const client = this.client(flags)
-    return this.each(argv, async reference => {
-      const seen = typedCode.test(reference) ? undefined : await this.#ask(reference, client, flags)
-      const admitted = await client.call('nodes.approve', {
-        node: seen?.id ?? reference,
-        expectHost: flags['expect-host'],
-        labels: readPairs(flags.label, '--label'),
-      })
-      const node = flags.wait
-        ? await this.#online(admitted, flags.timeout, () => client.call('nodes.get', {id: admitted.id}))
-        : admitted
-      this.#tell(node, seen !== undefined)
-      return node
+    if (!flags.all) return this.each(argv, reference => this.#admit(reference, client, flags))
+    const waiting = await client.call('nodes.list', {pending: true})
+    if (waiting.length === 0) this.say('No machine is waiting.')
+    else await this.#askForAll(waiting, flags)
+    const admitted = await this.each(
+      waiting.map(({id}) => id),
+      id =>
+        this.#approve(
+          id,
+          waiting.find(node => node.id === id),
+          client,
+          flags,
+        ),
+    )
+    return [admitted].flat() as Several<Node>
+  }
+
+  async #admit(reference: string, client: Client, flags: Approval): Promise<Node> {
+    const seen = typedCode.test(reference) ? undefined : await this.#ask(reference, client, flags)
+    return this.#approve(reference, seen, client, flags)
+  }
+
+  async #approve(reference: string, seen: Node | undefined, client: Client, flags: Approval): Promise<Node> {
+    const admitted = await client.call('nodes.approve', {
+      node: seen?.id ?? reference,
+      expectHost: flags['expect-host'],
+      labels: readPairs(flags.label, '--label'),
     })
+    const node = flags.wait
+      ? await this.#online(admitted, flags.timeout, () => client.call('nodes.get', {id: admitted.id}))
+      : admitted
+    this.#tell(node, seen !== undefined)
+    return node
+  }
+
+  async #askForAll(waiting: readonly Node[], flags: GlobalFlags): Promise<void> {
+    for (const node of waiting)
+      this.notice(`${nameOf(node)} waits at ${addressesOf(node)}.\n${describe(node).join('\n')}`)
+    const words = waiting.length === 1 ? 'this machine' : `these ${waiting.length} machines`
+    await this.consent(`Admit ${words} to the fleet?`, flags)
   }
 
   /** A name alone says little of a machine: a person is shown who waits, and admits just that one. */
