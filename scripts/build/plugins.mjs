@@ -155,6 +155,10 @@ export const leanFastify = {
         ],
       ],
       'pino/lib/transport.js': late('ThreadStream', 'thread-stream'),
+      'pino/lib/tools.js': [
+        ["const { isMainThread } = require('worker_threads')\n", ''],
+        ['&& isMainThread', "&& require('worker_threads').isMainThread"],
+      ],
       'fastify/lib/route.js': [
         [/const headHandler = (?=router\.findRoute)/, 'const headHandler = !shouldExposeHead ? null : '],
       ],

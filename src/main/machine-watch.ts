@@ -20,7 +20,8 @@ export function watchMachine(): () => MachineReading {
     takenAtMs = performance.now()
     isSampling = false
   }
-  void take()
+  // Not in the way of the start.
+  setTimeout(() => void take(), freshForMs).unref()
   return () => {
     if (!isSampling && performance.now() - takenAtMs > freshForMs) void take()
     return latest
