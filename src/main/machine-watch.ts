@@ -20,8 +20,7 @@ export function watchMachine(): () => MachineReading {
     takenAtMs = performance.now()
     isSampling = false
   }
-  // Not in the way of the start.
-  setTimeout(() => void take(), freshForMs).unref()
+  void take()
   return () => {
     if (!isSampling && performance.now() - takenAtMs > freshForMs) void take()
     return latest

@@ -72,11 +72,11 @@ describe('the screen of top', () => {
         gpu-02                    cordoned   13%   40%   71%     2/4  █▁·▅
         GPU  MODEL               LOAD         MEMORY    TEMP   POWER  HELD BY
         gpu-01 has no GPUs.
-        INSTANCES            STATUS    NODE          GPUS      LOAD  OWNER         AGE
+        INSTANCES            STATUS    NODE          GPU NO    LOAD  OWNER         AGE
         train                running   gpu-02        0,3        75%  ada        30 min
            #  QUEUE          GPUS          PRIO  OWNER     WHY                     AGE
            1  first          8 × H100         0  bob                              60 s
-           2  big            8 × H100         0  bob       Unschedulable: no…     60 s
+           2  big            8 × H100         0  bob       no node has 8 GPU…     60 s
 
 
 
@@ -103,9 +103,9 @@ describe('the screen of top', () => {
       > gpu-02                               cordoned   13%   40%   71%     3.3     2/4  █▁·▅                  1  RTX 4090                        3%     18G of 24G   61 °C   301 W
                                                                                                                2  RTX 4090                               18G of 24G   61 °C   301 W
                                                                                                                3  RTX 4090                       50%     18G of 24G   61 °C   301 W  train
-        INSTANCES           STATUS    NODE         GPUS      LOAD  OWNER     IMAGE                    AGE       #  QUEUE                 GPUS          PRIO  OWNER     WHY                                 AGE
+        INSTANCES           STATUS    NODE         GPU NO    LOAD  OWNER     IMAGE                    AGE       #  QUEUE                 GPUS          PRIO  OWNER     WHY                                 AGE
         train               running   gpu-02       0,3        75%  ada       nvidia/cuda:12        30 min       1  first                 8 × H100         0  bob                                          60 s
-                                                                                                                2  big                   8 × H100         0  bob       Unschedulable: no node has 8 …     60 s
+                                                                                                                2  big                   8 × H100         0  bob       no node has 8 GPUs of model H…     60 s
 
 
 
