@@ -111,7 +111,7 @@ export const filesBeside = (root, dist) => ({
 })
 
 /**
- * Fastify and its router without what makes up a tenth of the server's start and is of no use here: functions compiled for
+ * Fastify, its router and its logger without what makes up a tenth of the server's start and is of no use here: functions compiled for
  * each piece of a path and each set of parameters are closures that do the same, those for each route's constraints are
  * compiled at their first call; what the server seldom needs is loaded where it does; and no route is looked up for HEAD
  * routes that are not made.

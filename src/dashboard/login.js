@@ -41,9 +41,17 @@ export function keep(secret) {
   sessionStorage.setItem(loginKey, secret)
 }
 
-export function forget() {
+function forget() {
   login = null
   sessionStorage.removeItem(loginKey)
+}
+
+/** The form of the login in place of the page, with the reason. */
+export function showForm(why) {
+  forget()
+  document.getElementById('signed-in').hidden = true
+  document.getElementById('signed-out').hidden = false
+  document.getElementById('refusal').textContent = why
 }
 
 export async function signIn(username, password) {

@@ -2,7 +2,7 @@
  * The fleet on one page, to be looked at; what changes something is typed: `gpuctl`. It speaks the native API with the login
  * in a header, never in an address, and writes what the server says as text, never as HTML.
  */
-import {ask, forget, isSignedIn, Refused, read, signIn, signOut, takeLink} from './login.js'
+import {ask, isSignedIn, Refused, read, showForm, signIn, signOut, takeLink} from './login.js'
 
 const refreshEveryMs = 10_000
 /** After an event: more of them come together. */
@@ -230,10 +230,7 @@ function failed(error) {
 
 function showLogin(why = '') {
   session.abort()
-  forget()
-  byId('signed-in').hidden = true
-  byId('signed-out').hidden = false
-  byId('refusal').textContent = why
+  showForm(why)
 }
 
 async function start() {

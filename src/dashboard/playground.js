@@ -1,5 +1,5 @@
 /** A conversation with a model of the fleet, through `/v1` with its reader's own login or key. Kept nowhere but in this tab. */
-import {call, forget, isSignedIn, keep, signIn, signOut, takeLink} from './login.js'
+import {call, isSignedIn, keep, showForm, signIn, signOut, takeLink} from './login.js'
 
 const byId = id => document.getElementById(id)
 let messages = []
@@ -7,10 +7,7 @@ let answering = new AbortController()
 
 function showLogin(why = '') {
   answering.abort()
-  forget()
-  byId('signed-in').hidden = true
-  byId('signed-out').hidden = false
-  byId('refusal').textContent = why
+  showForm(why)
 }
 
 async function start() {
