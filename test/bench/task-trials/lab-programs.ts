@@ -17,10 +17,16 @@ sleep ${pauseSeconds}
 exec /usr/bin/${program} "$@"
 `
 
+/** ZFS itself: what is as quick as a call of it, after a pause. */
+const zfs = `#!/bin/sh
+case "$1" in snapshot | destroy | rollback) sleep ${pauseSeconds} ;; esac
+exec /usr/sbin/zfs "$@"
+`
+
 /** What a lab agent takes for Proxmox VE and for mounts of other machines: slow enough to be killed amid its work. */
 export async function labPrograms(folder: string): Promise<void> {
   await proxmoxPrograms(folder, pauseSeconds)
-  const programs = {mount, mv: slow('mv'), umount: slow('umount')}
+  const programs = {mount, zfs, mv: slow('mv'), umount: slow('umount')}
   for (const [name, script] of Object.entries(programs)) {
     await writeFile(join(folder, 'bin', name), script, {mode: 0o755})
   }
