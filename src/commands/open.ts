@@ -1,9 +1,7 @@
 import {Args, Flags} from '@oclif/core'
 import {BaseCommand} from '../cli/base-command.ts'
-import {isForPerson, openInBrowser} from '../cli/browser.ts'
+import {loginLink, openForPerson} from '../cli/browser.ts'
 import {usageError} from '../cli/failure.ts'
-import type {GlobalFlags} from '../cli/global-flags.ts'
-import {ApiError} from '../client/api-error.ts'
 
 const pages = {dashboard: '/dashboard/', playground: '/playground/', swagger: '/swagger/'} as const
 /** Pages that ask for a login. */
@@ -35,29 +33,15 @@ export default class Open extends BaseCommand {
     const {args, flags} = await this.parse(Open)
     const server = await this.serverUrl(flags)
     const url = `${server.replace(/\/$/, '')}${pages[args.page as keyof typeof pages]}`
-    const hasLogin = signsIn.has(args.page)
+    const client = signsIn.has(args.page) ? this.client(flags) : undefined
     if (flags.link) {
-      if (!hasLogin) throw usageError(`The page ${args.page} needs no login.`, 'Leave out --link.')
-      const link = await this.#link(url, flags)
+      if (!client) throw usageError(`The page ${args.page} needs no login.`, 'Leave out --link.')
+      const link = await loginLink(url, client)
       this.say(link)
       return {url: link}
     }
     this.say(url)
-    if (!isForPerson(this.mode)) return {url}
-    const link = hasLogin ? await this.#link(url, flags).catch(whenSignedOut) : undefined
-    if (await openInBrowser(link ?? url, process.env)) return {url}
-    this.notice(`No browser could be started: open ${link ? `${link} within a minute` : 'the URL by hand'}.`)
+    await openForPerson(url, {mode: this.mode, notice: text => this.notice(text), client})
     return {url}
   }
-
-  async #link(url: string, flags: GlobalFlags): Promise<string> {
-    const {secret} = await this.client(flags).call('auth.browserLink', {})
-    return `${url}#link=${secret}`
-  }
-}
-
-/** Who is not logged in here, or with a token that may only read, signs in there. */
-function whenSignedOut(error: unknown): undefined {
-  if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return undefined
-  throw error
 }

@@ -1,3 +1,6 @@
+import {problem} from './errors.ts'
+import type {NodeRecord} from './records.ts'
+
 /** Bytes of a GB, as document 003 counts. */
 export const bytesPerGb = 2 ** 30
 /** A site gets so much unless somebody gives it another quota. */
@@ -16,6 +19,17 @@ export function quotaUse(usedBytes: number, quotaBytes: number): QuotaUse {
   const usagePercent = quotaBytes === 0 ? 0 : Math.round((usedBytes / quotaBytes) * 1000) / 10
   const isOverQuota = usedBytes > quotaBytes
   return {usagePercent, isOverQuota, isWarning: !isOverQuota && usagePercent >= warningPercent}
+}
+
+/** The node with another quota for its sites together, which is never more than it has. */
+export function withStorageQuota(
+  node: NodeRecord,
+  storageQuotaGb: number,
+  available = node.totalAvailableGb,
+): NodeRecord {
+  const name = node.name || node.hostname
+  if (storageQuotaGb > available) throw problem('quota_too_large', {name, asked: storageQuotaGb, available})
+  return {...node, storageQuotaGb, totalAvailableGb: available}
 }
 
 /** Two decimals. */

@@ -61,6 +61,12 @@ test('`node approve CODE` asks nothing and says whom it admitted; by name it nee
   expect(asked[0]?.body).toEqual({node: 'xk7-m2'})
   expect(await run(['node', 'approve', 'some-name'])).toMatchObject({code: 2, stderr: expect.stringContaining('--yes')})
   expect(asked).toHaveLength(1)
+  await run(['approve', 'XK7M2', '--quota', '2TB', '--label', 'zone=a'])
+  expect(asked[1]?.body).toEqual({node: 'XK7M2', storageQuotaGb: 2048, labels: {zone: 'a'}})
+  expect(await run(['approve', '--all', '--quota', '1.5GB'])).toMatchObject({
+    ...{code: 2, stderr: expect.stringContaining('--quota: 1.5GB is not a whole number of GB')},
+  })
+  expect(asked).toHaveLength(2)
 })
 
 test('`node approve --all` shows who waits, needs consent, and admits just those', async () => {

@@ -16,7 +16,6 @@ const without: Record<string, string> = {
   register: 'the one who asks has no account yet',
   'claim explain': 'is a dry run itself',
   'node test': 'is a look, and keeps nothing',
-  open: 'asks for a link that nobody keeps',
 }
 
 const manifest: {commands: Record<string, {flags: Record<string, {char?: string}>}>} = JSON.parse(

@@ -1,4 +1,4 @@
-import {mkdir, readFile, writeFile} from 'node:fs/promises'
+import {mkdir, readFile, rm, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {type Browser, chromium, type Page} from 'playwright-core'
 import {expect, onTestFinished, test} from 'vitest'
@@ -183,11 +183,15 @@ test('the playground speaks with a model through /v1 as its reader, shows text a
   expect(strangers).toEqual([])
 })
 
-test('at a terminal `open` gives the browser a link and shows the address alone', {timeout: 60_000}, async context => {
+test('at a terminal `open` and `instance open` give the browser a link and show the address alone', {
+  timeout: 60_000,
+}, async context => {
   need(context, 'tmux')
   const plane = await controlPlane()
   const {password} = await plane.user('ann')
-  const {env, home} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: await plane.login('ann', password)})
+  const token = await plane.login('ann', password)
+  await plane.ok('claims.submit', {name: 'train', image: 'any'}, {token})
+  const {env, home} = await operator({GPUCTL_SERVER: plane.url, GPUCTL_TOKEN: token})
   await mkdir(home, {recursive: true})
   const [program, opened] = [join(home, 'browser'), join(home, 'opened')]
   await writeFile(program, `#!/bin/sh\necho "$1" > ${opened}.new; mv ${opened}.new ${opened}\n`, {mode: 0o755})
@@ -195,16 +199,21 @@ test('at a terminal `open` gives the browser a link and shows the address alone'
   const screen = new Screen({cliEnvironment: {...Object.fromEntries(own), BROWSER: program}})
 
   screen.run('open')
-  const url = await eventually(() => readFile(opened, 'utf8').catch(() => undefined), {
-    withinMs: 20_000,
-    what: 'the browser',
-  })
-
-  const [page, secret = ''] = url.trim().split('#link=')
-  expect(page).toBe(`${plane.url}/dashboard/`)
-  expect(screen.text).toContain(page)
-  expect(screen.text).not.toContain('gpl_')
-  expect(await plane.ok('auth.redeemLink', {secret})).toMatchObject({user: {username: 'ann'}})
+  const shown = async () => {
+    const url = await eventually(() => readFile(opened, 'utf8').catch(() => undefined), {
+      withinMs: 20_000,
+      what: 'the browser',
+    })
+    await rm(opened)
+    const [page, secret = ''] = url.trim().split('#link=')
+    expect(page).toBe(`${plane.url}/dashboard/`)
+    expect(screen.text).toContain(page)
+    expect(screen.text).not.toContain('gpl_')
+    expect(await plane.ok('auth.redeemLink', {secret})).toMatchObject({user: {username: 'ann'}})
+  }
+  await shown()
+  screen.run('instance open train')
+  await shown()
 
   screen.type('export BROWSER=/nowhere GPUCTL_TOKEN=wrong')
   screen.press('Enter')

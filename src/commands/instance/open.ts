@@ -3,11 +3,12 @@ import {openForPerson} from '../../cli/browser.ts'
 import {usageError} from '../../cli/failure.ts'
 import {listenForward, readPortPair} from '../../cli/port-forward.ts'
 import {StreamCommand} from '../../cli/stream-command.ts'
+import type {Client} from '../../client/client.ts'
 
 export default class InstanceOpen extends StreamCommand {
   static override summary = 'Open in the browser what an instance serves, or the dashboard.'
   static override description =
-    'With a port: carries a local port there until Ctrl-C and opens its page. Without: the dashboard of the server. $BROWSER names the program. Without a terminal the URL is printed and nothing opened.'
+    'With a port: carries a local port there until Ctrl-C and opens its page. Without: the dashboard of the server, with a link that signs you in: once, within a minute. $BROWSER names the program. Without a terminal the URL is printed and nothing opened.'
   static override examples = [
     '<%= config.bin %> instance open notebook 8888 --path /lab',
     '<%= config.bin %> instance open train 16006:6006',
@@ -31,7 +32,7 @@ export default class InstanceOpen extends StreamCommand {
     if (!pair) {
       const url = `${(await this.serverUrl(flags)).replace(/\/$/, '')}/dashboard/`
       this.say(url)
-      await this.#open(url)
+      await this.#open(url, client)
       return {url}
     }
     if (status !== 'running') throw usageError(`Instance ${name} is ${status}, not running.`)
@@ -47,7 +48,7 @@ export default class InstanceOpen extends StreamCommand {
     })
   }
 
-  #open(url: string): Promise<void> {
-    return openForPerson(url, this.mode, text => this.notice(text))
+  #open(url: string, client?: Client): Promise<void> {
+    return openForPerson(url, {mode: this.mode, notice: text => this.notice(text), client})
   }
 }

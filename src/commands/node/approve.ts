@@ -4,16 +4,19 @@ import {ChangeCommand} from '../../cli/change-command.ts'
 import {usageError} from '../../cli/failure.ts'
 import type {GlobalFlags} from '../../cli/global-flags.ts'
 import {gpuSummary, span} from '../../cli/output/figures.ts'
+import {readGigabytes} from '../../cli/site-listings.ts'
 import {canAsk} from '../../cli/terminal.ts'
 import {labelFlag, readPairs} from '../../cli/units.ts'
 import {waitFor} from '../../cli/wait.ts'
 import type {Client} from '../../client/client.ts'
+import type {InputOf} from '../../contract/contract.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
 
 /** Five characters of the code's alphabet, in any case, with spaces and dashes: a typed code is the consent. */
 const typedCode = /^[ -]*([A-HJKMNP-Z2-9][ -]*){5}$/i
 
-type Approval = GlobalFlags & {wait: boolean; 'expect-host': string | undefined; label: string[] | undefined}
+type Approval = GlobalFlags & {wait: boolean}
+type Wish = Omit<InputOf<'nodes.approve'>, 'node'>
 
 export default class NodeApprove extends ChangeCommand {
   static override summary = 'Admit a waiting node by its code, id or name.'
@@ -23,12 +26,16 @@ export default class NodeApprove extends ChangeCommand {
     '<%= config.bin %> node approve XK7M2',
     '<%= config.bin %> node approve XK7M2 --expect-host gpu-03 --wait',
     '<%= config.bin %> node approve XK7M2 -o json',
-    '<%= config.bin %> node approve --all --yes',
+    '<%= config.bin %> node approve --all --yes --quota 200GB',
   ]
   static override strict = false
   static override args = {node: Args.string({description: 'code, id or name; may be repeated'})}
   static override flags = {
     label: labelFlag,
+    quota: Flags.string({
+      description: 'what its sites may use of its storage, as 200GB; 0 unless given',
+      helpValue: '<size>',
+    }),
     'expect-host': Flags.string({description: 'refuse when another host is behind the code', helpValue: '<hostname>'}),
     all: Flags.boolean({description: 'all that are waiting', exclusive: ['expect-host']}),
     wait: Flags.boolean({description: 'until the node is online', allowNo: true}),
@@ -37,8 +44,13 @@ export default class NodeApprove extends ChangeCommand {
   async run(): Promise<Several<Node>> {
     const {argv, flags} = await this.parse(NodeApprove)
     if (argv.length > 0 === flags.all) throw usageError('Which nodes?', 'Give their codes, ids or names, or --all.')
+    const wish = {
+      expectHost: flags['expect-host'],
+      labels: readPairs(flags.label, '--label'),
+      storageQuotaGb: flags.quota === undefined ? undefined : readGigabytes(flags.quota, '--quota'),
+    }
     const client = this.client(flags)
-    if (!flags.all) return this.each(argv, reference => this.#admit(reference, client, flags))
+    if (!flags.all) return this.each(argv, reference => this.#admit(reference, wish, client, flags))
     const waiting = await client.call('nodes.list', {pending: true})
     if (waiting.length === 0) this.say('No machine is waiting.')
     else await this.#askForAll(waiting, flags)
@@ -47,6 +59,7 @@ export default class NodeApprove extends ChangeCommand {
       id =>
         this.#approve(
           id,
+          wish,
           waiting.find(node => node.id === id),
           client,
           flags,
@@ -55,17 +68,19 @@ export default class NodeApprove extends ChangeCommand {
     return [admitted].flat() as Several<Node>
   }
 
-  async #admit(reference: string, client: Client, flags: Approval): Promise<Node> {
+  async #admit(reference: string, wish: Wish, client: Client, flags: Approval): Promise<Node> {
     const seen = typedCode.test(reference) ? undefined : await this.#ask(reference, client, flags)
-    return this.#approve(reference, seen, client, flags)
+    return this.#approve(reference, wish, seen, client, flags)
   }
 
-  async #approve(reference: string, seen: Node | undefined, client: Client, flags: Approval): Promise<Node> {
-    const admitted = await client.call('nodes.approve', {
-      node: seen?.id ?? reference,
-      expectHost: flags['expect-host'],
-      labels: readPairs(flags.label, '--label'),
-    })
+  async #approve(
+    reference: string,
+    wish: Wish,
+    seen: Node | undefined,
+    client: Client,
+    flags: Approval,
+  ): Promise<Node> {
+    const admitted = await client.call('nodes.approve', {node: seen?.id ?? reference, ...wish})
     const node = flags.wait
       ? await this.#online(admitted, flags.timeout, () => client.call('nodes.get', {id: admitted.id}))
       : admitted

@@ -37,6 +37,9 @@ export const Labels = Type.Record(
   },
 )
 
+/** GB = 2^30 bytes, as document 003 counts. */
+export const gigabytes = Type.Integer({minimum: 0, maximum: 1_000_000})
+
 export const Page = {
   limit: Type.Optional(Type.Integer({minimum: 1, maximum: 1000, description: 'at most so many'})),
   offset: Type.Optional(Type.Integer({minimum: 0, description: 'leave out so many'})),

@@ -1,6 +1,6 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ById, Done, identity, Labels, Nullable, Reference, Time} from './common.ts'
+import {ById, Done, gigabytes, identity, Labels, Nullable, Reference, Time} from './common.ts'
 import {Drain, DrainedWork} from './drains.ts'
 import {EngineTest, machineFacts, NodeAddition, NodeChange} from './machines.ts'
 import {Task} from './tasks.ts'
@@ -309,6 +309,8 @@ export const nodes = {
       /** Refuse when another host is behind the code. */
       expectHost: Type.Optional(Type.String()),
       labels: Type.Optional(Labels),
+      /** What its sites may use together; 0 unless given. */
+      storageQuotaGb: Type.Optional(gigabytes),
     }),
     output: Node,
   }),

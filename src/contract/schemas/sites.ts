@@ -1,11 +1,9 @@
 import {type Static, Type} from 'typebox'
 import {operation} from '../operation.ts'
-import {ById, Done, identity, Name, Nullable, Page, Reference, Time} from './common.ts'
+import {ById, Done, gigabytes, identity, Name, Nullable, Page, Reference, Time} from './common.ts'
 import {Task} from './tasks.ts'
 
 const bytes = Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER})
-/** GB = 2^30 bytes, as document 003 counts. */
-const gigabytes = Type.Integer({minimum: 0, maximum: 1_000_000})
 
 /** Grammar of a volume (security T15), because that is its name on the pool. */
 const VolumeName = Type.String({

@@ -7,6 +7,7 @@ import type {Recorder} from '../journal.ts'
 import type {Tables} from '../ports.ts'
 import type {NodeRecord} from '../records.ts'
 import {looksLikeCode, readCode} from '../registration-code.ts'
+import {withStorageQuota} from '../storage-quota.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 import {isOver, KeyDelivery} from './key-delivery.ts'
 import {findersAmong, resolve} from './references.ts'
@@ -147,19 +148,22 @@ export class Joining {
     wish: Omit<InputOf<'nodes.approve'>, 'node'> & {reference: string; claimedAddress?: string},
     caller: Caller,
   ): Promise<Node> {
-    const {reference, expectHost, labels = {}, claimedAddress} = wish
+    const {reference, expectHost, labels = {}, storageQuotaGb, claimedAddress} = wish
     const node = await this.#deps.journal.change(async (tx, record) => {
       const waiting = await tx.nodes.find(id)
       if (!waiting || this.#isOver(waiting)) throw problem('code_unknown', {code: reference})
       if (expectHost !== undefined && expectHost !== waiting.hostname) {
         throw problem('host_unexpected', {code: reference, found: waiting.hostname, expected: expectHost})
       }
-      if (waiting.admission === 'active') return waiting
+      if (waiting.admission === 'active') {
+        if (hasAlready(waiting, wish)) return waiting
+        throw problem('node_not_pending', {name: waiting.name, status: 'active'})
+      }
       if (waiting.admission === 'blocked' && waiting.keyHash === null) {
         throw problem('node_not_pending', {name: waiting.hostname, status: 'blocked, and has no key'})
       }
       const admitted = {
-        ...waiting,
+        ...(storageQuotaGb === undefined ? waiting : withStorageQuota(waiting, storageQuotaGb)),
         labels: {...waiting.labels, ...labels},
         claimedAddress: claimedAddress ?? waiting.claimedAddress,
         ownerId: waiting.ownerId ?? caller.id,
@@ -167,7 +171,12 @@ export class Joining {
       // A super administrator who is one no longer still administers what he admitted.
       await tx.nodeAdmins.assign(caller.id, id)
       const done = await this.#admit(tx, record, admitted, caller.username)
-      await record.audit(caller, 'nodes.approve', id, {name: done.name, hostname: done.hostname, address: done.address})
+      const {name, hostname, address} = done
+      if (storageQuotaGb !== undefined) {
+        const words = `${caller.username} set the storage quota of ${name} to ${storageQuotaGb} GB of ${done.totalAvailableGb} GB.`
+        await record.event('node', {id, name}, 'QuotaChanged', words, caller.username)
+      }
+      await record.audit(caller, 'nodes.approve', id, {name, hostname, address, storageQuotaGb: done.storageQuotaGb})
       return done
     })
     if (node.codeExpiresAt) this.#desk.approved(id, Date.parse(node.codeExpiresAt))
@@ -311,6 +320,12 @@ export class Joining {
   #now(): string {
     return new Date(this.#deps.clock.now()).toISOString()
   }
+}
+
+/** What was asked twice, as after a lost answer, is not refused. */
+function hasAlready(node: NodeRecord, {labels = {}, storageQuotaGb}: Partial<InputOf<'nodes.approve'>>): boolean {
+  const isLabelled = Object.entries(labels).every(([key, value]) => node.labels[key] === value)
+  return isLabelled && (storageQuotaGb ?? node.storageQuotaGb) === node.storageQuotaGb
 }
 
 export async function freeName(tx: Tables, wanted: string): Promise<string> {

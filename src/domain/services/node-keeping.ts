@@ -5,7 +5,7 @@ import {type Caller, seesAll} from '../caller.ts'
 import {problem} from '../errors.ts'
 import type {NodeHistory, NodeSample} from '../node-history.ts'
 import type {NodeRecord, SiteRecord} from '../records.ts'
-import {bytesPerGb, quotaUse} from '../storage-quota.ts'
+import {bytesPerGb, quotaUse, withStorageQuota} from '../storage-quota.ts'
 import type {ServiceDependencies} from './dependencies.ts'
 
 type FindNode = (reference: string, caller: Caller) => Promise<NodeRecord>
@@ -84,10 +84,9 @@ export class NodeKeeping {
       const before = await tx.nodes.find(id)
       if (!before) throw problem('not_found', {kind: 'node', name: reference})
       const name = before.name || before.hostname
-      const available = totalAvailableGb ?? before.totalAvailableGb
-      if (storageQuotaGb > available) throw problem('quota_too_large', {name, asked: storageQuotaGb, available})
       const updatedAt = new Date(this.#deps.clock.now()).toISOString()
-      const after = await tx.nodes.save({...before, storageQuotaGb, totalAvailableGb: available, updatedAt})
+      const after = await tx.nodes.save({...withStorageQuota(before, storageQuotaGb, totalAvailableGb), updatedAt})
+      const available = after.totalAvailableGb
       const words = `${caller.username} set the storage quota of ${name} to ${storageQuotaGb} GB of ${available} GB.`
       await record.event('node', {id, name}, 'QuotaChanged', words, caller.username)
       await record.audit(caller, 'nodes.setQuota', id, {storageQuotaGb, totalAvailableGb: available})

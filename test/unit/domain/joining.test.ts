@@ -165,6 +165,30 @@ describe('joining', () => {
     expect(await services.nodes.approve({node: spaced}, admin)).toMatchObject({admission: 'active', name: 'gpu-1'})
   })
 
+  test('a quota comes with the approval or not at all, and asking for another one later is refused', async () => {
+    const {services, admin} = await world()
+    const {code} = await services.nodes.join({hostname: 'gpu-1'}, peer)
+    const quota = () => services.nodes.quota({id: 'gpu-1'}, admin)
+
+    await expect(services.nodes.approve({node: code, storageQuotaGb: 1001}, admin)).rejects.toMatchObject({
+      ...{code: 'quota_too_large', details: {name: 'gpu-1', asked: 1001, available: 1000}},
+    })
+    expect(await services.nodes.list({pending: true}, admin)).toHaveLength(1)
+    await services.nodes.approve({node: code, storageQuotaGb: 200, labels: {zone: 'a'}}, admin)
+    expect(await quota()).toMatchObject({storageQuotaGb: 200})
+    const [entry] = await services.audit.list({limit: 1}, admin)
+    expect(entry).toMatchObject({action: 'nodes.approve', details: {name: 'gpu-1', storageQuotaGb: 200}})
+
+    await services.nodes.approve({node: code, storageQuotaGb: 200, labels: {zone: 'a'}}, admin)
+    await services.nodes.approve({node: code}, admin)
+    for (const more of [{storageQuotaGb: 100}, {labels: {zone: 'b'}}]) {
+      await expect(services.nodes.approve({node: code, ...more}, admin)).rejects.toMatchObject({
+        code: 'node_not_pending',
+      })
+    }
+    expect(await quota()).toMatchObject({storageQuotaGb: 200})
+  })
+
   test('waiting requests survive a restart and expire', async () => {
     const made = await world()
     const {code} = await made.services.nodes.join({hostname: 'gpu-1'}, peer)
