@@ -14,6 +14,9 @@ declare module 'fastify' {
   }
 }
 
+/** Nobody reads it any more; it is for the log and the figures. */
+const callerGone = 499
+
 /** What stands before all routes: the check of the host, the request's id, the figures, and the way down. */
 export class Front {
   readonly settings: ServerSettings
@@ -40,8 +43,9 @@ export class Front {
   greet(request: FastifyRequest, reply: FastifyReply): void {
     this.#inFlight++
     reply.raw.once('close', () => {
-      const {statusCode} = reply.raw
-      this.requests.set(statusCode, (this.requests.get(statusCode) ?? 0) + 1)
+      const {raw} = reply
+      if (!raw.headersSent && raw.statusCode === 200) raw.statusCode = callerGone
+      this.requests.set(raw.statusCode, (this.requests.get(raw.statusCode) ?? 0) + 1)
       logRequest(this.#logger, request, reply)
       if (--this.#inFlight === 0) this.#idle?.()
     })

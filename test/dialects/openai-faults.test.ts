@@ -188,6 +188,26 @@ test('T33: a caller who goes away from an answer that he does not read frees its
   await eventually(async () => (await inFlight()) === '0', {withinMs: 10_000, what: 'the end of the call'})
 })
 
+test('T32 T33: a caller who stays and reads nothing is cut off, and frees its turn', async () => {
+  const plane = await controlPlane({inference: {unreadMs: 300}})
+  const piece = Buffer.alloc(64 * 1024, 'x')
+  const generous = await runtimeThat((_, response) => {
+    response.writeHead(200, {'content-type': 'text/event-stream'})
+    const more = () => {
+      while (!response.destroyed) if (!response.write(piece)) return void response.once('drain', more)
+    }
+    more()
+  })
+  await registerRuntime(plane, generous)
+  const {key} = await keyFor(plane)
+  const inFlight = async () =>
+    /^gpuctl_inference_in_flight (\d+)$/m.exec((await plane.call('GET', '/metrics')).text)?.[1]
+
+  const socket = ask(plane, key)
+  await new Promise(resolve => socket.once('readable', resolve))
+  await eventually(async () => (await inFlight()) === '0', {withinMs: 20_000, what: 'the end of the call'})
+})
+
 test('a caller who reads slowly makes the runtime wait, not the server’s memory grow', async () => {
   const plane = await controlPlane()
   const piece = Buffer.alloc(64 * 1024, 'x')

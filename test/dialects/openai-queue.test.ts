@@ -86,8 +86,8 @@ describe('W1.6-3: one request at a time at one runtime', () => {
     expect((await first).status).toBe(200)
   })
 
-  test('who goes away while waiting takes no turn', async () => {
-    const {client, post, held, until, asked} = await heldWorld()
+  test('who goes away while waiting takes no turn, and is 499 in the log', async () => {
+    const {client, plane, post, held, until, asked} = await heldWorld()
     const first = post()
     await until('gpuctl_inference_in_flight', 1)
     const leaving = new AbortController()
@@ -97,6 +97,7 @@ describe('W1.6-3: one request at a time at one runtime', () => {
     leaving.abort()
     await left
     await until('gpuctl_inference_queued', 0)
+    expect(plane.log()).toMatch(/"path":"\/v1\/chat\/completions","status":499,.*"cut":true/)
     held.open()
     await first
     expect((await post()).status).toBe(200)

@@ -1,4 +1,5 @@
 import {randomBytes} from 'node:crypto'
+import {gzipSync} from 'node:zlib'
 import {APIError, toFile} from 'openai'
 import {describe, expect, test} from 'vitest'
 import {controlPlane} from '../support/control-plane.ts'
@@ -79,6 +80,17 @@ test('W1.6-1: a body goes on as it is, its headers and the runtime’s do not', 
   expect(streamed.text).toContain('data: [DONE]')
   expect(streamed.headers).not.toHaveProperty('set-cookie')
   expect(streamed.headers).not.toHaveProperty('server')
+})
+
+test('W1.6-1: an answer that the runtime packed, though nobody asked it to, says so here too', async () => {
+  const plane = await controlPlane()
+  const packed = gzipSync('{"choices":[]}')
+  const packing = await runtimeThat((_, response) =>
+    response.writeHead(200, {'content-type': 'application/json', 'content-encoding': 'gzip'}).end(packed),
+  )
+  await registerRuntime(plane, packing)
+  const {client} = await keyFor(plane)
+  expect(await client.chat.completions.create(chat)).toEqual({choices: []})
 })
 
 test('W1.6: who may call: logins, tokens that may write, keys for models; not those that only read', async () => {

@@ -26,6 +26,8 @@ export interface ProxySettings {
   headMs: number
   /** Longest silence within an answer. */
   silenceMs: number
+  /** Longest time in which a caller takes nothing of what is there; his place is another's then. */
+  unreadMs: number
 }
 
 const defaultProxySettings: ProxySettings = {
@@ -35,6 +37,7 @@ const defaultProxySettings: ProxySettings = {
   connectMs: 2_000,
   headMs: 60_000,
   silenceMs: 60_000,
+  unreadMs: 60_000,
 }
 
 type Runtimes = Pick<Services['runtimes'], 'targets' | 'knownModels' | 'exclude' | 'began' | 'waits'>
@@ -221,7 +224,7 @@ function holding(targets: readonly Target[], model: string, tried: ReadonlySet<s
 }
 
 /** Headers of an answer that the caller gets. All others stay here: cookies, the server's name, how the connection is kept. */
-const passedOn = ['content-type', 'content-length', 'content-disposition', 'content-language']
+const passedOn = ['content-type', 'content-length', 'content-encoding', 'content-disposition', 'content-language']
 
 function aboutBody(headers: UpstreamAnswer['headers']): Record<string, string> {
   return Object.fromEntries(

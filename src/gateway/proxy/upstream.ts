@@ -8,6 +8,8 @@ export interface UpstreamTimes {
   headMs: number
   /** Longest silence within the answer. */
   silenceMs: number
+  /** Longest time in which the caller takes nothing of what is there. */
+  unreadMs: number
 }
 
 export interface UpstreamCall {
@@ -50,6 +52,7 @@ const bufferedBytes = 64 * 1024
 /** Calls of runtimes: pooled connections to literal addresses, bounded and with deadlines; redirects are not followed. */
 export class Upstream {
   readonly #agent: Agent
+  readonly #unreadMs: number
 
   /** `mayDial` is asked at every dial (security T6). */
   constructor(options: {
@@ -58,6 +61,7 @@ export class Upstream {
     mayDial: (address: string, port: number) => boolean
   }) {
     const {connections, times, mayDial} = options
+    this.#unreadMs = times.unreadMs
     const connect = buildConnector({timeout: times.connectMs})
     this.#agent = new Agent({
       connections,
@@ -77,7 +81,7 @@ export class Upstream {
   send({address, port, path, headers, body, signal, onFirstByte}: UpstreamCall): Promise<UpstreamAnswer> {
     const origin = `http://${isIPv6(address) ? `[${address}]` : address}:${port}`
     return new Promise((resolve, reject) => {
-      const receiver = new Receiver({signal, onFirstByte, resolve, reject})
+      const receiver = new Receiver({unreadMs: this.#unreadMs, signal, onFirstByte, resolve, reject})
       this.#agent.dispatch({origin, path, method: 'POST', headers, body}, receiver)
     })
   }
@@ -89,19 +93,21 @@ export class Upstream {
 }
 
 interface Expectation {
+  unreadMs: number
   signal: AbortSignal
   onFirstByte: () => void
   resolve: (answer: UpstreamAnswer) => void
   reject: (error: unknown) => void
 }
 
-/** Makes one answer of what undici says of it; the body flows no faster than it is read. */
+/** Makes one answer of what undici says of it; the body flows no faster than it is read, and ends when nobody reads it. */
 class Receiver implements Dispatcher.DispatchHandler {
   readonly #expected: Expectation
   #controller: Dispatcher.DispatchController | undefined
   #body: Readable | undefined
   #hasByte = false
   #isOver = false
+  #unread: NodeJS.Timeout | undefined
 
   constructor(expected: Expectation) {
     this.#expected = expected
@@ -122,8 +128,12 @@ class Receiver implements Dispatcher.DispatchHandler {
     if (status < 200) return
     this.#body = new Readable({
       highWaterMark: bufferedBytes,
-      read: () => controller.resume(),
+      read: () => {
+        clearTimeout(this.#unread)
+        controller.resume()
+      },
       destroy: (error, done) => {
+        clearTimeout(this.#unread)
         if (!this.#isOver) controller.abort(error ?? new Error('nobody reads the answer'))
         done(error)
       },
@@ -136,7 +146,12 @@ class Receiver implements Dispatcher.DispatchHandler {
       this.#hasByte = true
       this.#expected.onFirstByte()
     }
-    if (this.#body?.push(piece) === false) controller.pause()
+    const body = this.#body
+    if (!body || body.push(piece)) return
+    controller.pause()
+    // undici's own clock stands still meanwhile, and the runtime works for nobody else.
+    clearTimeout(this.#unread)
+    this.#unread = setTimeout(() => body.destroy(new Error('nobody reads the answer')), this.#expected.unreadMs)
   }
 
   onResponseEnd(): void {

@@ -14,8 +14,6 @@ interface Visit {
 /** Enough of a runtime's refusal to find its words. */
 const mostRefusalBytes = 64 * 1024
 const mostWords = 2_000
-/** Nobody reads it any more; it is for the log. */
-const callerGone = 499
 
 /**
  * Lets a runtime answer, and passes its bytes on as they come. When the caller goes away the runtime's work ends; when
@@ -41,7 +39,6 @@ export async function passOn(inference: Inference, path: InferencePath, visit: V
     stream(answer, reply)
   } catch (error) {
     if (!gone.signal.aborted) throw error
-    reply.raw.statusCode = callerGone
     reply.hijack()
   }
   return undefined
