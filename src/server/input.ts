@@ -72,7 +72,8 @@ export function inputReader({
 
 /**
  * Makes the function that reads one part of a call of a foreign API and checks it; members that the schema does not
- * know are left out, as those APIs do. Throws input_invalid; `details.place` says in which part.
+ * know are left out, as those APIs do, and so is null for a member that may be absent: that is how serde, pydantic and
+ * Go write what is not set. Throws input_invalid; `details.place` says in which part.
  */
 export function partReader(schema: TSchema, place: 'path' | 'query' | 'body'): (part: unknown) => Promise<unknown> {
   let rules: Rules | undefined
@@ -94,8 +95,32 @@ function readPart(part: unknown, place: 'path' | 'query' | 'body', {strict: sche
     ? Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(properties, name)))
     : all
   if (check.Check(given)) return given
-  const [, flaws] = check.Errors(given)
+  const set = withoutUnset(given, schema)
+  if (check.Check(set)) return set
+  const [, flaws] = check.Errors(set)
   throw refusal(flaws as unknown as Flaw[], schema)
+}
+
+/** A copy without the members that are null where the schema lets them be absent, but not null. */
+function withoutUnset(value: unknown, schema: JsonSchema | undefined): unknown {
+  if (Array.isArray(value)) return value.map(one => withoutUnset(one, schema?.items))
+  if (typeof value !== 'object' || value === null || !schema?.properties) return value
+  const {properties, required = []} = schema
+  const isUnset = (name: string) => {
+    const rule = Object.hasOwn(properties, name) ? properties[name] : undefined
+    return rule !== undefined && !required.includes(name) && !takesNull(rule)
+  }
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name, one]) => one !== null || !isUnset(name))
+      .map(([name, one]) => [name, withoutUnset(one, properties[name])]),
+  )
+}
+
+/** A rule that names no type takes everything. */
+function takesNull({type, anyOf, enum: values}: JsonSchema): boolean {
+  if (anyOf) return anyOf.some(takesNull)
+  return values ? values.includes(null) : type === undefined || type === 'null'
 }
 
 async function compile(schema: TSchema, change = withoutUnknownMembers): Promise<Rules> {

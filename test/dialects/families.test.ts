@@ -1,6 +1,7 @@
 import {expect, onTestFinished, test, vi} from 'vitest'
 import type {Node} from '../../src/contract/schemas/nodes.ts'
 import {type ControlPlane, controlPlane, simulatedFleet} from '../support/control-plane.ts'
+import {beatRuntime, standInRuntime} from '../support/stand-in-runtime.ts'
 
 // What the five foreign APIs have to do with one another: one model, one listener, one user base.
 
@@ -135,6 +136,46 @@ test('W6.1-1 W6.1-3 W6.1-4 W6.1-5: paths that look alike reach their own family'
   expect(await ask('GET', '/api/v1/nodes/status')).toHaveProperty('detail')
   expect(await ask('POST', '/api/nodes/register')).toMatchObject({error: expect.stringContaining('hostname')})
   expect(await ask('GET', '/api/nodes/register/status')).toMatchObject({error: expect.any(String)})
+})
+
+test('W6.1-9: a member that is null is as good as absent where it may be absent, whatever the family', async () => {
+  const plane = await controlPlane()
+  const token = plane.adminToken
+  const runtime = await standInRuntime()
+  const registration = {
+    ...{machine_name: 'server-01', ip_address: runtime.host, runtime_version: '0.1.0', runtime_port: runtime.port},
+    ...{gpu_available: true, gpu_devices: [{model: 'RTX 4090', count: 2, memory: null}]},
+    ...{gpu_count: null, gpu_model: null, supported_runtimes: null},
+  }
+  const registered = await plane.call('POST', '/v0/nodes', {body: registration})
+  expect(registered.status).toBe(201)
+  const {runtime_id: id, runtime_token: key} = registered.json
+  const unset = [
+    'gpu_usage',
+    'gpu_model_name',
+    'loaded_models',
+    'initializing',
+    'ready_models',
+    'sync_progress',
+    'node_id',
+  ]
+  const nothing = Object.fromEntries(unset.map(name => [name, null]))
+  expect(await beatRuntime(plane, {id, token: key}, nothing)).toBe(200)
+  expect(await beatRuntime(plane, {id, token: key}, {cpu_usage: null})).toBe(400)
+  expect((await plane.call('GET', '/v0/nodes')).json).toMatchObject([{gpu_count: 2, gpu_model: 'RTX 4090'}])
+
+  const image = {name: 'cuda', address: 'cuda:12', remark: 'kept', description: null, isOnShelf: null}
+  const created = await plane.call('POST', '/imageregistry/createImageRegistry', {token, body: image})
+  expect(created.json).toMatchObject({code: 0, data: {remark: 'kept', isListed: true}})
+  const change = {ID: created.json.data.ID, name: 'cuda 12', address: null, remark: null}
+  expect((await plane.call('PUT', '/imageregistry/updateImageRegistry', {token, body: change})).json).toMatchObject({
+    ...{code: 0, data: {name: 'cuda 12', address: 'cuda:12', remark: 'kept'}},
+  })
+  const nameless = await plane.call('POST', '/imageregistry/createImageRegistry', {token, body: {...image, name: null}})
+  expect(nameless.json).toMatchObject({code: 7, data: null})
+
+  const claim = {spec: null, image: 'cuda:12', resources: {gpuCount: 0}}
+  expect((await plane.call('POST', '/api/gpu-claims', {token, body: claim})).status).toBe(202)
 })
 
 test('W6.1-7: X-API-Key takes a user’s token where users are asked, and a node’s where nodes are', async () => {
