@@ -253,7 +253,9 @@ export class Reconciler {
   #rollBack({restored, generation}: DesiredInstance, record: InstanceRecord, message: string): void {
     record.refusedRestore = {count: restored?.count ?? 0, message}
     record.begun = {generation: generation - 1, startedAtBefore: ''}
-    if (record.spare) [record.containerId, record.spare] = [record.spare, record.containerId]
+    if (!record.spare) return
+    ;[record.containerId, record.spare] = [record.spare, record.containerId]
+    record.limits = undefined // told to the other container, if at all
   }
 
   /** Over when what came of it has been seen: a report in between must not tell of what was there before. */

@@ -11,7 +11,10 @@ interface SnapshotParts {
   onGone: (name: SnapshotName) => void
 }
 
-/** Snapshots of this machine's containers. One that is being made is not removed before that has ended. */
+/**
+ * Snapshots of this machine's containers. While one is being made none of that instance is removed: the removal lets a
+ * container that stands still go on.
+ */
 export class Snapshots {
   readonly #driver: RuntimeDriver
   readonly #removal: Removal
@@ -42,7 +45,8 @@ export class Snapshots {
   }
 
   async remove(name: SnapshotName): Promise<void> {
-    if (this.#taking.has(keyOf(name))) throw new RuntimeError('failed', 'The snapshot is being made.')
+    const isTaking = [...this.#taking].some(key => nameOf(key).instanceId === name.instanceId)
+    if (isTaking) throw new RuntimeError('failed', 'A snapshot of the instance is being made.')
     await this.#driver.snapshots?.remove(name)
   }
 

@@ -15,6 +15,7 @@ export function doubt(driver: RuntimeDriver, doubts: Doubts): RuntimeDriver {
   return new Proxy(driver, {
     get(target, name) {
       const member = Reflect.get(target, name, target)
+      if (name === 'snapshots' && member) return doubtAll(member, name, doubts)
       if (typeof member !== 'function') return member
       const call = name as Name
       if (call === 'close') return async () => {} // an engine outlives its agents
@@ -24,12 +25,25 @@ export function doubt(driver: RuntimeDriver, doubts: Doubts): RuntimeDriver {
           yield* member.apply(target, args)
         }
       }
-      return async (...args: unknown[]) => {
-        await doubts.before?.(call, args)
-        const answer = await member.apply(target, args)
-        await doubts.after?.(call, args, answer)
-        return answer
-      }
+      return doubtful(call, (...args) => member.apply(target, args), doubts)
     },
   })
+}
+
+/** The calls of an ability: the first argument is which one. */
+function doubtAll(ability: object, name: Name, doubts: Doubts): object {
+  const calls = Object.entries(ability).map(([key, act]) => {
+    const call = doubtful(name, (_, ...args) => act(...args), doubts)
+    return [key, (...args: unknown[]) => call(key, ...args)]
+  })
+  return Object.fromEntries(calls)
+}
+
+function doubtful(name: Name, act: (...args: unknown[]) => unknown, {before, after}: Doubts) {
+  return async (...args: unknown[]) => {
+    await before?.(name, args)
+    const answer = await act(...args)
+    await after?.(name, args, answer)
+    return answer
+  }
 }

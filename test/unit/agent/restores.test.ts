@@ -81,6 +81,25 @@ describe('a restore', () => {
     expect(await containers(node)).toEqual([['gpuctl-claim-1-1-2', restored.imageId, 'running', '2']])
   })
 
+  test('that failed leaves the old container with the limits that are wanted now', async () => {
+    const node = new TestNode()
+    const {agent: first, before, restored} = await running(node)
+    await first.stop()
+    const limits: unknown[] = []
+    const fail = (one: string, args: unknown[]) => {
+      if (one === 'setLimits') limits.push(args)
+      if (one === 'start' && args[0] !== before.containerId) throw new RuntimeError('invalid', 'no space left')
+    }
+    const {agent, told} = await node.boot({doubts: {before: fail}})
+
+    await agent.setDesired(desired(2, wanted({cpus: 4, restored, generation: 2})))
+    await node.until(() => told()?.state === 'running' && told()?.generation === 2)
+    await agent.idle()
+
+    expect(told()).toMatchObject({containerId: before.containerId, refusedRestore: {count: 1}})
+    expect(limits).toEqual([[before.containerId, {cpus: 4}]])
+  })
+
   test.each(['stop', 'create', 'start', 'remove'] as const)('goes on after a kill right behind its %s', async call => {
     const node = new TestNode()
     const {agent: first, restored} = await running(node)
