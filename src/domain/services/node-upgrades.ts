@@ -33,9 +33,10 @@ export function nodeUpgrades(deps: ServiceDependencies, {find, tasks}: UpgradePa
     if (all === (names !== undefined)) {
       throw problem('input_invalid', {field: 'nodes', problem: 'or all is needed', fix: 'Give nodes, or all: true.'})
     }
-    const nodes = names
+    const found = names
       ? await Promise.all([...new Set(names)].map(name => find(name, caller)))
       : await deps.store.nodes.list({admission: 'active'})
+    const nodes = [...new Map(found.map(node => [node.id, node])).values()]
     const program = await deps.program()
     const {version} = program
     const looked = await Promise.all(nodes.map(async node => ({node, skip: await obstacleOf(node, program)})))
