@@ -49,7 +49,7 @@ export function createControllers(deps: ControllerDependencies): Controllers {
     claimChanged: (id, requeue) => queue.claimChanged(id, requeue),
     isLost: id => watch.isLost(id),
   })
-  const tasks = new TaskController(deps)
+  const tasks = new TaskController(deps, {wakeNode: id => nodes.wake(id)})
   const sites = new SiteController(deps)
   let timer: Timer | undefined
   let ticking: Promise<void> = Promise.resolve()

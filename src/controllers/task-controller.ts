@@ -32,13 +32,15 @@ const lookAgainMs = 5_000
  */
 export class TaskController {
   readonly #deps: ControllerDependencies
+  readonly #wakeNode: (nodeId: string) => void
   readonly #queue: WorkQueue<string>
   /** Of the tasks that run at this moment. */
   readonly #running = new Map<string, AbortController>()
   readonly #closing = new AbortController()
 
-  constructor(deps: ControllerDependencies) {
+  constructor(deps: ControllerDependencies, {wakeNode}: {wakeNode: (nodeId: string) => void}) {
     this.#deps = deps
+    this.#wakeNode = wakeNode
     this.#queue = new WorkQueue<string>({
       reconcile: id => this.#reconcile(id),
       concurrency: 32,
@@ -92,7 +94,8 @@ export class TaskController {
     try {
       const closing = this.#closing.signal
       const late = AbortSignal.any([overdue.signal, closing])
-      return await new TaskRun({task, deps: this.#deps, signal: stop.signal, late, closing}).go()
+      const parts = {task, deps: this.#deps, wakeNode: this.#wakeNode}
+      return await new TaskRun({...parts, signal: stop.signal, late, closing}).go()
     } finally {
       timer.cancel()
       this.#running.delete(id)
@@ -103,6 +106,7 @@ export class TaskController {
 interface RunParts {
   task: TaskRecord
   deps: ControllerDependencies
+  wakeNode: (nodeId: string) => void
   signal: AbortSignal
   /** As `signal`, without the cancel: of steps that are irrevocable. */
   late: AbortSignal
@@ -263,14 +267,17 @@ class TaskRun {
   }
 
   async #end(next: TaskRecord, type: string, message: string): Promise<void> {
+    const woken = new Set<string>()
+    const wakeNode = (nodeId: string) => void woken.add(nodeId)
     const saved = await this.#parts.deps.journal.change(async (tx, record) => {
       const current = await tx.tasks.find(next.id)
       const at = this.#now()
       const ended = {...next, ...sharedWith(current ?? next), updatedAt: at, finishedAt: at}
       await record.event('task', {id: next.id, name: next.object}, type, `${next.type} ${next.object}: ${message}`)
-      await this.#recipe?.ended?.({tx, record}, ended)
+      await this.#recipe?.ended?.({tx, record, wakeNode}, ended)
       return tx.tasks.save(ended)
     })
+    for (const nodeId of woken) this.#parts.wakeNode(nodeId)
     this.#parts.deps.taskFeed.publish(saved)
   }
 

@@ -249,6 +249,8 @@ export interface InstanceTable {
   /** As save, and its name too, which that leaves as it was inserted. */
   saveName(instance: Instance): Promise<Instance>
   find(id: string): Promise<Instance | undefined>
+  /** As find, and on a store with many writers the row stays locked until the transaction ends. */
+  lock(id: string): Promise<Instance | undefined>
   findByNumber(number: number): Promise<Instance | undefined>
   findByClaim(claimId: string): Promise<Instance | undefined>
   findByPrefix(prefix: string, ownerId: string | undefined, limit: number): Promise<Instance[]>

@@ -57,8 +57,8 @@ export interface Recipe<I = Record<string, unknown>> {
   locks(input: I): readonly string[]
   steps(input: I): readonly Step<I>[]
   result(run: StepRun<I>): Record<string, unknown>
-  /** What else changes in the store with the task's end, in the same transaction. */
-  ended?(change: {tx: Tables; record: Recorder}, task: TaskRecord): Promise<void>
+  /** What else changes in the store with the task's end, in the same transaction. `wakeNode`: of what changed there it is told. */
+  ended?(change: {tx: Tables; record: Recorder; wakeNode: (nodeId: string) => void}, task: TaskRecord): Promise<void>
 }
 
 /** All kinds of tasks by type. */

@@ -226,13 +226,13 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   }
 }
 
-/** Its code is loaded only where it is wanted. */
 /** Of the link an agent has need only, and not each start of a server: HTTP/2 takes a while to load. */
 async function openLink(socket: Duplex, head: Buffer): Promise<ServerLink> {
   const {acceptLink} = await import('../link/server-end.ts')
   return acceptLink(socket, head)
 }
 
+/** Its code is loaded only where it is wanted. */
 async function openJumpHost(options: ControlServerOptions, services: Services): Promise<JumpHost | undefined> {
   const {ssh, directory, addresses, logger} = options
   if (!ssh) return undefined

@@ -35,6 +35,7 @@ export function instanceTable(sql: Sql): InstanceTable {
     },
     saveName: instance => new RecordTable({sql, layout: namedLayout}).replaceVersion(instance),
     find: id => table.find(id),
+    lock: id => table.lock(id),
     findByNumber: number => table.findByNumber(number),
     findByClaim: claimId => table.first('WHERE claim_id = ?', [claimId]),
     findByPrefix: (prefix, ownerId, limit) => table.findByPrefix(prefix, ownerId, limit),

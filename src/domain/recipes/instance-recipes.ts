@@ -34,13 +34,13 @@ export const snapshotInstance: Recipe<InstanceSnapshotWork> = {
   ],
   result: ({input: {instance, snapshot}, notes: {sizeBytes}}) => ({instance, snapshot, sizeBytes}),
   /** What is left of one that failed has to go, however far it came. */
-  async ended({tx}, {status, input, notes, updatedAt}) {
+  async ended({tx, wakeNode}, {status, input, notes, updatedAt}) {
     const {instanceId, snapshotId} = input as unknown as InstanceSnapshotWork
     const snapshot = await tx.instanceSnapshots.find(snapshotId)
     if (!snapshot) return
     const {imageId, sizeBytes} = notes as {imageId: string; sizeBytes: number}
     if (status === 'completed')
       await tx.instanceSnapshots.save({...snapshot, state: 'ready', imageId, sizeBytes, updatedAt})
-    else await tx.instanceSnapshots.letGo(instanceId, snapshotId)
+    else for (const nodeId of await tx.instanceSnapshots.letGo(instanceId, snapshotId)) wakeNode(nodeId)
   },
 }

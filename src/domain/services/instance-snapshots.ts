@@ -47,6 +47,9 @@ export class InstanceSnapshots {
     const {nodeId, containerId} = instance
     const at = new Date(clock.now()).toISOString()
     const made = await journal.change(async (tx, record) => {
+      const now = await tx.instances.lock(instance.id)
+      if (!now || now.desired === 'deleted')
+        throw problem('instance_finished', {name: instance.name, status: 'deleted'})
       const known = await tx.instanceSnapshots.list(instance.id)
       if (known.length >= mostSnapshots) {
         const reason = `it has ${known.length} snapshots`
@@ -78,7 +81,7 @@ export class InstanceSnapshots {
     const seen = await this.#parts.get(id, caller)
     await this.#checkKept(seen, named(await store.instanceSnapshots.list(seen.id), name))
     const saved = await journal.change(async (tx, record) => {
-      const instance = await tx.instances.find(seen.id)
+      const instance = await tx.instances.lock(seen.id)
       const claim = instance && (await tx.claims.find(instance.claimId))
       if (!instance || !claim) throw problem('not_found', {kind: 'instance', name: id})
       const {id: snapshotId, name: snapshot, imageId} = named(await tx.instanceSnapshots.list(instance.id), name)
@@ -122,9 +125,9 @@ export class InstanceSnapshots {
     const instance = await this.#parts.get(id, caller)
     const {journal, wake} = this.#deps
     const nodes = await journal.change(async (tx, record) => {
+      const {madeOf, restore, desired} = (await tx.instances.lock(instance.id)) ?? instance
       const snapshot = named(await tx.instanceSnapshots.list(instance.id), name)
       if (snapshot.state === 'creating') throw problem('task_conflict', {kind: 'snapshot', name: snapshot.name})
-      const {madeOf, restore, desired} = (await tx.instances.find(instance.id)) ?? instance
       const used = [madeOf, restore?.state === 'pending' ? restore : undefined]
       if (desired !== 'deleted' && used.some(one => one?.snapshotId === snapshot.id))
         throw problem('snapshot_in_use', {name: instance.name, snapshot: snapshot.name})

@@ -54,6 +54,27 @@ test('snapshots go with their instance, also where the volumes are kept', async 
   await expect(services.instances.snapshot({id: 'train'}, caller)).rejects.toMatchObject({code: 'instance_finished'})
 })
 
+test('what is deleted at the same moment keeps no snapshot, whoever comes first', async () => {
+  const {services, caller, settle, agent, store} = await world({nodes: [gpuNode('one', 1)]})
+  const outcomes = new Set<string>()
+  for (let moments = 0; moments < 24; moments++) {
+    const {instanceId: id} = await services.claims.submit({...work, name: `train-${moments}`}, caller)
+    await settle()
+
+    const deleting = services.instances.delete({id}, caller)
+    for (let moment = 0; moment < moments; moment++) await null
+    const [taken, deleted] = await Promise.allSettled([services.instances.snapshot({id}, caller), deleting])
+    await settle()
+
+    expect(deleted.status).toBe('fulfilled')
+    outcomes.add(taken.status === 'rejected' ? taken.reason.code : 'taken')
+    expect(await store.instanceSnapshots.list(id)).toEqual([])
+    expect(await store.instanceSnapshots.going(agent('one').nodeId)).toEqual([])
+    expect(agent('one').snapshots.size).toBe(0)
+  }
+  expect(outcomes).toEqual(new Set(['taken', 'instance_finished']))
+})
+
 test('an instance has ten snapshots at most, one is made at a time, and what fails leaves nothing', async () => {
   const {services, caller, settle, agent} = await world({nodes: [gpuNode('one', 2)]})
   await services.claims.submit(work, caller)
