@@ -1,10 +1,12 @@
 import {problem} from '../domain/errors.ts'
 
 const maxDepth = 32
+const halfPair = /\p{Surrogate}/u
 
 /**
  * A JSON text as a value. Refused are: more than 32 levels, a member given twice or named `__proto__`, a number that
- * cannot be kept exactly (2^53+1, 1e400), a NUL character (no store keeps it). Throws input_unreadable, input_invalid.
+ * cannot be kept exactly (2^53+1, 1e400), a NUL character and half a surrogate pair (no store keeps them). Throws
+ * input_unreadable, input_invalid.
  */
 export function parseJson(bytes: Uint8Array): unknown {
   let text: string
@@ -34,7 +36,7 @@ function refuseOddities(text: string): void {
       const end = endOfString(text, at)
       const raw = text.slice(at, end + 1)
       if (keyComes) field = takeKey(raw, open.at(-1))
-      else if (raw.includes('\\u0000') && (JSON.parse(raw) as string).includes('\0')) throw nul(field)
+      else if (raw.includes('\\u')) refuseUnkept(JSON.parse(raw), field)
       at = end
     } else if (character === '{' || character === '[') {
       open.push(character === '{' ? new Set() : undefined)
@@ -53,7 +55,7 @@ function refuseOddities(text: string): void {
 function takeKey(raw: string, seen: Set<string> | undefined): string {
   const key: string = JSON.parse(raw)
   const field = key.slice(0, 64)
-  if (key.includes('\0')) throw nul(field)
+  refuseUnkept(key, field)
   if (key === '__proto__') throw problem('input_invalid', {field, problem: 'is not a member', fix: 'Leave it out.'})
   if (seen?.has(key)) throw problem('input_invalid', {field, problem: 'is given twice', fix: 'Give it once.'})
   seen?.add(key)
@@ -82,6 +84,8 @@ function endOfString(text: string, start: number): number {
   }
 }
 
-function nul(field: string): Error {
-  return problem('input_invalid', {field, problem: 'holds a NUL character', fix: 'Leave it out.'})
+function refuseUnkept(text: string, field: string): void {
+  const fix = 'Leave it out.'
+  if (text.includes('\0')) throw problem('input_invalid', {field, problem: 'holds a NUL character', fix})
+  if (halfPair.test(text)) throw problem('input_invalid', {field, problem: 'holds half a surrogate pair', fix})
 }

@@ -143,6 +143,8 @@ describe('JSON', () => {
     ['a member twice', '{"image":"x","image":"y"}', 'input_invalid'],
     ['a member twice in disguise', '{"image":"x","i\\u006dage":"y"}', 'input_invalid'],
     ['NUL', '{"image":"x","command":["a\\u0000b"]}', 'input_invalid'],
+    ['half a surrogate pair', '{"image":"x","command":["a\\ud800b"]}', 'input_invalid'],
+    ['half a surrogate pair in a name', '{"image":"x","env":{"\\udc00":"b"}}', 'input_invalid'],
   ])('%s is refused', async (_, raw, code) => {
     const before = world.calls.length
     const {status, json} = await submit(raw)
@@ -157,6 +159,8 @@ describe('JSON', () => {
 
     expect(reply.status).toBe(202)
     expect(world.calls.at(-1)?.input).toEqual({image: 'x', command, cpus: 0.5, priority: -3, env: {constructor: 'a'}})
+    expect((await submit('{"image":"x","command":["\\ud83d\\ude42"]}')).status).toBe(202)
+    expect(world.calls.at(-1)?.input).toEqual({image: 'x', command: ['🙂']})
   })
 
   test('a body that is not UTF-8 is refused', async () => {
