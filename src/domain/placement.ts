@@ -175,7 +175,8 @@ export function impossible(needs: Needs, offer: Offer): string {
   for (const [key, value] of Object.entries(needs.nodeLabels ?? {})) {
     if (offer.labels[key] !== value) return `label ${key}=${value} missing`
   }
-  if (!offer.images && needs.image !== 'host') return 'runs only the image host'
+  const isChosen = needs.image !== ''
+  if (!offer.images && isChosen && needs.image !== 'host') return 'runs only the image host'
   const count = needs.gpus?.count ?? 0
   if (count > 0) {
     const problem = gpusMissing(needs, offer, count)

@@ -44,6 +44,10 @@ describe('placement', () => {
     expect(explain(needs, [node])).toEqual([{nodeId: 'id-n', node: 'n', fits: false, reason}])
   })
 
+  test('a node that runs only the image host does as long as no image is chosen', () => {
+    expect(place({image: '', cpus: 1}, [offer('n', 1, {images: false})])).toMatchObject({offer: {name: 'n'}})
+  })
+
   test.each(['4090', 'rtx4090', 'RTX 4090', 'geforce rtx'])('the model %s finds an RTX 4090', model => {
     expect(place({image: 'a', gpus: {count: 1, model}}, [offer('n', 1)])).toMatchObject({offer: {name: 'n'}})
   })
