@@ -73,7 +73,7 @@ export function inputReader({
 /**
  * Makes the function that reads one part of a call of a foreign API and checks it; members that the schema does not
  * know are left out, as those APIs do, and so is null for a member that may be absent: that is how serde, pydantic and
- * Go write what is not set. Throws input_invalid; `details.place` says in which part.
+ * Go write what is not set; forms write `?page=`. Throws input_invalid; `details.place` says in which part.
  */
 export function partReader(schema: TSchema, place: 'path' | 'query' | 'body'): (part: unknown) => Promise<unknown> {
   let rules: Rules | undefined
@@ -95,7 +95,7 @@ function readPart(part: unknown, place: 'path' | 'query' | 'body', {strict: sche
     ? Object.fromEntries(Object.entries(all).filter(([name]) => Object.hasOwn(properties, name)))
     : all
   if (check.Check(given)) return given
-  const set = withoutUnset(given, schema)
+  const set = place === 'query' ? withoutEmpty(given, schema) : withoutUnset(given, schema)
   if (check.Check(set)) return set
   const [, flaws] = check.Errors(set)
   throw refusal(flaws as unknown as Flaw[], schema)
@@ -115,6 +115,12 @@ function withoutUnset(value: unknown, schema: JsonSchema | undefined): unknown {
       .filter(([name, one]) => one !== null || !isUnset(name))
       .map(([name, one]) => [name, withoutUnset(one, properties[name])]),
   )
+}
+
+/** A copy without the figures of a query that are empty and may be absent. */
+function withoutEmpty(query: Record<string, unknown>, {properties, required = []}: JsonSchema): unknown {
+  const isUnset = (name: string) => properties?.[name]?.type !== 'string' && !required.includes(name)
+  return Object.fromEntries(Object.entries(query).filter(([name, value]) => value !== '' || !isUnset(name)))
 }
 
 /** A rule that names no type takes everything. */

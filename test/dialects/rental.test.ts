@@ -133,6 +133,7 @@ describe('images', () => {
     expect(await names('name=e 1&isListed=true')).toEqual(['image 10', 'image 12'])
     expect(await names('name=e 1&isListed=0')).toEqual(['image 1', 'image 11'])
     expect(await list('name=&isListed=&page=2&pageSize=5')).toMatchObject({total: 12, page: 2, pageSize: 5})
+    expect(await list('page=&pageSize=')).toMatchObject({total: 12, page: 1, pageSize: 10})
     expect(await names('page=3&pageSize=5')).toEqual(['image 11', 'image 12'])
     expect(await list('pageSize=5000')).toMatchObject({pageSize: 100})
     expect(await list('page=9')).toMatchObject({list: [], total: 12, page: 9})
