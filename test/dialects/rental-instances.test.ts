@@ -60,7 +60,7 @@ describe('creating', () => {
       ...{ID: expect.any(Number), uuid: expect.any(String), CreatedAt: time, UpdatedAt: time},
       ...{name: 'my-training-instance', remark: '深度学习训练', status: 'creating', containerStatus: 'creating'},
       ...{imageId: ids.imageId, productSpecId: ids.productSpecId, specId: ids.productSpecId},
-      ...{userId: ann.user.ID, userName: 'ann'},
+      ...{userId: ann.user.ID, userName: 'ann', computeNodeId: node?.number, nodeId: node?.number},
     })
     const running = await eventually(async () => {
       const instance = await find(made.ID)
@@ -86,6 +86,20 @@ describe('creating', () => {
       ...{imageId: ids.imageId, specId: ids.productSpecId, nodeId: ids.computeNodeId},
     })
     expect(onNode).toMatchObject({name: 'on-node'})
+  })
+
+  test('one that waits for a card says where it was asked for, and why it is not there yet', async () => {
+    const {create, find, node} = await rentalShop()
+    for (const name of ['one', 'two']) await create(name)
+    const {ID} = await create('three')
+
+    const waiting = await eventually(async () => {
+      const instance = await find(ID)
+      return instance.reason === '' ? undefined : instance
+    })
+    expect(waiting).toMatchObject({
+      ...{status: 'creating', reason: expect.stringContaining('0 of 2 GPUs free'), computeNodeId: node?.number},
+    })
   })
 
   test('what is missing or unknown is named, and nothing is left behind', async () => {

@@ -45,15 +45,20 @@ export async function instanceToWire(instance: Instance, services: Services, cal
 }
 
 export async function instancesToWire(instances: readonly Instance[], services: Services, caller: Caller) {
-  const nodes = new Map(services.nodes.readings().map(({id, number}) => [id, number]))
+  const nodes = new Map(
+    services.nodes.readings().flatMap(({id, name, number}) => [[id, number] as const, [name, number] as const]),
+  )
+  const waiting = await claimsOfWaiting(instances, services, caller)
   const ownerIds = [...new Set(instances.map(({ownerId}) => ownerId))]
   const owners = new Map(
     await Promise.all(ownerIds.map(async id => [id, (await services.users.find(id))?.number] as const)),
   )
   return instances.map(instance => {
-    const {name, owner, ownerId, containerId, containerName, reason, warnings, remark} = instance
+    const {name, owner, ownerId, containerId, containerName, warnings, remark} = instance
     const spec = instance.catalogueSpec?.number ?? 0
-    const node = nodes.get(instance.nodeId) ?? 0
+    const claim = waiting.get(instance.id)
+    const node = nodes.get(instance.nodeId || (claim?.spec.node ?? '')) ?? 0
+    const reason = instance.reason || (claim?.status.reason ?? '')
     const status = statusOf(instance)
     return {
       ...identityOf(instance),
@@ -67,6 +72,14 @@ export async function instancesToWire(instances: readonly Instance[], services: 
       remark,
     }
   })
+}
+
+/** Where it was asked for, and why it is not there yet, their claims know. */
+async function claimsOfWaiting(instances: readonly Instance[], {claims}: Services, caller: Caller) {
+  const waiting = instances.filter(({nodeId, status}) => nodeId === '' && status === 'creating')
+  return new Map(
+    await Promise.all(waiting.map(async ({id, claimId}) => [id, await claims.get({id: claimId}, caller)] as const)),
+  )
 }
 
 /** Null is unknown: a container that has just begun, or one whose node is not heard. */
