@@ -107,8 +107,9 @@ test('a site is backed up, read again, restored beside itself and into itself, a
   expect((await host.call('volumes.list', volume)).map(one => one.volume).sort()).toEqual(['shop', 'shop-2'])
 })
 
-test('differences are kept with what they build on, restored as one, and the oldest go when nothing needs them', async context => {
+test('differences are kept with what they build on, as many as the site keeps copies, restored as one, and go when nothing needs them', async context => {
   const {services, admin, ended, path, folder, backUp, snapshots} = await backupWorld(context, 'zfs')
+  await services.sites.setSchedule({id: 'shop', frequency: 'manual', retentionCopies: 3}, admin)
   await writeFile(join(path, 'page'), randomBytes(2 ** 20))
   for (const day of ['one', 'two', 'three']) {
     await writeFile(join(path, day), day)
@@ -126,10 +127,35 @@ test('differences are kept with what they build on, restored as one, and the old
   })
   for (const day of ['one', 'two', 'three']) expect(await readFile(join(path, '..', 'copy', day), 'utf8')).toBe(day)
 
+  await backUp({incremental: true})
+  expect((await services.backups.list({}, admin))[0]).toMatchObject({type: 'full'})
+  expect(await snapshots()).toHaveLength(1)
+  for (const _ of [1, 2, 3]) await backUp()
+  expect((await services.backups.list({}, admin)).map(({type}) => type)).toEqual(['full', 'full', 'full'])
+  expect(await readdir(folder)).toHaveLength(3)
+  expect(await snapshots()).toEqual([])
+})
+
+test('a site that comes back anew has its schedule again, with the next run of it', async context => {
+  const {services, admin, ended, backUp, clock} = await backupWorld(context)
+  await services.sites.setSchedule({id: 'shop', frequency: 'daily', time: '03:00', retentionCopies: 3}, admin)
   await backUp()
-  await backUp()
-  expect((await services.backups.list({}, admin)).map(({type}) => type)).toEqual(['full', 'full'])
-  expect(await readdir(folder)).toHaveLength(2)
+  const [backup] = await services.backups.list({}, admin)
+
+  await ended(await services.backups.restore({id: backup!.id, site: 'shop-2'}, admin))
+
+  const site = await services.sites.get({id: 'shop-2'}, admin)
+  expect(site).toMatchObject({scheduleFrequency: 'daily', scheduleTime: '03:00', retentionCopies: 3})
+  expect(Date.parse(site.nextRunAt ?? '')).toBeGreaterThan(clock.now())
+})
+
+test('a difference of what cannot send one is refused before anything is begun', async context => {
+  const {services, admin} = await backupWorld(context)
+
+  const asked = services.backups.create({site: 'shop', target: 'disk', incremental: true}, admin)
+
+  await expect(asked).rejects.toMatchObject({code: 'input_invalid', details: {field: 'incremental'}})
+  expect(await services.tasks.list({type: 'backup.create'}, admin)).toEqual([])
 })
 
 test('a backup whose file is not what was written fails and takes all back; the next one succeeds', async context => {

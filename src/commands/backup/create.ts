@@ -6,7 +6,7 @@ import type {OutputOf} from '../../contract/contract.ts'
 export default class BackupCreate extends TaskCommand {
   static override summary = 'Back a site up: from a snapshot, packed, checked and recorded.'
   static override description =
-    'A tar.zst of all files; with --incremental the difference to the last one of this kind, where the pool can send it. Older backups than the site’s retention go afterwards, and never one that a kept one builds on.'
+    'A tar.zst of all files; with --incremental the difference to the last one of this kind, where the pool can send it (ZFS), and a whole one again after as many as the site keeps copies. Older backups than the site’s retention go afterwards, and never one that a kept one builds on.'
   static override examples = [
     '<%= config.bin %> backup create shop.example.com --to s3-main --wait',
     '<%= config.bin %> backup create shop.example.com --to disk --incremental',

@@ -39,6 +39,8 @@ export interface BackupWork extends VolumePlace {
   since: string | null
   /** Older ones that go when this one is there. */
   expired: {id: string; filename: string}[]
+  /** Snapshots that older ones kept for the next difference, and that serve no more. */
+  letGo: {id: string; snapshot: string}[]
 }
 
 export interface VerifyWork {
@@ -164,19 +166,20 @@ export const createBackup: Recipe<BackupWork> = {
       async do(run) {
         const {input, notes, agent} = run
         const storage = agent(input.nodeId)
-        const old = input.format === 'tar' ? input.snapshot : input.since
-        const removed: string[] = []
-        if (old) {
-          await tryTo(run, `Snapshot ${old} stays`, () =>
-            storage.storage('snapshot.delete', {...volumeOf(input), snapshot: old}),
+        const [removed, released]: [string[], string[]] = [[], []]
+        const own = input.format === 'tar' ? [{id: input.backupId, snapshot: input.snapshot}] : []
+        for (const {id, snapshot} of [...own, ...input.letGo]) {
+          const isGone = await tryTo(run, `Snapshot ${snapshot} stays`, () =>
+            storage.storage('snapshot.delete', {...volumeOf(input), snapshot}),
           )
+          if (isGone) released.push(id)
         }
         for (const {id, filename} of input.expired) {
           const place = {target: await run.target(input.targetId), filename, job: id}
           const isGone = await tryTo(run, `${filename} stays`, () => storage.storage('backup.delete', place))
           if (isGone) removed.push(id)
         }
-        Object.assign(notes, {removed, tidied: true})
+        Object.assign(notes, {removed, released, tidied: true})
       },
     },
   ],
@@ -197,8 +200,10 @@ export const createBackup: Recipe<BackupWork> = {
       ...{type: baseId ? 'incremental' : 'full', status: 'SUCCESS'},
       ...(format === 'send' ? {snapshot: input.snapshot} : {}),
     })
-    const base = baseId ? await tx.backups.find(baseId) : undefined
-    if (base) await tx.backups.save(withoutSnapshot(base))
+    for (const released of (notes.released ?? []) as string[]) {
+      const older = released === id ? undefined : await tx.backups.find(released)
+      if (older) await tx.backups.save(withoutSnapshot(older))
+    }
     for (const gone of (notes.removed ?? []) as string[]) await tx.backups.delete(gone)
     const site = await tx.sites.find(input.site.id)
     if (site && takenAt > (site.lastBackupAt ?? '')) await tx.sites.save({...site, lastBackupAt: takenAt, updatedAt})

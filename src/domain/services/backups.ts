@@ -1,5 +1,6 @@
 import type {InputOf} from '../../contract/contract.ts'
 import type {Task} from '../../contract/schemas/tasks.ts'
+import {chainOf, superseded} from '../backup-retention.ts'
 import {openTarget, pathIn} from '../backup-target.ts'
 import type {Caller} from '../caller.ts'
 import {isProblem, problem} from '../errors.ts'
@@ -14,6 +15,7 @@ import {
   verifyBackup,
 } from '../recipes/backup-recipes.ts'
 import type {BackupRecord, NodeRecord, PoolRecord, SiteRecord} from '../records.ts'
+import {nextRun} from '../site-schedule.ts'
 import {publicTask, type Recipe} from '../task.ts'
 import {BackupPlaces, type MadeBackup, type WorkingNode} from './backup-places.ts'
 import type {BackupRecords} from './backup-records.ts'
@@ -67,6 +69,7 @@ export class BackupService {
       one => one.targetId === target.id,
     )
     const format = input.incremental ? 'send' : 'tar'
+    await this.#checkAble(pool, {format, site: site.name})
     const base = format === 'send' ? await this.#baseAmong(earlier, {site, pool}) : undefined
     const takenAt = new Date(clock.now()).toISOString().replace('Z', '000Z')
     const backupId = secrets.uuid()
@@ -76,7 +79,7 @@ export class BackupService {
       ...{nodeId: node.id, node: node.name, pool: pool.name, type: pool.type, volume: site.name},
       ...{takenAt, snapshot: `backup-${backupId.slice(0, 8)}`, format},
       ...{baseId: base?.id ?? null, since: base?.snapshot ?? null},
-      expired: expiredAmong(earlier, {keep: site.retentionCopies - 1, base}),
+      ...superseded(earlier, {format, keep: site.retentionCopies - 1, base}),
     }
     return this.#begin(createBackup, work, {node, caller})
   }
@@ -111,7 +114,9 @@ export class BackupService {
     const {pool, node} = await this.#places.destination(backup, input, caller)
     const known = await this.#deps.store.sites.findByName(node.id, input.site)
     if (known) checkSame(known, {backup, pool, confirm: input.confirm})
-    const at = new Date(this.#deps.clock.now()).toISOString()
+    const nowMs = this.#deps.clock.now()
+    const at = new Date(nowMs).toISOString()
+    const next = nextRun(backup.origin, nowMs)
     const siteId = known?.id ?? this.#deps.secrets.uuid()
     const work: RestoreWork = {
       ...{nodeId: node.id, node: node.name, pool: pool.name, type: pool.type, volume: input.site},
@@ -120,7 +125,8 @@ export class BackupService {
     }
     const site: Omit<SiteRecord, 'number'> = {
       ...{...backup.origin, id: siteId, createdAt: at, updatedAt: at, version: 0, name: input.site},
-      ...{nodeId: node.id, poolId: pool.id, status: 'creating', lastBackupAt: null, nextRunAt: null},
+      ...{nodeId: node.id, poolId: pool.id, status: 'creating', lastBackupAt: null},
+      nextRunAt: next === null ? null : new Date(next).toISOString(),
     }
     const prepare = known ? (tx: Tables) => beginRestoring(tx, known) : (tx: Tables) => addSite(tx, site)
     return this.#begin(restoreBackup, work, {node, caller, prepare})
@@ -164,13 +170,31 @@ export class BackupService {
     return {site, node, pool}
   }
 
-  /** The newest one whose snapshot is still there. */
+  /** A node that is away is asked by the task. */
+  async #checkAble({name, type, nodeId}: PoolRecord, {format, site}: {format: BackupWork['format']; site: string}) {
+    if (!this.#deps.fleet.connected(nodeId)) return
+    const found = await this.#deps.fleet.agent(nodeId).storage('pools.list', {})
+    const facts = found.find(one => one.pool === name && one.type === type)?.facts
+    if (facts && !facts.snapshots) {
+      const [words, fix] = [
+        `${site} lies on a ${type} pool, which has no snapshots to back up`,
+        'Use a pool of another type.',
+      ]
+      throw problem('input_invalid', {field: 'site', problem: words, fix})
+    }
+    if (facts && !facts.send && format === 'send') {
+      const words = `cannot be: ${site} lies on a ${type} pool, which sends no differences`
+      throw problem('input_invalid', {field: 'incremental', problem: words, fix: 'Leave it out: all is packed then.'})
+    }
+  }
+
+  /** The newest one whose snapshot is still there, and which does not build on as many as the site keeps. */
   async #baseAmong(
     earlier: readonly BackupRecord[],
     {site, pool}: {site: SiteRecord; pool: PoolRecord},
   ): Promise<BackupRecord | undefined> {
     const newest = earlier.find(({format}) => format === 'send')
-    if (!newest?.snapshot) return undefined
+    if (!newest?.snapshot || chainOf(newest, earlier).length >= site.retentionCopies) return undefined
     const volume = {pool: pool.name, type: pool.type, volume: site.name}
     const there = await this.#deps.fleet.agent(site.nodeId).storage('snapshots.list', volume)
     return there.some(({snapshot}) => snapshot === newest.snapshot) ? newest : undefined
@@ -211,21 +235,6 @@ async function addSite(tx: Tables, site: Omit<SiteRecord, 'number'>): Promise<vo
   // The node's row counts up with each quota on it, so that two of them do not both see the same room.
   await tx.nodes.save(node)
   await tx.sites.insert(site)
-}
-
-/** Older ones than the newest `keep`, the newest first; those stay that one of the kept, or of the new one, builds on. */
-function expiredAmong(
-  newestFirst: readonly BackupRecord[],
-  {keep, base}: {keep: number; base: BackupRecord | undefined},
-): {id: string; filename: string}[] {
-  const byId = new Map(newestFirst.map(one => [one.id, one]))
-  const needed = new Set<string>()
-  for (const first of [...newestFirst.slice(0, keep), ...(base ? [base] : [])]) {
-    for (let next: BackupRecord | undefined = first; next && !needed.has(next.id); next = byId.get(next.baseId ?? '')) {
-      needed.add(next.id)
-    }
-  }
-  return newestFirst.filter(({id}) => !needed.has(id)).map(({id, filename}) => ({id, filename}))
 }
 
 /** As `shop_20251227_082204_1f0c2a.tar.zst`. */

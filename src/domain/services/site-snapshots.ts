@@ -44,6 +44,7 @@ export class SiteSnapshots {
       })
     }
     const known = await this.#found(site)
+    if (known.some(({snapshot}) => snapshot === name)) throw problem('name_taken', {kind: 'site snapshot', name})
     if (known.length >= mostSnapshots) {
       throw problem('storage_full', {name: site.name, reason: `there are ${known.length} snapshots of the site`})
     }

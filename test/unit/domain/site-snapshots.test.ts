@@ -16,8 +16,8 @@ test('a site is again what it was at a snapshot, byte for byte; what came later 
   writeFileSync(`${path}/deep/file`, bytes)
   const kept = await services.sites.snapshot({id: 'data', name: 'before'}, alice)
   expect(kept).toMatchObject({name: 'before', site: 'data'})
-  expect(await services.sites.snapshot({id: 'data', name: 'before'}, alice)).toMatchObject({name: 'before'})
   writeFileSync(`${path}/deep/file`, 'spoilt')
+  await expect(services.sites.snapshot({id: 'data', name: 'before'}, alice)).rejects.toMatchObject({code: 'name_taken'})
   await services.sites.snapshot({id: 'data', name: 'after'}, alice)
 
   const back = (confirm?: string) => services.sites.restore({id: 'data', snapshot: 'before', confirm}, alice)
@@ -78,4 +78,8 @@ test('where the storage has no snapshots that is said, and nothing is promised',
 
   await expect(services.sites.snapshot({id: 'data'}, admin)).rejects.toMatchObject({code: 'storage_invalid'})
   await expect(services.sites.snapshots({id: 'data'}, admin)).rejects.toMatchObject({code: 'storage_invalid'})
+  await services.backupTargets.create({name: 'disk', type: 'directory', path: '/srv'}, admin)
+  await expect(services.backups.create({site: 'data', target: 'disk'}, admin)).rejects.toMatchObject({
+    ...{code: 'input_invalid', details: {field: 'site'}},
+  })
 })
