@@ -6,6 +6,7 @@ const statusOf: Partial<Record<StorageError['code'], number>> = {
   not_found: 404,
   exists: 409,
   in_use: 409,
+  needed: 409,
   invalid: 400,
   unsupported: 400,
   full: 507,

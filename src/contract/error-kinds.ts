@@ -74,6 +74,7 @@ export const errorKinds = {
   storage_missing: 'not_found',
   storage_taken: 'conflict',
   storage_in_use: 'conflict',
+  storage_needed: 'conflict',
   storage_invalid: 'invalid',
   storage_full: 'out_of_space',
   storage_failed: 'bad_gateway',

@@ -119,7 +119,7 @@ export class SiteController {
         await agent.storage('snapshot.delete', {...volume, snapshot})
         gone++
       } catch (error) {
-        if (!isProblem(error, 'storage_in_use')) throw error
+        if (!isProblem(error, 'storage_needed') && !isProblem(error, 'storage_in_use')) throw error
       }
     }
     return gone

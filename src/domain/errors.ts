@@ -139,8 +139,9 @@ const catalogue = {
   storage_taken: ['On node {name}: {reason}', 'Choose another name.'],
   storage_in_use: [
     'On node {name}: {reason}',
-    'Look with `gpuctl storage device list --node {name}`; a device that carries data is erased only by force.',
+    'End what uses it, or take another; `gpuctl storage device list --node {name}` shows what devices carry.',
   ],
+  storage_needed: ['On node {name}: {reason}', 'Delete first what was made of it.'],
   storage_invalid: ['On node {name}: {reason}', 'Correct it.'],
   storage_full: ['On node {name}: {reason}', 'Free space there, or raise the quota.'],
   storage_failed: ['On node {name}: {reason}', 'Look on the node itself, then try again.'],

@@ -38,6 +38,7 @@ const storageProblems = {
   storage_not_found: 'storage_missing',
   storage_exists: 'storage_taken',
   storage_in_use: 'storage_in_use',
+  storage_needed: 'storage_needed',
   storage_invalid: 'storage_invalid',
   storage_unsupported: 'storage_invalid',
   storage_full: 'storage_full',

@@ -46,7 +46,7 @@ export async function usableDevice(path: string, force: boolean, runner: Storage
   if (device.readOnly) throw new StorageError('invalid', `${path} can only be read.`)
   if (device.busy) throw new StorageError('in_use', `${path} is in use: ${device.carries.join('; ')}.`)
   if (device.carries.length > 0 && !force) {
-    throw new StorageError('in_use', `${path} carries data: ${device.carries.join('; ')}.`)
+    throw new StorageError('in_use', `${path} carries data: ${device.carries.join('; ')}. It is erased only by force.`)
   }
   return device
 }

@@ -32,6 +32,7 @@ export type StorageErrorCode =
   | 'not_found'
   | 'exists' // and it is not this task's own work
   | 'in_use' // the device carries data or is held; the pool has volumes; the volume is mounted
+  | 'needed' // something else was made of it
   | 'full'
   | 'unsupported' // the driver's facts say so
   | 'failed'

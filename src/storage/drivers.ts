@@ -28,6 +28,15 @@ export class StorageDrivers {
     return found
   }
 
+  /** Asks anew: what was missing may just have been installed. Throws unavailable. */
+  async able(type: PoolType): Promise<StorageDriver> {
+    const driver = this.of(type)
+    this.#answers.delete(driver)
+    const reason = await this.#reason(driver)
+    if (reason !== undefined) throw new StorageError('unavailable', reason)
+    return driver
+  }
+
   async working(): Promise<StorageDriver[]> {
     const reasons = await Promise.all(this.#drivers.map(driver => this.#reason(driver)))
     return this.#drivers.filter((_, index) => reasons[index] === undefined)

@@ -122,8 +122,9 @@ export class StorageHost {
         const {type, pool, device, force, mark} = input
         const known = await found.findPool(type, pool)
         if (known) return found.opened(ours(known, mark, `pool ${pool}`), run)
+        const {plans} = await drivers.able(type)
         if (device) await found.checkDevice(device, force)
-        await run(drivers.of(type).plans.createPool(input))
+        await run(plans.createPool(input))
         drivers.forget(type)
         return found.opened(await found.pool(type, pool), run)
       }),

@@ -25,8 +25,9 @@ export async function planChange(
   const planned: Record<PlannedMethod, () => StorageCommand[] | Promise<StorageCommand[]>> = {
     'pool.create': async () => {
       const {device, force} = input as StorageInput<'pool.create'>
+      const {plans} = await drivers.able(type)
       if (device) await found.checkDevice(device, force)
-      return plans().createPool(input)
+      return plans.createPool(input)
     },
     'pool.destroy': async () => {
       const {devices} = await found.pool(type, pool)

@@ -7,8 +7,6 @@ import {type StorageCommand, StorageError, type StorageErrorCode} from './driver
 const timeoutMs = 5 * 60_000
 /** Between tries of what is busy: most is let go of at once, all of it within seconds. */
 const pausesMs = [100, 200, 400, 800, 1_500, 2_000]
-/** These stay where they are: no pause helps. */
-const lasting = /has children|dependent clones/i
 const folders = ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/sbin', '/usr/local/bin']
 
 /** English words, so that what a program says can be read, and nothing of our own environment. */
@@ -25,8 +23,10 @@ const meanings: readonly (readonly [RegExp, StorageErrorCode])[] = [
     /already exists|already defined|pool already|is part of active pool|contains a filesystem|already in volume group/i,
     'exists',
   ],
-  [/busy|in use|is mounted|currently in use|has children|dependent clones|filesystem in use/i, 'in_use'],
-  [/no space|out of space|insufficient free space|quota exceeded|not enough free/i, 'full'],
+  [/has children|dependent clones/i, 'needed'],
+  [/busy|in use|is mounted|currently in use|filesystem in use/i, 'in_use'],
+  [/less than current used|no space|out of space|insufficient free space|quota exceeded|not enough free/i, 'full'],
+  [/not larger than existing size/i, 'invalid'],
 ]
 
 export interface StorageRunner {
@@ -77,7 +77,7 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
             await once({...rest, args: otherwise.args}, options)
             return
           }
-          const isBusy = error instanceof StorageError && error.code === 'in_use' && !lasting.test(error.message)
+          const isBusy = error instanceof StorageError && error.code === 'in_use'
           if (!command.patient || !isBusy || pauseMs === undefined) throw error
           await sleep(systemClock, pauseMs, options.signal)
         }

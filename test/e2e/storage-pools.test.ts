@@ -62,6 +62,20 @@ test.for(['zfs', 'directory'] as const)(
   },
 )
 
+test('a pool of what does not work on the node, or a device for one that is a folder, is refused before anything is tried', async () => {
+  const run: Exec = async (file, args, options) =>
+    file === 'dmsetup' ? {code: 1, stdout: '', stderr: 'no device-mapper in the kernel'} : exec(file, args, options)
+  const {services, admin} = await storageWorld('directory', {run})
+  const create = (type: 'lvm' | 'directory', dryRun?: boolean) =>
+    services.pools.create({name: 'tank', node: 'n1', device: '/dev/sdz', type, dryRun}, admin)
+
+  for (const dryRun of [true, undefined]) {
+    await expect(create('lvm', dryRun)).rejects.toThrow('no device-mapper in the kernel')
+    await expect(create('directory', dryRun)).rejects.toMatchObject({details: {field: 'device'}})
+  }
+  expect(await services.tasks.list({}, admin)).toEqual([])
+})
+
 test('R8: a device that carries data is refused before anything is recorded, and its contents are named', async context => {
   need(context, 'root', 'zfs')
   const {services, admin} = await storageWorld('zfs')

@@ -104,6 +104,11 @@ export class PoolService {
       const fix = 'See the devices with `gpuctl storage device list --node …`.'
       throw problem('input_invalid', {field: 'device', problem: `is missing for a ${type} pool`, fix})
     }
+    if (type === 'directory' && device !== '') {
+      const words = 'plays no part: a directory pool is a folder of the node'
+      const fix = 'Leave it out, or choose another type: zfs, lvm, lvm-thin or btrfs.'
+      throw problem('input_invalid', {field: 'device', problem: words, fix})
+    }
     const node = await this.#active(reference, caller)
     const wanted = {pool: name, type, force, ...(device ? {device} : {}), ...(comment ? {comment} : {})}
     const known = [await this.#deps.store.pools.list(), await this.#ask(node.id, 'pools.list', {})]

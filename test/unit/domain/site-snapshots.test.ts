@@ -66,7 +66,7 @@ test('a clone is a site of its own with a quota of its own, and holds its first 
   expect(readFileSync(`${path}/file`, 'utf8')).toBe('new')
 
   const {task} = await services.sites.delete({id: 'data', confirm: 'data'}, admin)
-  expect(await ended(task!.id)).toMatchObject({status: 'failed', error: {code: 'STORAGE_IN_USE'}})
+  expect(await ended(task!.id)).toMatchObject({status: 'failed', error: {code: 'STORAGE_NEEDED'}})
   expect(await services.sites.get({id: 'data'}, admin)).toMatchObject({status: 'active'})
   await done(services.sites.delete({id: 'copy', confirm: 'copy'}, admin))
   await done(services.sites.delete({id: 'data', confirm: 'data'}, admin))

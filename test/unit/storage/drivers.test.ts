@@ -91,5 +91,22 @@ test('what is busy for a moment is tried again soon; what clones hold fast is sa
   expect(answers).toEqual([])
 
   said("cannot destroy 'tank/data': filesystem has dependent clones")
-  await expect(destroy()).rejects.toMatchObject({code: 'in_use'})
+  await expect(destroy()).rejects.toMatchObject({code: 'needed'})
+})
+
+test('a quota below what is used has no room; a volume that only grows does not take it', async () => {
+  let stderr = "cannot set property for 'tank/data': size is less than current used or reserved space"
+  const runner = storageRunner(async () => ({code: 1, stdout: '', stderr}))
+  await expect(runner.run({file: 'zfs', args: ['set']})).rejects.toMatchObject({code: 'full'})
+
+  stderr = 'New size given (2 extents) not larger than existing size (10 extents)'
+  await expect(runner.run({file: 'lvextend', args: []})).rejects.toMatchObject({code: 'invalid'})
+})
+
+test('one that cannot work makes no pool, says why, and is asked anew each time', async () => {
+  const {state, drivers} = await place('lvm')
+  state.reason = 'no device-mapper'
+  await expect(drivers.able('lvm')).rejects.toMatchObject({code: 'unavailable', message: 'no device-mapper'})
+  state.reason = undefined
+  await expect(drivers.able('lvm')).resolves.toMatchObject({type: 'lvm'})
 })
