@@ -31,6 +31,11 @@ export interface Failure {
   body: unknown
 }
 
+/** What is wrong and how to mend it, for a family that has one text for both. */
+export function inOneText(message: string, hint: string): string {
+  return `${message.replace(/\.$/, '')}. ${hint}`
+}
+
 /** How the native API says no. */
 export function nativeFailure(error: DomainError, requestId: string): Failure {
   const {code, message, hint, details} = error

@@ -278,9 +278,14 @@ describe('W5.1: claims', () => {
 
   test.each([
     ['nothing', undefined, 400, /^spec: is missing/],
-    ['no image', {spec: {resources: {gpuCount: 1}}}, 400, /^spec.image: is missing/],
+    ['no image', {spec: {resources: {gpuCount: 1}}}, 400, /^spec.image: is missing\. It takes an image/],
     ['no count', {spec: {image: 'cuda', resources: {}}}, 400, /^spec.resources.gpuCount: is missing/],
-    ['half a GPU', {spec: {image: 'cuda', resources: {gpuCount: 0.5}}}, 400, /^spec.resources.gpuCount: /],
+    [
+      'half a GPU',
+      {spec: {image: 'cuda', resources: {gpuCount: 0.5}}},
+      400,
+      /^spec.resources.gpuCount: must be integer\. It takes an integer\.$/,
+    ],
     ['fewer than none', {image: 'cuda', resources: {gpuCount: -1}}, 400, /^resources.gpuCount: /],
     ['an image with blanks', {image: 'cuda rm', resources: {gpuCount: 1}}, 400, /^image: has another form/],
     ['a bare image', {image: 'cuda'}, 400, /^resources: is missing/],

@@ -9,7 +9,7 @@ export const Username = Type.String({
   pattern: '^[A-Za-z0-9]([A-Za-z0-9._@-]{0,62})$',
   description: 'letters, digits, dot, dash, underscore, at sign; at most 63',
 })
-export const Password = Type.String({minLength: 8, maxLength: 256})
+export const Password = Type.String({minLength: 8, maxLength: 256, description: '8 to 256 characters'})
 
 export const User = Type.Object({
   ...identity,

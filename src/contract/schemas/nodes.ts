@@ -169,7 +169,11 @@ export type NodeStats = Static<typeof NodeStats>
 
 /** Who asks to join. The body is at most 4 KiB. */
 export const JoinRequest = Type.Object({
-  hostname: Type.String({pattern: '^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$', maxLength: 253}),
+  hostname: Type.String({
+    pattern: '^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$',
+    maxLength: 253,
+    description: 'a host name: letters, digits, dots and dashes; at most 253',
+  }),
   claimedAddress: Type.Optional(Type.String({maxLength: 45})),
   fingerprint: Type.Optional(Type.String({maxLength: 64})),
   agentVersion: Type.Optional(Type.String({maxLength: 64})),

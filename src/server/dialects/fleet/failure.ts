@@ -1,7 +1,7 @@
 import type {FastifyRequest} from 'fastify'
 import type {ErrorCode} from '../../../contract/error-kinds.ts'
 import type {DomainError} from '../../../domain/errors.ts'
-import {type Failure, httpStatus} from '../../errors.ts'
+import {type Failure, httpStatus, inOneText} from '../../errors.ts'
 
 /** What the system behind the document says; all others say what the native API says. */
 const words: Partial<Record<ErrorCode, string>> = {
@@ -45,5 +45,5 @@ function flaws({code, message, details}: DomainError): {loc: string[]; msg: stri
   const {field = '', problem = '', fix = '', place = 'body'} = details as Record<string, string>
   const loc = [place, ...(field === place ? [] : field.split('.'))]
   if (problem === 'is missing') return [{loc, msg: 'Field required', type: 'missing'}]
-  return [{loc, msg: `${problem}. ${fix}`, type: 'value_error'}]
+  return [{loc, msg: inOneText(problem, fix), type: 'value_error'}]
 }

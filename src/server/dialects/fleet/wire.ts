@@ -1,5 +1,6 @@
 import {Type} from 'typebox'
 import {Nullable} from '../../../contract/schemas/common.ts'
+import {JoinRequest as NativeJoinRequest} from '../../../contract/schemas/nodes.ts'
 
 // The shapes of document 003 (wire.md section 4). `id` is the integer, `uuid` the id of the native API.
 
@@ -19,10 +20,7 @@ export const Page = Type.Object({skip, limit})
 export const BackupPage = Type.Object({skip, limit, site_id: Type.Optional(Reference)})
 
 export const JoinRequest = Type.Object({
-  hostname: Type.String({
-    pattern: '^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$',
-    description: 'a host name: letters, digits, dots and dashes; at most 253',
-  }),
+  hostname: NativeJoinRequest.properties.hostname,
   ip_address: Type.Optional(Nullable(Type.String({maxLength: 45}))),
   system_info: Type.Optional(Nullable(Type.String({maxLength: 1024}))),
 })

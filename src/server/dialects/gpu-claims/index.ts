@@ -1,6 +1,6 @@
 import {bearer} from '../../auth.ts'
 import type {Dialect} from '../../dialect.ts'
-import {httpStatus} from '../../errors.ts'
+import {httpStatus, inOneText} from '../../errors.ts'
 import {accountRoutes} from './accounts.ts'
 import {claimRoutes} from './claims.ts'
 import {nodeRoutes} from './nodes.ts'
@@ -13,7 +13,7 @@ export const gpuClaims: Dialect = {
   owns: path => paths.test(path),
   credential: bearer,
   failure: ({kind, message, hint}) => {
-    const text = kind === 'invalid' ? `${message} ${hint}` : message
+    const text = kind === 'invalid' ? inOneText(message, hint) : message
     return {status: httpStatus[kind], body: {error: text}}
   },
   routes: [...accountRoutes, ...nodeRoutes, ...claimRoutes],

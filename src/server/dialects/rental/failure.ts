@@ -1,6 +1,6 @@
 import type {ErrorCode, ErrorKind} from '../../../contract/error-kinds.ts'
 import type {DomainError} from '../../../domain/errors.ts'
-import {type Failure, httpStatus} from '../../errors.ts'
+import {type Failure, httpStatus, inOneText} from '../../errors.ts'
 
 /** The code of an operation that failed (document 002), sent with HTTP 200: ruling 3. */
 const failed = 7
@@ -29,7 +29,7 @@ export function failure(error: DomainError): Failure {
   const {kind, code, message, hint} = error
   const login = loginWords[code]
   if (login) return {status: 200, body: {code: failed, data: null, msg: login}}
-  const msg = words[code] ?? (kind === 'invalid' ? `${message}. ${hint}` : message)
+  const msg = words[code] ?? (kind === 'invalid' ? inOneText(message, hint) : message)
   const status = httpStatus[kind]
   if (sameCode.includes(kind)) return {status, body: {code: status, data: null, msg}}
   return {status: ownStatus.includes(kind) ? status : 200, body: {code: failed, data: null, msg}}
