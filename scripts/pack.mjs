@@ -22,6 +22,8 @@ const debArchitecture = architectures[process.arch]
 if (process.platform !== 'linux' || !debArchitecture)
   throw new Error(`Packages are made on Linux on x64 or arm64, not on ${process.platform} ${process.arch}.`)
 
+// What is packed is for all to read, whoever packs it.
+process.umask(0o022)
 const stage = await mkdtemp(join(tmpdir(), 'gpuctl-pack-'))
 try {
   await mkdir(out, {recursive: true})
@@ -85,6 +87,7 @@ async function packDebian(tree) {
   await copyFile(join(tree, 'share/man/man1/gpuctl.1'), at('/usr/share/man/man1/gpuctl.1'))
   await mkdir(at('/usr/share/doc/gpuctl'), {recursive: true})
   await copyFile(join(root, 'LICENSE'), at('/usr/share/doc/gpuctl/copyright'))
+  await mkdir(at('/etc/gpuctl'), {recursive: true})
   await writeUnits(at, [`${home}/bin/node`, `${home}/node_modules/gpuctl/bin/run.js`])
   await writeControl(at('/DEBIAN'))
   const path = join(out, `gpuctl_${version}_${debArchitecture}.deb`)
@@ -107,7 +110,9 @@ async function writeUnits(at, program) {
 
 async function writeControl(folder) {
   const scripts = {
-    postinst: `if command -v systemd-sysusers >/dev/null; then systemd-sysusers gpuctl.conf
+    // Its variables reach the agent, so the folder is root's alone; an earlier unit gave it to the server.
+    postinst: `chown root:root /etc/gpuctl
+if command -v systemd-sysusers >/dev/null; then systemd-sysusers gpuctl.conf
 elif ! getent passwd gpuctl >/dev/null; then useradd --system --home-dir /var/lib/gpuctl --shell /usr/sbin/nologin gpuctl; fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload
@@ -115,7 +120,7 @@ if [ -d /run/systemd/system ]; then
 fi`,
     prerm: `if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl disable --now gpuctl-server gpuctl-agent; fi`,
     postrm: `if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
-if [ "$1" = purge ]; then rm -rf /var/lib/gpuctl /var/lib/gpuctl-agent /var/cache/gpuctl /var/cache/gpuctl-agent; fi`,
+if [ "$1" = purge ]; then rm -rf /etc/gpuctl /var/lib/gpuctl /var/lib/gpuctl-agent /var/cache/gpuctl /var/cache/gpuctl-agent; fi`,
   }
   await mkdir(folder, {recursive: true})
   await writeFile(

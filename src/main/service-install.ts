@@ -1,6 +1,9 @@
-import {chmod, lstat, mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
+import {chmod, chown, lstat, mkdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
+import {setTimeout as pause} from 'node:timers/promises'
 import {type Exec, ExecError, exec} from '../platform/exec.ts'
+import {agentFolder, serverFolder} from './local-fleet.ts'
+import {readRunFile} from './run-file.ts'
 import {accountText, type Service, serviceFolders, unitText} from './service-unit.ts'
 import {CannotStart, FlagError} from './settings.ts'
 
@@ -21,8 +24,13 @@ export interface Installed {
 
 const unitPath = (name: Service['name']) => `/etc/systemd/system/${name}.service`
 const accountPath = '/etc/sysusers.d/gpuctl.conf'
+/** A store that is brought to its newest schema takes a while. */
+const upWithinMs = 60_000
 
-/** Writes the unit, makes the account, starts the service. Again it changes what differs, and nothing else. */
+/**
+ * Writes the unit, makes the account, starts the service and waits until it runs. Again it changes what differs, and
+ * nothing else.
+ */
 export async function installService({
   service,
   root,
@@ -38,6 +46,7 @@ export async function installService({
   const changes = [await put(unit, unitText(service))]
   if (isServer) changes.push(await put(join(root ?? '/', accountPath), accountText))
   const changed = changes.includes(true)
+  await makeConfig(join(root ?? '/', serviceFolders(service.name).config), root === undefined)
   if (root !== undefined) return {unit, changed, ran: []}
   const calls = [
     ...(isServer ? [['systemd-sysusers', accountPath]] : []),
@@ -45,7 +54,29 @@ export async function installService({
     ['systemctl', 'enable', service.name],
     ...(start ? [['systemctl', changed ? 'restart' : 'start', service.name]] : []),
   ]
-  return {unit, changed, ran: await runAll(calls, run)}
+  const ran = await runAll(calls, run)
+  if (start) await untilUp(service.name, run)
+  return {unit, changed, ran}
+}
+
+/** Its variables reach the agent, so it is root's alone to change; what is secret in it has a mode of its own. */
+async function makeConfig(path: string, isOwn: boolean): Promise<void> {
+  await asRoot(path, async () => {
+    if (await mkdir(path, {recursive: true})) await chmod(path, 0o755)
+    if (isOwn) await chown(path, 0, 0)
+  })
+}
+
+/** For systemd a program has started once it was begun: that it stays up it says itself, in its run file. */
+async function untilUp(name: Service['name'], run: Exec): Promise<void> {
+  const {data} = serviceFolders(name)
+  const directory = join(data, name === 'gpuctl-server' ? serverFolder : agentFolder)
+  for (const deadline = Date.now() + upWithinMs; Date.now() < deadline; await pause(100)) {
+    if (await readRunFile(directory)) return
+    const {stdout} = await run('systemctl', ['show', '--property=SubState', '--value', name], {timeoutMs: 60_000})
+    if (/^(auto-restart|failed|dead)/.test(stdout)) break
+  }
+  throw new CannotStart(`${name} was started, and does not stay up.`, `See \`journalctl -u ${name}\`; the unit stays.`)
 }
 
 /** Ends the service and removes its unit. Data stays unless `purge`. Answers what was removed. */

@@ -15,7 +15,10 @@ export const serviceFolders = (name: Service['name']) => {
 /** The account that the server runs under, for systemd-sysusers. */
 export const accountText = 'u gpuctl - "gpuctl control server" /var/lib/gpuctl\n'
 
-/** The server needs its folders and the network. Node compiles code while it runs, so its memory must stay writable and executable. */
+/**
+ * The server needs its folders and the network. Node compiles code while it runs, so its memory must stay writable and
+ * executable; V8 asks for protection keys at its start. A system call that is left out is refused, and kills nothing.
+ */
 const serverPart = `User=gpuctl
 Group=gpuctl
 Restart=on-failure
@@ -40,7 +43,8 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
-SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service @pkey
 `
 
 /** The agent makes containers, pools and mounts, so it is root. Only itself is ended with it: what it started runs on. */
@@ -69,7 +73,6 @@ After=network-online.target${isServer ? ' postgresql.service' : ' docker.service
 ExecStart=${command.map(quoted).join(' ')}
 Environment=GPUCTL_DATA_DIR=${data} GPUCTL_CACHE_DIR=${cache} GPUCTL_CONFIG_DIR=${config}
 EnvironmentFile=-${config}/${isServer ? 'server' : 'agent'}.env
-ConfigurationDirectory=gpuctl
 StateDirectory=${data.split('/').at(-1)}
 StateDirectoryMode=0700
 CacheDirectory=${cache.split('/').at(-1)}

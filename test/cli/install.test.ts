@@ -1,12 +1,15 @@
-import {execFile} from 'node:child_process'
+import {execFile, spawn} from 'node:child_process'
+import {once} from 'node:events'
 import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
-import {join} from 'node:path'
+import {join, resolve} from 'node:path'
 import {promisify} from 'node:util'
-import {expect, test} from 'vitest'
+import {expect, onTestFinished, test} from 'vitest'
 import {installService, uninstallService} from '../../src/main/service-install.ts'
 import {unitText} from '../../src/main/service-unit.ts'
 import {operator} from '../support/gpuctl.ts'
+import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
 
 const run = promisify(execFile)
 const command = ['/usr/bin/node', '/usr/lib/gpuctl/bin/run.js', 'server', 'start']
@@ -35,6 +38,56 @@ test('the server’s unit is open to little', async () => {
   expect(Number(exposure)).toBeLessThan(3)
 })
 
+test('no system call that the server makes is refused by its unit', async context => {
+  need(context, 'strace')
+  const folder = await temporaryDirectory('gpuctl-unit-')
+  const trace = join(folder, 'trace')
+  const [, filter = ''] = /^SystemCallFilter=(.*)$/m.exec(unitText({name: 'gpuctl-server', command})) ?? []
+  const allowed = new Set((await Promise.all(filter.split(' ').map(callsOf))).flat())
+  const place = ['--data', join(folder, 'data'), '--listen', '127.0.0.1:0', '--ssh-port', '0']
+  const server = spawn(
+    'strace',
+    ['-D', '-f', '-o', trace, process.execPath, resolve('bin/run.js'), 'server', 'start', ...place],
+    {stdio: ['ignore', 'ignore', 'pipe'], env: {...process.env, HOME: folder}},
+  )
+  const ended = once(server, 'exit')
+  onTestFinished(() => void server.kill('SIGKILL'))
+  let said = ''
+  server.stderr.on('data', text => {
+    said += text
+  })
+  const url = await eventually(() => /listens at (\S+)\. Ctrl-C/.exec(said)?.[1], {withinMs: 60_000})
+
+  const {status} = await fetch(`${url}/gpuctl/v1/auth/login`, {
+    ...{method: 'POST', headers: {'content-type': 'application/json'}},
+    body: JSON.stringify({username: 'admin', password: 'that is not the one'}),
+  })
+  expect(status).toBe(401)
+  server.kill('SIGTERM')
+  await ended
+
+  const whole = await eventually(async () => {
+    const text = await readFile(trace, 'utf8')
+    return text.includes(`${server.pid} +++ exited`) && text
+  })
+  const calls = new Set(
+    whole.split('\n').flatMap(line => /^\d+ +(?:<\.\.\. )?([a-z]\w*)(?:\(| resumed)/.exec(line)?.[1] ?? []),
+  )
+  expect(calls).toContain('execve')
+  expect([...calls].filter(call => !allowed.has(call))).toEqual([])
+})
+
+/** The calls of a group of systemd's, and of the groups in it. */
+async function callsOf(group: string): Promise<string[]> {
+  const {stdout} = await run('systemd-analyze', ['syscall-filter', group])
+  const names = stdout
+    .split('\n')
+    .slice(1)
+    .map(line => line.trim())
+    .filter(line => line !== '' && !line.startsWith('#'))
+  return (await Promise.all(names.map(name => (name.startsWith('@') ? callsOf(name) : [name])))).flat()
+}
+
 test('words of the command line that mean something to systemd reach the program as they were typed', () => {
   const text = unitText({name: 'gpuctl-agent', command: [...command, '--label', 'a=b c%d$e"f\\']})
 
@@ -54,6 +107,9 @@ test('install writes once, again changes nothing, and uninstall keeps the data u
   })
   expect(await readFile(join(root, 'etc/sysusers.d/gpuctl.conf'), 'utf8')).toMatch(/^u gpuctl /)
   expect((await stat(join(root, unitAt))).mode & 0o777).toBe(0o644)
+  // The server could write what it owns, and the agent, which is root, takes its variables from there.
+  expect((await stat(join(root, 'etc/gpuctl'))).mode & 0o777).toBe(0o755)
+  expect(await readFile(join(root, unitAt), 'utf8')).not.toContain('ConfigurationDirectory')
 
   expect(await uninstallService({name: 'gpuctl-server', root})).toEqual([join(root, unitAt)])
   expect(await uninstallService({name: 'gpuctl-server', root})).toEqual([])
@@ -70,9 +126,12 @@ test('a program in somebody’s own folder is no service, and the reason is said
 test('from the terminal: a dry run prints the unit, --root writes it, --purge wants the name of the machine', async () => {
   const ada = await operator()
   const root = join(ada.home, 'root')
+  const agentInstall = ['agent', 'install', '--server', 'http://control:8888']
 
-  const {stdout} = await ada.ok(['agent', 'install', '--server', 'http://control:8888', '--dry-run'])
+  const {stdout} = await ada.ok([...agentInstall, '--dry-run'])
   expect(stdout).toMatch(/^ExecStart=.* agent start --server http:\/\/control:8888$/m)
+  const withToken = await ada.ok([...agentInstall, '--join-token-file', 'join-token', '--dry-run'])
+  expect(withToken.stdout).toContain(` --join-token-file ${resolve('join-token')}\n`)
 
   const written = await ada.json<{unit: string; changed: boolean}>(['server', 'install', '--root', root])
   expect(written).toMatchObject({unit: join(root, unitAt), changed: true})
@@ -83,7 +142,7 @@ test('from the terminal: a dry run prints the unit, --root writes it, --purge wa
     stderr: expect.stringContaining('--confirm'),
   })
   expect((await ada.ok(['server', 'uninstall', '--root', root])).stdout).toContain(unitAt)
-  await ada.ok(['agent', 'install', '--server', 'http://control:8888', '--root', root])
+  await ada.ok([...agentInstall, '--root', root])
   expect(await ada.run(['agent', 'uninstall', '--root', root, '--purge'])).toMatchObject({code: 2})
   expect((await ada.ok(['agent', 'uninstall', '--root', root])).stdout).toContain('gpuctl-agent.service')
   expect((await ada.ok(['agent', 'uninstall', '--root', root])).stdout).toContain('not installed')

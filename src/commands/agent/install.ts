@@ -1,3 +1,4 @@
+import {resolve} from 'node:path'
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {installFlags} from '../server/install.ts'
@@ -26,7 +27,7 @@ export default class AgentInstall extends BaseCommand {
     const command = [process.execPath, this.program, 'agent', 'start', '--server', await this.serverUrl(flags)]
     for (const name of ['runtime', 'fake-gpus', 'name', 'join-token-file'] as const) {
       const value = flags[name]
-      if (value !== undefined) command.push(`--${name}`, value)
+      if (value !== undefined) command.push(`--${name}`, name === 'join-token-file' ? resolve(value) : value)
     }
     for (const label of flags.label ?? []) command.push('--label', label)
     const service = {name: 'gpuctl-agent', command} as const

@@ -1,3 +1,4 @@
+import {resolve} from 'node:path'
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
 import {serverFlags} from './start.ts'
@@ -33,7 +34,7 @@ export default class ServerInstall extends BaseCommand {
     for (const address of flags['also-listen'] ?? []) command.push('--also-listen', address)
     command.push('--ssh-port', String(flags['ssh-port']))
     if (flags['tls-cert'] && flags['tls-key'])
-      command.push('--tls-cert', flags['tls-cert'], '--tls-key', flags['tls-key'])
+      command.push('--tls-cert', resolve(flags['tls-cert']), '--tls-key', resolve(flags['tls-key']))
     const service = {name: 'gpuctl-server', command} as const
     if (flags['dry-run']) {
       const text = unitText(service)
