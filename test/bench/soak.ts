@@ -14,6 +14,7 @@ import {killLoop} from './kill-loop.ts'
 import {raceForLastGpu} from './last-gpu.ts'
 import {ServerProcess} from './server-process.ts'
 import {type TaskKillResult, taskKillLoop} from './task-kill-loop.ts'
+import {bucketPlace, folderPlace} from './task-trials/backup-places.ts'
 import {backupTrial} from './task-trials/backups.ts'
 import {labPrograms} from './task-trials/lab-programs.ts'
 import {labMember, memberTrial} from './task-trials/members.ts'
@@ -42,14 +43,22 @@ const amounts = {
 }
 
 let program = resolve('bin/run.js')
+/** Of the tasks' trials those alone that have it in their names. */
+let trial = ''
 for (const argument of process.argv.slice(2)) {
   const [name = '', value = ''] = argument.split('=')
   if (name === 'program') {
     program = resolve(value)
     continue
   }
+  if (name === 'trial') {
+    trial = value
+    continue
+  }
   if (!(name in amounts) || !/^\d+$/.test(value)) {
-    console.error(`Cannot read ${argument}. Give program=PATH or any of ${Object.keys(amounts).join('=N, ')}=N.`)
+    console.error(
+      `Cannot read ${argument}. Give program=PATH, trial=TEXT or any of ${Object.keys(amounts).join('=N, ')}=N.`,
+    )
     process.exit(2)
   }
   amounts[name as keyof typeof amounts] = Number(value)
@@ -221,9 +230,10 @@ async function tasks(): Promise<string[]> {
   const since = performance.now()
   const pools = (['zfs', 'btrfs', 'directory'] as const).map(poolTrial)
   // Side by side, each with a server and a machine of its own: nearly all of a kill's time is waiting.
-  const backups = [backupTrial('tar'), backupTrial('send'), vmTrial()]
+  const places = [folderPlace(), ...(unmet('radosgw') ? [] : [bucketPlace()])]
+  const backups = [...places.map(place => backupTrial('tar', place)), backupTrial('send', folderPlace()), vmTrial()]
   const trials = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial(), ...backups]
-  const results = await Promise.all(trials.map(trialLoop))
+  const results = await Promise.all(trials.filter(({name}) => name.includes(trial)).map(trialLoop))
   const seconds = round((performance.now() - since) / 1000)
   const [fired, busy] = [sum(results.map(result => result.fired)), sum(results.map(result => result.busy))]
   console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)

@@ -27,6 +27,8 @@ export interface TaskKillOptions {
   onProgress?: (text: string) => void
 }
 
+type Blow = 'agent' | 'server' | 'both' | 'cancel'
+
 export interface TaskKillResult {
   /** Kills that hit a task which had begun and had not ended. */
   fired: number
@@ -39,6 +41,8 @@ export interface TaskKillResult {
 const mostFaults = 10
 /** So long what others hold is tried again. */
 const heldMs = 5 * 60_000
+/** Within so long after the first of two blows comes the second: what is cancelled is taken back at once. */
+const thenMs = {agent: 2_000, server: 2_000, both: 2_000, cancel: 300}
 
 /**
  * F18, M24: in each step of each task the agent, the server or both are killed, or the task is cancelled. A kill must not
@@ -183,8 +187,8 @@ class TaskKillLoop implements TaskLab {
       const hit = await this.#strike(aim.victim, task.id)
       if (hit === undefined) break
       this.#fired++
-      what.hit(hit, aim.victim)
-      return this.#judged(await this.#untilEnded(task), `${type}, step ${steps[hit]?.name}`, aim.victim)
+      what.hit(hit.step, hit.victim)
+      return this.#judged(await this.#untilEnded(task), `${type}, step ${steps[hit.step]?.name}`, hit.victim)
     }
     if (aim) what.missed(aim.step)
     return this.#untilEnded(task)
@@ -195,30 +199,44 @@ class TaskKillLoop implements TaskLab {
     const {status, error} = ended
     // The task says so, and all is as it was.
     if (isHeld(ended)) this.#busy++
-    const isRight = status === 'completed' || isHeld(ended) || (victim === 'cancel' && error?.code === 'CANCELLED')
+    const isRight =
+      status === 'completed' || isHeld(ended) || (victim.startsWith('cancel') && error?.code === 'CANCELLED')
     if (!isRight) this.#fault(`${what}: it failed after ${victim}: ${error?.message}\n${await this.#logOf(ended)}`)
     return ended
   }
 
-  /** The step that was hit; undefined when the task was over. The store of a dead server is read after its next start. */
-  async #strike(victim: Victim, id: string): Promise<number | undefined> {
+  /** What was hit by what; undefined when the task was over before. Over after the first of two, it was that one's. */
+  async #strike(victim: Victim, id: string): Promise<{step: number; victim: Victim} | undefined> {
     const before = await this.#task(id)
     if (isOver(before.status)) return undefined
-    if (victim === 'cancel') await this.ok('POST', `/tasks/${id}/cancel`)
-    const {program, data, signal} = this.#options
-    if (victim === 'agent' || victim === 'both') await this.#agent.kill9()
-    if (victim === 'server' || victim === 'both') {
-      const listen = `127.0.0.1:${this.#server.port}`
-      const {signal: by} = await this.#server.kill9()
-      if (by !== 'SIGKILL') throw new Error('The server ended by itself.')
-      this.#api.close()
-      this.#server = await ServerProcess.start({program, data: join(data, 'server'), signal, listen})
-      this.#api = new Api(this.#server)
-    }
+    const [first, then] = victim.split(', then ') as [Blow, Blow?]
+    const isHit = await this.#blow(first, id)
+    if (!isHit && first !== 'cancel') return undefined
+    const step = before.steps.findIndex(({state}) => state === 'running')
+    if (!then) return {step, victim}
+    await pause(Math.random() * thenMs[first])
+    return {step, victim: (await this.#blow(then, id)) ? victim : first}
+  }
+
+  /** Whether the task was not over then. The store of a dead server is read after its next start. */
+  async #blow(blow: Blow, id: string): Promise<boolean> {
+    if (isOver((await this.#task(id)).status)) return false
+    if (blow === 'cancel') await this.ok('POST', `/tasks/${id}/cancel`)
+    if (blow === 'agent' || blow === 'both') await this.#agent.kill9()
+    if (blow === 'server' || blow === 'both') await this.#serverAgain()
     const found = await this.#task(id)
-    if (victim === 'agent' || victim === 'both') this.#agent = this.#agent.again()
-    if (isOver(found.status) && victim !== 'cancel') return undefined
-    return before.steps.findIndex(({state}) => state === 'running')
+    if (blow === 'agent' || blow === 'both') this.#agent = this.#agent.again()
+    return !isOver(found.status)
+  }
+
+  async #serverAgain(): Promise<void> {
+    const {program, data, signal} = this.#options
+    const listen = `127.0.0.1:${this.#server.port}`
+    const {signal: by} = await this.#server.kill9()
+    if (by !== 'SIGKILL') throw new Error('The server ended by itself.')
+    this.#api.close()
+    this.#server = await ServerProcess.start({program, data: join(data, 'server'), signal, listen})
+    this.#api = new Api(this.#server)
   }
 
   async #begun(method: string, path: string, body?: object): Promise<EndedTask> {

@@ -1,4 +1,8 @@
-const victims = ['agent', 'server', 'both', 'cancel'] as const
+/** What follows `then` comes while a cancelled task is taken back, or while the new agent goes on with it. */
+const victims = [
+  ...(['agent', 'server', 'both', 'cancel'] as const),
+  ...(['cancel, then agent', 'cancel, then server', 'agent, then server'] as const),
+]
 export type Victim = (typeof victims)[number]
 
 /** A step that is over before anybody looks is tried so many times as often as it is to be hit. */
@@ -13,6 +17,8 @@ interface StepAims {
   /** As it was seen, undisturbed. */
   lengthMs: number
   hits: Record<Victim, number>
+  /** Also what came too late, or was over before its second half. */
+  aimed: Record<Victim, number>
   misses: number
 }
 
@@ -42,7 +48,7 @@ export class TaskKillPlan {
     return kinds.length > 0 && kinds.every(([, kind]) => kind.isDone())
   }
 
-  /** As `pools zfs: pool.create (create, register): create 50 (agent 13, …)`. */
+  /** As `pools zfs: pool.create (create, register): create 50 (13 agent; 7 cancel, then server; …)`. */
   lines(): string[] {
     return [...this.#kinds].map(([key, kind]) => `${key}: ${kind}`)
   }
@@ -62,7 +68,7 @@ class TaskKind {
   constructor(killsPerStep: number, names: readonly string[]) {
     this.#killsPerStep = killsPerStep
     const none = () => Object.fromEntries(victims.map(victim => [victim, 0])) as Record<Victim, number>
-    this.#steps = names.map(name => ({name, lengthMs: 0, hits: none(), misses: 0}))
+    this.#steps = names.map(name => ({name, lengthMs: 0, hits: none(), aimed: none(), misses: 0}))
   }
 
   /** The next one; undefined for a task that is only watched. */
@@ -75,8 +81,11 @@ class TaskKind {
     const open = this.#steps.map((step, index) => ({step, index})).filter(({step}) => !this.#isStepDone(step))
     const [next] = open.sort((a, b) => triesOf(a.step) - triesOf(b.step))
     if (!next) return undefined
-    const rarest = Math.min(...victims.map(victim => next.step.hits[victim]))
-    return {step: next.index, victim: victims.find(victim => next.step.hits[victim] === rarest) as Victim}
+    const {aimed} = next.step
+    const rarest = Math.min(...victims.map(victim => aimed[victim]))
+    const victim = victims.find(one => aimed[one] === rarest) as Victim
+    aimed[victim]++
+    return {step: next.index, victim}
   }
 
   seen(step: number, atMs: number): void {
@@ -112,8 +121,9 @@ class TaskKind {
   toString(): string {
     return this.#steps
       .map(step => {
-        const hits = victims.map(victim => `${victim} ${step.hits[victim]}`).join(', ')
-        return `${step.name} ${hitsOf(step)} (${hits}${step.misses > 0 ? `; ${step.misses} came too late` : ''})`
+        const hits = victims.filter(victim => step.hits[victim] > 0).map(victim => `${step.hits[victim]} ${victim}`)
+        if (step.misses > 0) hits.push(`${step.misses} came too late`)
+        return `${step.name} ${hitsOf(step)} (${hits.join('; ')})`
       })
       .join('; ')
   }

@@ -9,7 +9,7 @@ import {S3Target} from '../../src/storage/backup/s3-target.ts'
 import {backupPlace, nodeWithPool} from '../support/backup-place.ts'
 import {controlPlane} from '../support/control-plane.ts'
 import {operator} from '../support/gpuctl.ts'
-import {bucket} from '../support/s3.ts'
+import {bucket, unfinishedUploads} from '../support/s3.ts'
 import {need} from '../support/skips.ts'
 
 const {signal} = new AbortController()
@@ -57,7 +57,7 @@ test('a cut upload leaves nothing; one whose agent died goes on with the parts t
 
   const cut = target.write('one', pieces(content, {failAfter: 40 * megabyte}), options)
   await expect(cut).rejects.toThrow('the source broke')
-  expect(await uploads(s3)).toEqual([])
+  expect(await unfinishedUploads(s3)).toEqual([])
   expect(await target.size('one')).toBeNull()
 
   // As an agent that died leaves it: two parts of our bytes, and a third of others.
@@ -70,7 +70,7 @@ test('a cut upload leaves nothing; one whose agent died goes on with the parts t
   ].entries()) {
     await s3.uploadPart('one', uploadId, bytes as never, number + 1)
   }
-  expect(await uploads(s3)).toHaveLength(1)
+  expect(await unfinishedUploads(s3)).toHaveLength(1)
   const requests = channel('undici:request:create')
   const look = (message: unknown) => {
     const {request} = message as {request: {method: string; origin: string; path: string}}
@@ -85,7 +85,7 @@ test('a cut upload leaves nothing; one whose agent died goes on with the parts t
   }
   expect(sent.sort()).toEqual(['3', '4'])
   expect(sha(await read(target, 'one'))).toBe(sha(content))
-  expect(await uploads(s3)).toEqual([])
+  expect(await unfinishedUploads(s3)).toEqual([])
 }, 120_000)
 
 test('a wrong key and a wrong bucket are said in words', async context => {
@@ -195,11 +195,6 @@ test('F24: a backup in a bucket is what was sent, replaces nothing, and comes ba
   expect(wrong).toMatchObject({code: 1, stderr: expect.stringContaining('refuses the key')})
   expect((await s3.listObjects())?.map(({Key}) => Key)).toEqual(keys)
 })
-
-async function uploads(s3: Awaited<ReturnType<typeof bucket>>['s3']): Promise<unknown[]> {
-  const found = (await s3.listMultipartUploads('/')) as unknown as {ListMultipartUploadsResult: {Upload?: unknown}}
-  return [found.ListMultipartUploadsResult.Upload ?? []].flat()
-}
 
 function sha(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')

@@ -26,6 +26,14 @@ export async function bucket(name = `b-${randomUUID().slice(0, 8)}`): Promise<{a
   return {access, s3}
 }
 
+/** Keys of the uploads that were begun and not ended. */
+export async function unfinishedUploads(s3: S3mini): Promise<string[]> {
+  const found = (await s3.listMultipartUploads('/')) as unknown as {
+    ListMultipartUploadsResult: {Upload?: {Key: string} | {Key: string}[]}
+  }
+  return [found.ListMultipartUploadsResult.Upload ?? []].flat().map(({Key}) => Key)
+}
+
 /** One monitor, one store in memory, one gateway, all on 127.0.0.1. */
 async function start(): Promise<{endpoint: string}> {
   const folder = await mkdtemp(join(tmpdir(), 'gpuctl-s3-'))

@@ -1,15 +1,13 @@
 import {execFileSync} from 'node:child_process'
 import {createHash, randomBytes} from 'node:crypto'
-import {mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
-import {tmpdir} from 'node:os'
+import {mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {runs} from '../../support/zfs-daemon.ts'
+import type {BackupPlace} from './backup-places.ts'
 import type {TaskLab, TaskTrial} from './trial.ts'
 
 const mebibyte = 2 ** 20
 const quotaBytes = 96 * mebibyte
-/** Enough that a file is not written, read or unpacked before it can be hit. */
-const pageBytes = 8 * mebibyte
 /** Of each round, by the number of steps that each of them has. */
 const whole = {makes: 3, restores: 4}
 const restoresBeside = 2
@@ -17,40 +15,40 @@ const restoresBeside = 2
 interface Backup {
   id: string
   filename: string
+  checksum: string
 }
 
 /**
- * Backups of a site of a ZFS pool into a folder: `tar` whole files, read again and restored over the site; `send` streams
+ * Backups of a site of a ZFS pool: `tar` whole files, read again and restored over the site; `send` streams
  * and differences, restored beside it.
  */
-export function backupTrial(format: 'tar' | 'send'): TaskTrial {
-  const folder = mkdtempSync(join(tmpdir(), 'gpuctl-target-'))
+export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTrial {
   const target = `disk-${format}`
   let pool = ''
   let site = ''
   /** The snapshot that the next difference needs. */
   let kept: string | undefined
-  /** What is to lie in the folder. */
+  /** What is to lie in the place. */
   let wanted: string[] = []
 
   return {
-    name: `backups ${format}`,
+    name: `backups ${format} in ${place.name}`,
     async prepare(lab) {
       pool = lab.newName()
       site = lab.newName()
       await lab.ok('PUT', `/nodes/${lab.node}/quota`, {storageQuotaGb: 100})
       await lab.done('POST', '/storage/pools', {name: pool, node: lab.node, device: await lab.device(), force: true})
       await lab.done('POST', '/sites', {name: site, node: lab.node, pool, quotaBytes})
-      await lab.ok('POST', '/backup-targets', {name: target, type: 'directory', path: folder})
+      await lab.ok('POST', '/backup-targets', {name: target, ...(await place.open())})
       mkdirSync(join(pathOf(site), 'folder'))
-      writeFileSync(join(pathOf(site), 'folder', 'page'), randomBytes(pageBytes))
+      writeFileSync(join(pathOf(site), 'folder', 'page'), randomBytes(place.pageBytes))
     },
     async round(lab) {
       await (format === 'tar' ? wholeFiles(lab) : streams(lab))
     },
     tidy() {
       runs('zpool', 'destroy', '-f', pool)
-      rmSync(folder, {recursive: true, force: true})
+      place.tidy()
     },
   }
 
@@ -107,7 +105,12 @@ export function backupTrial(format: 'tar' | 'send'): TaskTrial {
         if (format === 'send') kept = `backup-${made.id.slice(0, 8)}`
       }
       await look(lab, `after backup.create ${status} ${error?.message ?? ''}`)
-      if (status === 'completed' && made) return made
+      if (status !== 'completed' || !made) continue
+      lab.check(
+        (await place.digest(made.filename)) === made.checksum,
+        `${made.filename} has the bytes that were written`,
+      )
+      return made
     }
     throw new Error('A backup was made, and the server does not list it.')
   }
@@ -124,13 +127,13 @@ export function backupTrial(format: 'tar' | 'send'): TaskTrial {
     }
   }
 
-  /** What the server lists lies in the folder, and ZFS has the sites, the kept snapshot and nothing else of ours. */
+  /** What the server lists lies in the place, and nothing half done, and ZFS has the sites, the kept snapshot and nothing else of ours. */
   async function look(lab: TaskLab, after: string, copies: string[] = []): Promise<void> {
     const expected = [...wanted].sort().join(' ')
     const known = (await listed(lab)).map(({filename}) => filename)
-    const files = readdirSync(folder)
+    const files = await place.files()
     lab.check(known.sort().join(' ') === expected, `${after} the server lists ${known}, wanted ${expected}`)
-    lab.check(files.sort().join(' ') === expected, `${after} the folder has ${files}, wanted ${expected}`)
+    lab.check(files.sort().join(' ') === expected, `${after} ${place.name} has ${files}, wanted ${expected}`)
     const sites = await lab.ok<{name: string; status: string}[]>('GET', '/sites')
     const states = sites.map(({name, status}) => `${name} ${status}`)
     const active = [site, ...copies].map(name => `${name} active`)
