@@ -24,7 +24,7 @@ const maxDesiredBytes = 32 * 1024 * 1024
  */
 export function createLinkHandler(agent: Agent, own?: Replaceable): StreamHandler {
   let revision = -1
-  const snapshots = snapshotCalls(agent.snapshots, endOf)
+  const snapshots = snapshotCalls(agent.snapshots)
   return createAgentRouter({
     [agentRoutes.ping]: call => call.respondJson(200, {pong: true}),
     [agentRoutes.metrics]: call => call.respondJson(200, agent.metrics(call.query.get('node_id') ?? 'unknown')),

@@ -4,7 +4,7 @@ import {asProblem} from './call-output.ts'
 import type {Snapshots} from './snapshots.ts'
 
 /** What the server asks of one snapshot. */
-export function snapshotCalls(snapshots: Snapshots, endOf: (call: AgentCall) => AbortSignal) {
+export function snapshotCalls(snapshots: Snapshots) {
   const answering =
     (answer: (name: SnapshotName, call: AgentCall) => Promise<unknown>): AgentHandler =>
     async call => {
@@ -17,7 +17,7 @@ export function snapshotCalls(snapshots: Snapshots, endOf: (call: AgentCall) => 
     }
   return {
     find: answering(async name => (await snapshots.find(name)) ?? null),
-    take: answering((name, call) => snapshots.take(name, call.query.get('container') ?? '', endOf(call))),
+    take: answering((name, call) => snapshots.take(name, call.query.get('container') ?? '')),
     remove: answering(async name => {
       await snapshots.remove(name)
       return {}

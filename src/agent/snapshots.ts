@@ -11,14 +11,11 @@ interface SnapshotParts {
   onGone: (name: SnapshotName) => void
 }
 
-/**
- * Snapshots of this machine's containers. While one is being made none of that instance is removed: the removal lets a
- * container that stands still go on.
- */
+/** Snapshots of this machine's containers. While one is being made none of that instance is removed. */
 export class Snapshots {
   readonly #driver: RuntimeDriver
   readonly #removal: Removal
-  readonly #taking = new Set<string>()
+  readonly #taking = new Map<string, Promise<FoundSnapshot>>()
 
   constructor({driver, clock, logger, onGone}: SnapshotParts) {
     this.#driver = driver
@@ -33,20 +30,23 @@ export class Snapshots {
     return this.#ability().find(name)
   }
 
-  async take(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot> {
+  /** No engine stops amid it, so it goes on when who asked is gone; who asks again joins. */
+  async take(name: SnapshotName, containerId: string): Promise<FoundSnapshot> {
     const key = keyOf(name)
-    if (this.#taking.has(key)) throw new RuntimeError('failed', 'The snapshot is being made.')
-    this.#taking.add(key)
+    const known = this.#taking.get(key)
+    if (known) return known
+    const taking = this.#ability().create(containerId, name)
+    this.#taking.set(key, taking)
     try {
-      return await this.#ability().create(containerId, name, signal)
+      return await taking
     } finally {
       this.#taking.delete(key)
     }
   }
 
   async remove(name: SnapshotName): Promise<void> {
-    const isTaking = [...this.#taking].some(key => nameOf(key).instanceId === name.instanceId)
-    if (isTaking) throw new RuntimeError('failed', 'A snapshot of the instance is being made.')
+    const taken = [...this.#taking].filter(([key]) => nameOf(key).instanceId === name.instanceId)
+    await Promise.allSettled(taken.map(([, taking]) => taking))
     await this.#driver.snapshots?.remove(name)
   }
 

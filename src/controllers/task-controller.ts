@@ -150,11 +150,11 @@ class TaskRun {
     }
   }
 
-  /** Behind a step that nothing brings back there is no way but on. */
+  /** Amid a step that nothing brings back, and behind it, there is no way but on. */
   get #signal(): AbortSignal {
     const {signal, late} = this.#parts
     const isPast = this.#steps.some((step, at) => step.isIrrevocable && this.#task.steps[at]?.state === 'done')
-    return isPast ? late : signal
+    return isPast || this.#task.notes.isIrrevocable === true ? late : signal
   }
 
   async #runStep(index: number, step: Step<never>): Promise<void> {
@@ -169,11 +169,18 @@ class TaskRun {
     if (!(await step.isDone(run))) {
       if (state !== 'running') await this.#note(title)
       before.throwIfAborted()
+      if (step.isIrrevocable) await this.#goOnOnly()
       await step.do(run)
       signal.throwIfAborted()
       if (!(await step.isDone(run))) throw problem('step_unverified', {step: title})
     }
     await this.#save(withStep({...this.#task, progress: progressAt(this.#steps, index, 100)}, index, 'done'))
+  }
+
+  /** Kept before anything is done: its node, or this server, may die in the middle. */
+  async #goOnOnly(): Promise<void> {
+    this.#task.notes.isIrrevocable = true
+    await this.#save(this.#task)
   }
 
   async #complete(recipe: Recipe<never>): Promise<undefined> {

@@ -1,11 +1,15 @@
 import type {ContainerInspectInfo, ImageInspectInfo} from 'dockerode'
 import type {FoundSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
-import type {DockerEngine} from './docker-engine.ts'
+import {sleep, systemClock} from '../platform/clock.ts'
+import {type DockerEngine, pieces} from './docker-engine.ts'
 import {RuntimeError, type RuntimeSnapshots} from './driver.ts'
 import {label} from './labels.ts'
 
 /** All files that a container has written are read and packed. */
 const commitWithinMs = 30 * 60_000
+/** Of who waits for a removal; it is asked for again. */
+const removedWithinMs = 30_000
+const lookAgainMs = 200
 /** Of the tags, so that no clean-up of nameless images takes them; never the name of anything in a registry. */
 const repository = 'gpuctl.invalid/snapshot'
 
@@ -39,24 +43,22 @@ export function dockerSnapshots({engine, ours, look}: SnapshotParts): RuntimeSna
 
   return {
     find,
-    async create(containerId, name, signal) {
+    async create(containerId, name) {
+      const known = await find(name)
+      if (known) return known
+      const {Id, Image} = await look(containerId)
+      // An agent that died may have asked for it.
+      await untilCommitted(engine, Id, commitWithinMs)
       const standing = await find(name)
       if (standing) return standing
-      const {Id, Image} = await look(containerId)
-      await goOn(engine, Id)
       const labels = Object.entries({...marks(name), [baseLabel]: Image})
       const changes = labels.map(([key, value]) => `LABEL ${key}=${value}`)
       const query = {container: Id, repo: repository, tag: name.snapshotId, pause: true, changes}
-      try {
-        await engine.call(
-          'Keeping the files of the container',
-          (docker, late) => commit(docker.modem, query, signal ? AbortSignal.any([signal, late]) : late),
-          commitWithinMs,
-        )
-      } catch (error) {
-        await goOn(engine, Id).catch(() => {}) // the engine may be away; the next try begins with it
-        throw error
-      }
+      await engine.call(
+        'Keeping the files of the container',
+        (docker, late) => commit(docker.modem, query, late),
+        commitWithinMs,
+      )
       const made = await find(name)
       if (!made) throw new RuntimeError('failed', 'The engine kept no image of the container.')
       return made
@@ -67,8 +69,7 @@ export function dockerSnapshots({engine, ours, look}: SnapshotParts): RuntimeSna
       const paused = await engine.call('Looking for containers that stand still', docker =>
         docker.listContainers({filters: {label: filter(mine), status: ['paused']}}),
       )
-      for (const {Id} of paused) await goOn(engine, Id)
-      if (paused.length > 0) throw new RuntimeError('failed', 'A snapshot was being made.') // what comes of it is removed
+      for (const {Id} of paused) await untilCommitted(engine, Id, removedWithinMs)
       for (const {Id, RepoTags} of await images(name)) {
         const names = (RepoTags ?? []).filter(tag => tag !== '<none>:<none>')
         for (const one of names.length > 0 ? names : [Id]) await removeImage(engine, one)
@@ -102,10 +103,37 @@ function commit(modem: unknown, options: object, abortSignal: AbortSignal): Prom
   })
 }
 
-/** A container that the engine has left paused, because it or its caller ended in the middle of a commit. */
-async function goOn(engine: DockerEngine, id: string): Promise<void> {
-  const {State} = await engine.call('Looking at the container', docker => docker.getContainer(id).inspect())
-  if (State.Paused) await engine.call('Letting the container go on', docker => docker.getContainer(id).unpause())
+/**
+ * While a container is committed it is paused, and the engine goes on with that also when who asked is gone: what comes of
+ * it is there before the container goes on. One that was paused in a life of the engine that is over is let go on here.
+ */
+async function untilCommitted(engine: DockerEngine, id: string, withinMs: number): Promise<void> {
+  const untilMs = systemClock.monotonic() + withinMs
+  for (;;) {
+    const {State} = await engine.call('Looking at the container', docker => docker.getContainer(id).inspect())
+    if (!State.Paused) return
+    if (!(await hasPaused(engine, id)))
+      return engine.call('Letting the container go on', docker => docker.getContainer(id).unpause())
+    if (systemClock.monotonic() >= untilMs)
+      throw new RuntimeError('failed', 'A snapshot of the container is being made.')
+    await sleep(systemClock, lookAgainMs)
+  }
+}
+
+/** Whether this life of the engine, which remembers its last events, has paused the container. */
+async function hasPaused(engine: DockerEngine, id: string): Promise<boolean> {
+  const doing = 'Looking at what the engine did'
+  const {SystemTime} = await engine.call(doing, docker => docker.info())
+  const until = Math.ceil(Date.parse(SystemTime) / 1000)
+  const filters = {container: [id], event: ['pause']}
+  const stop = new AbortController()
+  const stream = await engine.stream(doing, {path: '/events', query: {since: 0, until, filters}}, stop.signal)
+  try {
+    for await (const _ of pieces(stream, doing, stop.signal)) return true
+    return false
+  } finally {
+    stop.abort()
+  }
 }
 
 async function inspectImage(engine: DockerEngine, image: string): Promise<ImageInspectInfo | undefined> {

@@ -193,7 +193,7 @@ export interface RuntimeTemplates {
 
 export interface RuntimeSnapshots {
   /** Keeps the files of a container, without its volumes; it stands still meanwhile. One that is there is answered as it is. */
-  create(containerId: string, name: SnapshotName, signal?: AbortSignal): Promise<FoundSnapshot>
+  create(containerId: string, name: SnapshotName): Promise<FoundSnapshot>
   find(name: SnapshotName): Promise<FoundSnapshot | undefined>
   /** Absent is no error; while a container is made of it, it fails. What a cut creation left standing still goes on. */
   remove(name: SnapshotName): Promise<void>

@@ -1,9 +1,10 @@
 import {spawn} from 'node:child_process'
 import {setMaxListeners} from 'node:events'
 import {rmSync} from 'node:fs'
-import {mkdtemp, rm} from 'node:fs/promises'
+import {mkdtemp, rm, symlink} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
+import {dockerdMissing, startDockerd} from '../support/docker.ts'
 import {unmet} from '../support/skips.ts'
 import {zfs} from '../support/zfs-daemon.ts'
 import {raceFamilies} from './families-race.ts'
@@ -16,6 +17,8 @@ import {ServerProcess} from './server-process.ts'
 import {type TaskKillResult, taskKillLoop} from './task-kill-loop.ts'
 import {bucketPlace, folderPlace} from './task-trials/backup-places.ts'
 import {backupTrial} from './task-trials/backups.ts'
+import {imageTrial} from './task-trials/images.ts'
+import {instanceTrial} from './task-trials/instances.ts'
 import {labPrograms} from './task-trials/lab-programs.ts'
 import {labMember, memberTrial} from './task-trials/members.ts'
 import {mountTrial} from './task-trials/mounts.ts'
@@ -232,8 +235,9 @@ async function tasks(): Promise<string[]> {
   // Side by side, each with a server and a machine of its own: nearly all of a kill's time is waiting.
   const places = [folderPlace(), ...(unmet('radosgw') ? [] : [bucketPlace()])]
   const backups = [...places.map(place => backupTrial('tar', place)), backupTrial('send', folderPlace()), vmTrial()]
-  const trials = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial(), ...backups]
-  const results = await Promise.all(trials.filter(({name}) => name.includes(trial)).map(trialLoop))
+  const ofEngine = (await dockerdMissing()) || unmet('busybox') ? [] : [imageTrial(), instanceTrial()]
+  const all = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial(), ...backups, ...ofEngine]
+  const results = await Promise.all(all.filter(({name}) => name.includes(trial)).map(trialLoop))
   const seconds = round((performance.now() - since) / 1000)
   const [fired, busy] = [sum(results.map(result => result.fired)), sum(results.map(result => result.busy))]
   console.log(`kill -9 and cancel in the middle of tasks: fired=${fired}, ${busy} found it busy, ${seconds} s`)
@@ -249,10 +253,12 @@ async function trialLoop(trial: TaskTrial): Promise<TaskKillResult> {
   const lab = {agent: join(process.env.GPUCTL_BENCH_FOLDER ?? '', 'lab-agent.js'), folder: join(at, 'lab')}
   await labPrograms(lab.folder)
   const member = await labMember(lab.folder)
+  const engine = trial.needsEngine ? await startDockerd({name: 'gpuctl-soak'}) : undefined
+  if (engine) await symlink(engine.socketPath, join(lab.folder, 'docker.sock'))
   const longestMs = taskMinutes * 60_000
   const onProgress = (text: string) => process.stderr.write(`  … ${trial.name}: ${text}\n`)
   const options = {program, lab, signal, trials: [trial], killsPerStep, longestMs, data: at, onProgress}
-  return taskKillLoop(options).finally(() => member.close())
+  return taskKillLoop(options).finally(() => Promise.all([member.close(), engine?.stop()]))
 }
 
 function sum(numbers: number[]): number {

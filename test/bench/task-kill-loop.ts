@@ -27,6 +27,7 @@ export interface TaskKillOptions {
   onProgress?: (text: string) => void
 }
 
+type Begun = {task?: EndedTask} & EndedTask
 type Blow = 'agent' | 'server' | 'both' | 'cancel'
 
 export interface TaskKillResult {
@@ -241,8 +242,9 @@ class TaskKillLoop implements TaskLab {
 
   async #begun(method: string, path: string, body?: object): Promise<EndedTask> {
     await this.#untilNodeAnswers()
-    const answer = await this.#answered<{task?: EndedTask} & EndedTask>(method, path, body)
-    return answer.body.task ?? answer.body
+    const {body: begun} = await this.#answered<Begun | [Begun]>(method, path, body)
+    const one = Array.isArray(begun) ? begun[0] : begun
+    return one.task ?? one
   }
 
   /** The server may not have seen yet that the link of a dead agent is gone, or it falls once more: then it is tried again. */

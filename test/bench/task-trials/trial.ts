@@ -31,6 +31,8 @@ export interface TaskLab {
 /** A round of tasks, each disturbed once, and what must hold after each of them: whole or nothing. */
 export interface TaskTrial {
   name: string
+  /** A Docker Engine at docker.sock of the lab's folder, where the agent runs its containers. */
+  needsEngine?: true
   prepare?(lab: TaskLab): Promise<void>
   round(lab: TaskLab): Promise<void>
   /** Takes away what is left, also after a fault or an interruption. */

@@ -23,15 +23,15 @@ test('no snapshot of an instance is removed while another is made of it: its con
   const {containerId} = await node.until(() => told()?.state === 'running' && told())
   await node.engine.snapshots!.create(containerId, first)
 
-  const taking = agent.snapshots.take(second, containerId, new AbortController().signal)
+  const taking = agent.snapshots.take(second, containerId)
   await agent.setDesired({...desired(2, wanted()), goingSnapshots: [first]})
-  await expect(agent.snapshots.remove(first)).rejects.toThrow('being made')
+  const removing = agent.snapshots.remove(first)
   expect(calls).toEqual(['create snapshot-2'])
 
   goOn()
-  await taking
+  await Promise.all([taking, removing])
   await node.until(() => reports.some(report => report.type === 'snapshots'))
-  expect(calls).toEqual(['create snapshot-2', 'remove snapshot-1'])
+  expect(new Set(calls)).toEqual(new Set(['create snapshot-2', 'remove snapshot-1']))
   expect(await node.engine.snapshots!.find(first)).toBeUndefined()
   expect(await node.engine.snapshots!.find(second)).toBeDefined()
 })

@@ -193,6 +193,39 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
     expect([...disk.there]).toEqual([])
   })
 
+  test('F18: what nothing brings back goes on also when its node dies after the cancel; where nothing was done yet it ends', async () => {
+    const disk = new Disk()
+    const offline = problem('node_offline', {name: 'n1'})
+    let looks = 0
+    const isDone = async () => {
+      if (looks++ === 0) throw offline
+      return disk.there.has('b')
+    }
+    const begun = await given(disk.recipe([disk.step('a'), disk.step('b', {isIrrevocable: true})]))
+    const waiting = await given(disk.recipe([disk.step('a'), disk.step('b', {isIrrevocable: true, isDone})]))
+    const endOf = async ({submitTask, services, settle, clock, admin}: typeof begun) => {
+      disk.there.clear()
+      const {id} = await submitTask(disk.recipe([disk.step('a'), disk.step('b')]), {})
+      disk.hook = async moment => {
+        if (moment !== 'before b') return
+        disk.hook = () => {}
+        await services.tasks.cancel({id}, admin)
+        throw offline
+      }
+      await settle()
+      await services.tasks.cancel({id}, admin)
+      await settle()
+      clock.advance(5_000)
+      await settle()
+      return services.tasks.get({id}, admin)
+    }
+
+    expect(await endOf(begun)).toMatchObject({status: 'completed', error: null})
+    expect([...disk.there]).toEqual(['a', 'b'])
+    expect(await endOf(waiting)).toMatchObject({status: 'failed', error: {code: 'CANCELLED'}})
+    expect([...disk.there]).toEqual([])
+  })
+
   test('F18: what a server had begun when it died is taken back as begun by a cancel after that', async () => {
     const disk = new Disk()
     const again: boolean[] = []
