@@ -53,6 +53,8 @@ test('T32: a caller who goes away in the middle of a body leaves no bytes behind
   }
 
   await eventually(async () => (await post()).status === 200, {withinMs: 5_000, what: 'room for a body'})
+  await eventually(() => world.log.some(line => line.includes('"status":499')))
+  expect(world.log.filter(line => line.includes('request failed'))).toEqual([])
 })
 
 test('T32: a compressed body is not unpacked', async () => {

@@ -68,9 +68,10 @@ function wholeOf(payload: IncomingMessage, check: (piece: Buffer) => void): Prom
     }
     payload.on('data', take)
     payload.once('end', () => resolve(Buffer.concat(pieces)))
-    payload.once('error', reject)
+    const isCut = (cause?: Error) => reject(problem('input_unreadable', {problem: 'it did not arrive whole'}, {cause}))
+    payload.once('error', isCut)
     payload.once('close', () => {
-      if (!payload.readableEnded) reject(problem('input_unreadable', {problem: 'it did not arrive whole'}))
+      if (!payload.readableEnded) isCut()
     })
   })
 }
