@@ -5,6 +5,7 @@ import {setTimeout as delay} from 'node:timers/promises'
 import {ApiError, UnreachableError} from '../client/api-error.ts'
 import type {Client} from '../client/client.ts'
 import type {OsImage} from '../contract/schemas/os-images.ts'
+import {exitCode} from './exit-codes.ts'
 import {Failure, usageError} from './failure.ts'
 import {bytes} from './output/figures.ts'
 
@@ -28,10 +29,17 @@ export async function uploadImage({client, path, file, node, signal, tell}: Uplo
   const found = await stat(path).catch(() => undefined)
   if (!found?.isFile()) throw usageError(`There is no file ${path}.`, 'Give the path of an image.')
   const totalBytes = found.size
+  if (totalBytes === 0) throw usageError(`${path} is empty.`, 'Give the path of an image.')
+  const look = async () => (await client.call('osImages.list', {node}, {signal})).filter(one => one.file === file)
+  // First, since a large file is read for minutes.
+  const there = await look()
+  if (there.some(one => one.sha256 === '')) {
+    const words = `There is already a file ${file} on ${node}.`
+    throw new Failure('storage_taken', words, {exitCode: exitCode.conflict, hint: 'Choose another name: --name.'})
+  }
   tell(`Reading ${file} (${bytes(totalBytes)})`)
-  const sha256 = await sumOf(path)
-  const look = async () => (await client.call('osImages.list', {node})).filter(one => one.file === file)
-  let offset = (await look()).find(one => one.sha256 === sha256)?.sizeBytes ?? 0
+  const sha256 = await sumOf(path, signal)
+  let offset = there.find(one => one.sha256 === sha256)?.sizeBytes ?? 0
   let size: number = piece.firstBytes
   for (let cuts = 0; ; ) {
     tell(`Sending ${file}: ${Math.floor((100 * offset) / totalBytes)} % of ${bytes(totalBytes)}`)
@@ -72,8 +80,8 @@ function howFar(offset: number, totalBytes: number): string {
   return `${bytes(offset)} of ${bytes(totalBytes)} have come. Call it again to go on.`
 }
 
-async function sumOf(path: string): Promise<string> {
+async function sumOf(path: string, signal: AbortSignal | undefined): Promise<string> {
   const hash = createHash('sha256')
-  for await (const part of createReadStream(path, {highWaterMark: 2 ** 20})) hash.update(part as Buffer)
+  for await (const part of createReadStream(path, {highWaterMark: 2 ** 20, signal})) hash.update(part as Buffer)
   return hash.digest('hex')
 }

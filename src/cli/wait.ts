@@ -1,4 +1,5 @@
 import {setTimeout as delay} from 'node:timers/promises'
+import {ApiError, UnreachableError} from '../client/api-error.ts'
 import {exitCode} from './exit-codes.ts'
 import {Failure} from './failure.ts'
 import {Progress} from './progress.ts'
@@ -17,6 +18,8 @@ export interface Waiting<T> {
   /** A command that ends what was waited for. */
   end?: string
   quiet: boolean
+  /** So long a server that has answered may be away, as while it is restarted; 60 s unless given. */
+  mostAwayMs?: number
   /** What may wake it before its pause is over; asked for when the first look was not enough. */
   events?: () => WakeEvents | undefined
 }
@@ -25,7 +28,7 @@ export interface Waiting<T> {
 const pace = {firstMs: 100, mostMs: 1_000, besideEventsMs: 5_000, growth: 1.3}
 
 /**
- * Looks again and again until it is as wanted. After `timeoutMs` it fails with exit 124, at Ctrl-C with 130; what was
+ * Looks again and again until it is as wanted, also past a restart of the server. After `timeoutMs` it fails with exit 124, at Ctrl-C with 130; what was
  * waited for goes on in either case.
  */
 export async function waitFor<T>({
@@ -36,6 +39,7 @@ export async function waitFor<T>({
   goOn,
   end,
   quiet,
+  mostAwayMs = 60_000,
   ...rest
 }: Waiting<T>): Promise<T> {
   const progress = new Progress({quiet})
@@ -46,8 +50,19 @@ export async function waitFor<T>({
   const timer = timeoutMs ? setTimeout(() => stop.abort('timed out'), Math.min(timeoutMs, 2 ** 31 - 1)) : undefined
   try {
     let events: WakeEvents | undefined
+    let answeredAt: number | undefined
     for (let pauseMs = pace.firstMs; ; pauseMs *= pace.growth) {
-      const seen = await look(stop.signal)
+      let seen: T
+      try {
+        seen = await look(stop.signal)
+      } catch (error) {
+        if (stop.signal.aborted || answeredAt === undefined || !isAway(error)) throw error
+        if (performance.now() - answeredAt > mostAwayMs) throw lost(error, goOn)
+        progress.step(`${error.message} Asking again.`)
+        await delay(pace.mostMs, undefined, {signal: stop.signal})
+        continue
+      }
+      answeredAt = performance.now()
       if (isDone(seen)) return seen
       progress.step(await describe(seen, stop.signal))
       if (timeoutMs === 0) throw timedOut(goOn)
@@ -75,6 +90,17 @@ export async function waitFor<T>({
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
   }
+}
+
+/** A server that is being restarted, or a proxy before it. */
+function isAway(error: unknown): error is Error {
+  if (error instanceof ApiError) return [502, 503, 504].includes(error.status)
+  return error instanceof UnreachableError && ['server_unreachable', 'server_silent'].includes(error.code)
+}
+
+function lost({message}: Error, goOn: string | undefined): Failure {
+  const hint = goOn && `When the server is back, go on with \`${goOn}\`.`
+  return new Failure('server_unreachable', message, {exitCode: exitCode.unreachable, hint})
 }
 
 function timedOut(goOn: string | undefined): Failure {

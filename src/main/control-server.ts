@@ -103,7 +103,8 @@ async function start(options: ControlServerOptions, rollback: Rollback): Promise
   const taskFeed = new TaskFeed()
   const passwords = new Passwords()
   const vault = new KeyVault(keys.vaultKey)
-  const names = new Map<string, string>()
+  const nodes = await store.nodes.list({})
+  const names = new Map(nodes.map(({id, name, hostname}) => [id, name || hostname]))
   const guard = dialGuard(env)
   let jumpHost: JumpHost | undefined
   const sessions: AgentSessions = new AgentSessions({

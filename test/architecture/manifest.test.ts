@@ -18,6 +18,19 @@ test('the committed manifest is the one that the commands make: else run `npm ru
   expect(committed).toBe(fresh)
 })
 
+test('every topic is described as what it is, not as the first of its commands', () => {
+  const {commands} = JSON.parse(readFileSync(`${root}oclif.manifest.json`, 'utf8')) as {commands: object}
+  const {oclif} = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {oclif: {topics: object}}
+  const topics = Object.keys(commands).flatMap(id => {
+    const words = id.split(':')
+    return words.slice(1).map((_, at) => words.slice(0, at + 1).join(':'))
+  })
+  const own = [...new Set(topics)].filter(topic => !Object.hasOwn(commands, topic))
+
+  expect(own.filter(topic => !Object.hasOwn(oclif.topics, topic))).toEqual([])
+  expect(Object.keys(oclif.topics).filter(topic => !own.includes(topic))).toEqual([])
+})
+
 test('what is said where something is not found names a command that there is', () => {
   const names = readdirSync(`${root}src/domain`, {recursive: true, encoding: 'utf8'}).filter(name =>
     name.endsWith('.ts'),

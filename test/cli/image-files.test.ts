@@ -1,14 +1,19 @@
+import {spawn} from 'node:child_process'
 import {createHash, randomBytes} from 'node:crypto'
+import {once} from 'node:events'
 import {readFile, symlink, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {text} from 'node:stream/consumers'
 import {expect, test} from 'vitest'
 import {apiPrefix} from '../../src/contract/routes.ts'
 import {type ControlPlane, controlPlane} from '../support/control-plane.ts'
-import {operator} from '../support/gpuctl.ts'
+import {operator, program} from '../support/gpuctl.ts'
 import {hostileTexts} from '../support/hostile-texts.ts'
 import {linkedStorage} from '../support/linked-storage.ts'
 import {proxmoxMachine} from '../support/proxmox.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {eventually} from '../support/wait.ts'
+import {nativeServer} from './native-server.ts'
 
 async function fleet() {
   const plane = await controlPlane()
@@ -53,6 +58,32 @@ test('a file is uploaded, listed, made a template and deleted from the terminal'
   const gone = await gpuctl(['image', 'delete-file', 'debian.img'])
   expect(gone).toMatchObject({code: 0, stdout: expect.stringContaining('Deleted debian.img.')})
   expect(JSON.parse((await gpuctl(['image', 'list-files', '--json'])).stdout)).toEqual([])
+})
+
+test('an empty file and a name that is taken are said before anything is sent; Ctrl-C says how to go on', async () => {
+  let pieces = 0
+  const {url, asked} = await nativeServer({
+    'GET /os-images': [{file: 'taken.img', node: 'n1', sizeBytes: 4, totalBytes: 4, sha256: ''}],
+    'PUT /os-images/new.img': () => void pieces++, // and never an answer
+  })
+  const {run, env} = await operator({GPUCTL_SERVER: url, GPUCTL_TOKEN: 'secret'})
+  const [empty, full] = [join(await temporaryDirectory(), 'empty.img'), join(await temporaryDirectory(), 'new.img')]
+  await writeFile(empty, '')
+  await writeFile(full, '7') // which the server below can read
+
+  expect(await run(['image', 'upload', empty, '--node', 'n1'])).toMatchObject({
+    ...{code: 2, stderr: expect.stringContaining('empty.img is empty.')},
+  })
+  const taken = await run(['image', 'upload', full, '--node', 'n1', '--name', 'taken.img'])
+  expect(taken).toMatchObject({code: 5, stderr: expect.stringContaining('There is already a file taken.img')})
+  expect(asked.filter(({method}) => method === 'PUT')).toEqual([])
+
+  const child = spawn(process.execPath, [program, 'image', 'upload', full, '--node', 'n1'], {env, stdio: 'pipe'})
+  const [said, ended] = [text(child.stderr), once(child, 'close')]
+  await eventually(() => pieces === 1, {withinMs: 30_000, what: 'the first piece'})
+  child.kill('SIGINT')
+  expect(await ended).toEqual([130, null])
+  expect(await said).toContain('the same command goes on.')
 })
 
 test('an upload that was cut goes on where it was; a wrong sum leaves nothing', {timeout: 30_000}, async () => {

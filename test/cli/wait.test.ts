@@ -1,6 +1,12 @@
-import type {ServerResponse} from 'node:http'
-import {expect, test} from 'vitest'
-import {operator} from '../support/gpuctl.ts'
+import {spawn} from 'node:child_process'
+import {once} from 'node:events'
+import {createServer, type ServerResponse} from 'node:http'
+import type {AddressInfo} from 'node:net'
+import {text} from 'node:stream/consumers'
+import {expect, onTestFinished, test} from 'vitest'
+import {waitFor} from '../../src/cli/wait.ts'
+import {UnreachableError} from '../../src/client/api-error.ts'
+import {operator, program} from '../support/gpuctl.ts'
 import {eventually} from '../support/wait.ts'
 import {nativeServer, Refusal, sendEvents} from './native-server.ts'
 
@@ -109,6 +115,44 @@ test('an event of its kind wakes the wait, which asks seldom beside it; without 
   await eventually(() => alone.asked.length > 5, {withinMs: 30_000, what: 'looks'})
   phase = 'Running'
   expect(await late).toMatchObject({code: 0})
+})
+
+test('a wait outlives a restart of the server; one that stays away ends it with how to go on', async () => {
+  const task = {id: 't', number: 7, type: 'site.create', object: 'data', progress: 0, message: 'Making it'}
+  let status = 'running'
+  const server = createServer((_, response) => {
+    response.writeHead(200, {'content-type': 'application/json', connection: 'close'})
+    response.end(JSON.stringify({...task, status}))
+  })
+  const listen = (port: number) => once(server.listen(port, '127.0.0.1'), 'listening')
+  onTestFinished(() => void server.close())
+  await listen(0)
+  const {port} = server.address() as AddressInfo
+  const {env} = await operator({GPUCTL_SERVER: `http://127.0.0.1:${port}`, GPUCTL_TOKEN: 'secret'})
+  const child = spawn(process.execPath, [program, 'task', 'wait', '7'], {env, stdio: 'pipe'})
+  const [said, ended] = [text(child.stdout), once(child, 'close')]
+  let progress = ''
+  child.stderr.setEncoding('utf8').on('data', piece => (progress += piece))
+  await eventually(() => progress.includes('Making it'), {withinMs: 30_000, what: 'an answer'})
+  server.close()
+  await eventually(() => progress.includes('Asking again.'), {withinMs: 30_000, what: 'a server that is away'})
+  status = 'completed'
+  await listen(port)
+  expect([await ended, await said]).toEqual([[0, null], 'site.create data: done.\n'])
+
+  let isAway = false
+  const waiting = waitFor<number>({
+    async look() {
+      if (isAway) throw new UnreachableError('http://control', {code: 'ECONNREFUSED'} as NodeJS.ErrnoException)
+      isAway = true
+      return 1
+    },
+    ...{isDone: () => false, describe: () => 'One', goOn: 'gpuctl task wait 7', quiet: true, mostAwayMs: 0},
+  })
+  await expect(waiting).rejects.toMatchObject({
+    ...{code: 'server_unreachable', exitCode: 7, message: expect.stringContaining('nothing listens there')},
+    hint: 'When the server is back, go on with `gpuctl task wait 7`.',
+  })
 })
 
 test('what is gone is deleted; a kind or a state that is none is refused with those that are', async () => {

@@ -109,7 +109,7 @@ function nextWords(before: readonly string[], {commands, topics}: CommandTree): 
     if (!id.startsWith(start)) continue
     const [next = '', ...more] = id.slice(start.length).split(':')
     if (more.length === 0) found.set(next, about)
-    else if (!found.has(next)) found.set(next, topics[[...path, next].join(' ')] ?? '')
+    else if (!found.has(next)) found.set(next, topics[[...path, next].join(':')] ?? '')
   }
   if (before.length === 0) {
     for (const [word, way] of Object.entries(shortcuts)) {
