@@ -1,5 +1,6 @@
 import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process'
 import {constants} from 'node:os'
+import {setTimeout as pause} from 'node:timers/promises'
 
 export interface ExecOptions {
   /** Written to stdin, which is then closed. */
@@ -54,13 +55,15 @@ export class ExecError extends Error {
 
 /** How long a program may tidy up between SIGTERM and SIGKILL. */
 const TERM_GRACE_MS = 2_000
+/** How long the rest of a group is waited for after SIGKILL: one that died may still wait for its new parent. */
+const KILL_GRACE_MS = 500
 /** A daemon that the program left behind may hold the pipes open for ever. */
 const PIPE_GRACE_MS = 1_000
 
 /**
  * Runs a program without a shell and returns what it printed; a non-zero exit is an answer, not an error.
  * Throws `ExecError` when it cannot start, runs longer than `timeoutMs` (default 30 s), prints more than
- * `maxOutputBytes` (default 8 MiB) or is aborted; its whole process group is ended then.
+ * `maxOutputBytes` (default 8 MiB) or is aborted; its whole process group has ended then.
  */
 export const exec: Exec = (file, args, options = {}) => {
   const {input, env, onlyEnv = false, timeoutMs = 30_000, maxOutputBytes = 8 * 1024 * 1024, signal, cwd} = options
@@ -117,7 +120,8 @@ export const exec: Exec = (file, args, options = {}) => {
       exited = true
       timers.push(setTimeout(closePipes, failure ? 0 : PIPE_GRACE_MS))
     })
-    child.on('close', (code, signalName) => {
+    child.on('close', async (code, signalName) => {
+      if (failure) await groupEnd(child, TERM_GRACE_MS + KILL_GRACE_MS)
       settle(() => {
         if (failure) return reject(new ExecError(failure.code, failure.message, {stderr: text('stderr')}))
         const exitCode = code ?? 128 + constants.signals[signalName ?? 'SIGKILL']
@@ -144,11 +148,17 @@ function startError(file: string, error: NodeJS.ErrnoException): ExecError {
   return new ExecError('not_started', `${file} cannot be started: ${error.message}`)
 }
 
-function killGroup(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return
+/** False: the group is gone already. */
+function killGroup(child: ChildProcessWithoutNullStreams, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(-child.pid, signal)
+    return child.pid !== undefined && process.kill(-child.pid, signal)
   } catch {
-    // the group is gone already
+    return false
   }
+}
+
+/** The program may be over before what it started, as a shell is: that must not work on behind the caller's back. */
+async function groupEnd(child: ChildProcessWithoutNullStreams, mostMs: number): Promise<void> {
+  const untilMs = performance.now() + mostMs
+  while (killGroup(child, 0) && performance.now() < untilMs) await pause(20)
 }

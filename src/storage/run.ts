@@ -50,7 +50,9 @@ export function storageRunner(exec: Exec, env: Record<string, string> = environm
     const [first = file, ...words] = [...locked, file, ...args]
     const missing = () => new StorageError('unavailable', `${programOf(file, args)} is not installed.`)
     try {
-      const result = await exec(first, words, {timeoutMs: mostMs, signal, env, onlyEnv: true})
+      // What is cut in the middle may still be done by the system, after it was taken back: only long copies are cut.
+      const cut = longestMs !== undefined || signal?.aborted ? {signal} : {}
+      const result = await exec(first, words, {timeoutMs: mostMs, ...cut, env, onlyEnv: true})
       if (result.code === 0 || fine?.test(result.stderr + result.stdout)) return result
       if ([69, 126, 127].includes(result.code))
         throw new StorageError('unavailable', `${programOf(file, args)} is not installed.`)

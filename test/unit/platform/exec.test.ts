@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs'
 import {readFile, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, test} from 'vitest'
@@ -33,6 +34,20 @@ test('says why there is no answer', async () => {
     exitCode: 4,
     message: 'sh ended with code 4: no disk',
   })
+})
+
+test('an abort is over when all that the program started is over', async () => {
+  const directory = await temporaryDirectory()
+  const tidying = `trap 'sleep 0.4; echo tidy >${directory}/end; exit' TERM; echo >${directory}/begin; while :; do sleep 0.02; done`
+  const stop = new AbortController()
+  const cut = exec('sh', ['-c', `(${tidying}) & wait`], {signal: stop.signal})
+  cut.catch(() => {})
+  await eventually(() => existsSync(join(directory, 'begin')))
+
+  stop.abort()
+
+  await expect(cut).rejects.toMatchObject({code: 'aborted'})
+  expect(existsSync(join(directory, 'end'))).toBe(true)
 })
 
 test('a timeout ends the program and what it started', async () => {

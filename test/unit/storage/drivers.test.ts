@@ -1,3 +1,5 @@
+import {existsSync} from 'node:fs'
+import {join} from 'node:path'
 import {expect, test} from 'vitest'
 import type {PoolType} from '../../../src/contract/storage-protocol.ts'
 import {ManualClock} from '../../../src/platform/clock.ts'
@@ -7,6 +9,7 @@ import {type StorageDriver, StorageError} from '../../../src/storage/driver.ts'
 import {StorageDrivers} from '../../../src/storage/drivers.ts'
 import {storageRunner} from '../../../src/storage/run.ts'
 import {temporaryDirectory} from '../../support/temporary-directory.ts'
+import {eventually} from '../../support/wait.ts'
 
 /** Real folders, by a driver whose programs can be taken away. */
 async function place(type: PoolType = 'directory') {
@@ -92,6 +95,27 @@ test('what is busy for a moment is tried again soon; what clones hold fast is sa
 
   said("cannot destroy 'tank/data': filesystem has dependent clones")
   await expect(destroy()).rejects.toMatchObject({code: 'needed'})
+})
+
+test('M24: a cancel waits for the command that runs, and lets no other one begin; a long copy it cuts', async () => {
+  const directory = await temporaryDirectory()
+  const runner = storageRunner(exec)
+  const stop = new AbortController()
+  const write = (name: string) => ({
+    ...{file: 'sh', args: ['-c', `echo >${directory}/begin-${name}; sleep 0.5; echo >${directory}/${name}`]},
+  })
+  const has = (name: string) => existsSync(join(directory, name))
+
+  const quick = runner.run(write('quick'), {signal: stop.signal})
+  const long = runner.run({...write('long'), longestMs: 60_000}, {signal: stop.signal})
+  long.catch(() => {})
+  await eventually(() => has('begin-quick') && has('begin-long'))
+  stop.abort()
+
+  await quick
+  await expect(long).rejects.toThrow('aborted')
+  await expect(runner.run(write('next'), {signal: stop.signal})).rejects.toThrow('aborted')
+  expect(['quick', 'long', 'begin-next'].map(has)).toEqual([true, false, false])
 })
 
 test('a quota below what is used has no room; a volume that only grows does not take it', async () => {
