@@ -16,7 +16,11 @@ export function answerFailure(
   reply: FastifyReply,
   render: Render,
 ): FastifyReply {
-  const failure = asProblem(error, request.routeOptions.bodyLimit, request.headers['content-type'])
+  // The caller went away while his body came.
+  const isCut = error !== null && error === request.raw.errored
+  const failure = isCut
+    ? problem('input_unreadable', {problem: 'it did not arrive whole'}, {cause: error})
+    : asProblem(error, request.routeOptions.bodyLimit, request.headers['content-type'])
   if (failure.kind === 'internal') {
     request.log.error({requestId: request.id, path: pathOf(request), err: failure.cause ?? failure}, 'request failed')
   }

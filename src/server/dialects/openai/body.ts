@@ -68,10 +68,9 @@ function wholeOf(payload: IncomingMessage, check: (piece: Buffer) => void): Prom
     }
     payload.on('data', take)
     payload.once('end', () => resolve(Buffer.concat(pieces)))
-    const isCut = (cause?: Error) => reject(problem('input_unreadable', {problem: 'it did not arrive whole'}, {cause}))
-    payload.once('error', isCut)
+    payload.once('error', reject)
     payload.once('close', () => {
-      if (!payload.readableEnded) isCut()
+      if (!payload.readableEnded) reject(problem('input_unreadable', {problem: 'it did not arrive whole'}))
     })
   })
 }
