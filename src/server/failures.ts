@@ -41,7 +41,7 @@ export function answerUnknownRoutes(app: FastifyInstance, familyOf: (path: strin
     const pattern = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:\w+/g, '[^/]+')}/?$`)
     for (const one of [method].flat()) known.push({method: one, pattern})
   })
-  app.setNotFoundHandler((request, reply) => {
+  const answer = (request: FastifyRequest, reply: FastifyReply) => {
     const path = pathOf(request)
     const allowed = known.filter(({pattern}) => pattern.test(path)).map(({method}) => method)
     const words = {method: request.method, path: path.slice(0, 256)}
@@ -49,5 +49,8 @@ export function answerUnknownRoutes(app: FastifyInstance, familyOf: (path: strin
     if (allowed.length === 0) return answerFailure(problem('route_unknown', words), request, reply, failure)
     reply.header('allow', [...new Set(allowed)].join(', '))
     return answerFailure(problem('method_unknown', words), request, reply, failure)
-  })
+  }
+  app.setNotFoundHandler(answer)
+  // Before its body is read: what is wrong with that matters to nobody.
+  app.addHook('onRequest', async (request, reply) => (request.is404 ? answer(request, reply) : undefined))
 }

@@ -67,6 +67,17 @@ describe('the envelope', () => {
     expect([reply.status, reply.json?.error.code]).toEqual([status, code])
     if (status === 405) expect(reply.headers.allow).toContain('GET')
   })
+  test.each([
+    ['no JSON', '{'],
+    ['too large', 'x'.repeat(2_000_000)],
+  ])('what is not there is not there, also when the body is %s', async (_, raw) => {
+    const there = await call('/nothing', {method: 'POST', raw})
+    const otherwise = await call('/claims', {method: 'PUT', raw})
+
+    expect([there.status, otherwise.status]).toEqual([404, 405])
+    expect((await call('/claims')).status).toBe(200)
+  })
+
   test('what is outside of all APIs has the envelope too', async () => {
     expect((await world.call('/nothing')).json.error.code).toBe('route_unknown')
     expect((await world.call('/healthz', {method: 'POST'})).json.error.code).toBe('method_unknown')
