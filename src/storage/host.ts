@@ -105,11 +105,11 @@ export class StorageHost {
   }
 
   #table(): Methods {
-    const {drivers, found, sharing, mounts, runner} = this.#parts
+    const {drivers, found, sharing, mounts, runner, locks} = this.#parts
     const ofPool = this.#changer<PoolName>(({pool}) => `pool-${poolName(pool)}`)
     const ofMount = this.#changer<{name: string}>(({name}) => `mount-${volumeName(name)}`)
     const backups = new BackupHost({
-      ...{runner, driver: type => drivers.of(type)},
+      ...{runner, locks, driver: type => drivers.of(type)},
       call: (method, input, signal) => this.call(method, input, signal),
     })
     return {

@@ -23,6 +23,7 @@ import {labPrograms} from './task-trials/lab-programs.ts'
 import {labMember, memberTrial} from './task-trials/members.ts'
 import {mountTrial} from './task-trials/mounts.ts'
 import {poolTrial} from './task-trials/pools.ts'
+import {repairTrial} from './task-trials/repairs.ts'
 import {siteTrial} from './task-trials/sites.ts'
 import {templateTrial} from './task-trials/templates.ts'
 import type {TaskTrial} from './task-trials/trial.ts'
@@ -236,7 +237,16 @@ async function tasks(): Promise<string[]> {
   const places = [folderPlace(), ...(unmet('radosgw') ? [] : [bucketPlace()])]
   const backups = [...places.map(place => backupTrial('tar', place)), backupTrial('send', folderPlace()), vmTrial()]
   const ofEngine = (await dockerdMissing()) || unmet('busybox') ? [] : [imageTrial(), instanceTrial()]
-  const all = [...pools, siteTrial(), mountTrial(), templateTrial(), memberTrial(), ...backups, ...ofEngine]
+  const all = [
+    ...pools,
+    siteTrial(),
+    mountTrial(),
+    templateTrial(),
+    memberTrial(),
+    repairTrial(),
+    ...backups,
+    ...ofEngine,
+  ]
   const results = await Promise.all(all.filter(({name}) => name.includes(trial)).map(trialLoop))
   const seconds = round((performance.now() - since) / 1000)
   const [fired, busy] = [sum(results.map(result => result.fired)), sum(results.map(result => result.busy))]

@@ -1,5 +1,6 @@
-import {execFileSync} from 'node:child_process'
+import {execFileSync, spawn} from 'node:child_process'
 import {randomBytes} from 'node:crypto'
+import {once} from 'node:events'
 import {mkdir, readdir, readFile, stat, symlink, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {expect, type TestContext, test, vi} from 'vitest'
@@ -28,7 +29,8 @@ async function place(context: TestContext, type: 'zfs' | 'fake' = 'fake') {
     need(context, 'zfs')
     await zfs()
   }
-  const host: StorageHost = openStorage({directory: await temporaryDirectory()})
+  const directory = await temporaryDirectory()
+  const host: StorageHost = openStorage({directory})
   const {device, pool} = type === 'zfs' ? await looseDisk() : {device: undefined, pool: 'tank'}
   await host.call('pool.create', {pool, type, force: false, mark: 'task-1', ...(device ? {device} : {})})
   const volume = {pool, type, volume: 'data'}
@@ -41,8 +43,37 @@ async function place(context: TestContext, type: 'zfs' | 'fake' = 'fake') {
   await writeFile(join(path, 'later'), 'after the snapshot')
   const folder = await temporaryDirectory('gpuctl-target-')
   const target: TargetAccess = {type: 'directory', path: folder}
-  return {host, volume, path, content, folder, target}
+  return {directory, host, volume, path, content, folder, target}
 }
+
+test('F18: a restore waits for what an agent that died is still unpacking there', async context => {
+  const {volume, path, target, host, directory} = await place(context)
+  const file = {target, filename: 'data_1.tar.zst'}
+  const {sizeBytes, checksum} = await finished(() =>
+    host.call('backup.make', {...volume, ...file, snapshot: 's1', job: 'job-1', format: 'tar'}),
+  )
+  const restoring = {
+    ...volume,
+    ...{
+      job: 'job-2',
+      pieces: [{...file, sizeBytes, checksum}],
+      format: 'tar' as const,
+      quotaBytes: null,
+      replace: true,
+    },
+  }
+  await finished(() => host.call('backup.restore', restoring))
+  const lock = join(directory, 'locks', `files-${volume.pool}-${volume.volume}`)
+  // As the agent runs it: the pipe that it read from is closed with the agent.
+  const orphan = spawn('flock', [lock, 'sh', '-c', `echo; read line; echo half > ${path}/late`])
+  await once(orphan.stdout, 'data')
+  const next = openStorage({directory})
+
+  expect(await next.call('backup.restore', {...restoring, job: 'job-3'})).toEqual({state: 'running', bytes: 0})
+  orphan.stdin.end()
+  await finished(() => next.call('backup.restore', {...restoring, job: 'job-3'}))
+  expect((await readdir(path)).filter(name => !name.startsWith('.'))).toEqual(['folder', 'link'])
+})
 
 test.for(['zfs', 'fake'] as const)(
   'what a snapshot of a %s pool had is in the file, and comes back byte for byte',

@@ -12,7 +12,8 @@ import type {
   VolumeName,
 } from '../../contract/storage-protocol.ts'
 import {type StorageCommand, type StorageDriver, StorageError} from '../driver.ts'
-import {backupName, markText, volumeName} from '../grammar.ts'
+import {backupName, markText, poolName, volumeName} from '../grammar.ts'
+import type {StorageLocks} from '../locks.ts'
 import {markFiles} from '../mark-file.ts'
 import type {StorageRunner} from '../run.ts'
 import {andThen} from '../taking-back.ts'
@@ -27,6 +28,7 @@ interface BackupParts {
   /** Runs programs one behind the other. */
   pipe?: Pipe | undefined
   runner: StorageRunner
+  locks: Pick<StorageLocks, 'hold'>
   driver(type: PoolType): StorageDriver
   /** A change of a pool, one at a time. */
   call<M extends StorageMethod>(method: M, input: StorageInput<M>, signal?: AbortSignal): Promise<StorageOutput<M>>
@@ -140,9 +142,9 @@ export class BackupHost {
     const known = (await volumes(pool)).find(one => one.volume === volume)
     if (known && known.mark !== job && !(replace && format === 'tar'))
       throw new StorageError('exists', `Volume ${pool}/${volume} is there already.`)
-    const into = async (command: StorageCommand, piece: BackupPiece) => {
+    const into = async (command: StorageCommand, piece: BackupPiece, lock?: string) => {
       const content = checked(piece, report, signal)
-      for await (const _ of this.#pipe([expand, command], {content, signal}));
+      for await (const _ of this.#pipe([expand, command], {content, signal, ...(lock ? {lock} : {})}));
     }
     if (format === 'send') {
       if (!known) {
@@ -159,8 +161,11 @@ export class BackupHost {
       if (!known) await call('volume.create', {pool, type, volume, quotaBytes, mark: job}, signal)
       else if (facts.quota && !facts.sized) await call('volume.quota', {pool, type, volume, quotaBytes}, signal)
       const path = await this.#pathOf({pool, type, volume})
-      await this.#run([emptying(path)], signal)
-      for (const piece of pieces) await into(unpacking(path), piece)
+      // What an agent that died was unpacking has ended before.
+      await this.#parts.locks.hold(`files-${poolName(pool)}-${volume}`, async lock => {
+        await this.#run([emptying(path)], signal)
+        for (const piece of pieces) await into(unpacking(path), piece, lock)
+      })
     }
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
     return {sizeBytes, checksum: pieces.at(-1)?.checksum ?? ''}

@@ -7,21 +7,24 @@ import {asWords, environment, refusal} from '../run.ts'
 
 type Program = ChildProcessByStdio<Writable, Readable, Readable>
 
+/** flock, of a program that is not there. */
+const cannotRun = 69
 /** So much of what a program complains about is kept. */
 const maxWords = 8 * 1024
 
 /**
  * Programs one behind the other, each reading what the one before wrote; `content` goes into the first one. Yields what
- * the last one writes. Throws StorageError with the words of the first that failed; all have ended then.
+ * the last one writes. Throws StorageError with the words of the first that failed; all have ended then. The last one holds
+ * the file `lock` locked for as long as it lives, also when this process is killed.
  */
 export async function* throughPrograms(
   commands: readonly StorageCommand[],
-  {content, signal}: {content?: AsyncIterable<Uint8Array>; signal: AbortSignal},
+  {content, signal, lock}: {content?: AsyncIterable<Uint8Array>; signal: AbortSignal; lock?: string},
 ): AsyncGenerator<Buffer> {
   signal.throwIfAborted()
   const stop = new AbortController()
   const cut = AbortSignal.any([signal, stop.signal])
-  const programs = commands.map(command => start(command, cut))
+  const programs = commands.map((command, at) => start(command, cut, at === commands.length - 1 ? lock : undefined))
   const last = programs.at(-1)
   if (!last) throw new RangeError('There is nothing to run.')
   const feeding = feed(programs, content, cut)
@@ -73,8 +76,12 @@ function isEarlyClose(error: NodeJS.ErrnoException): boolean {
   return error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
 
-function start({file, args}: StorageCommand, signal: AbortSignal): {child: Program; ended: Promise<void>} {
-  const words = ['-i', ...asWords(environment), file, ...args]
+function start(
+  {file, args}: StorageCommand,
+  signal: AbortSignal,
+  lock: string | undefined,
+): {child: Program; ended: Promise<void>} {
+  const words = ['-i', ...asWords(environment), ...(lock === undefined ? [] : ['flock', lock]), file, ...args]
   const child = spawn('/usr/bin/env', words, {stdio: ['pipe', 'pipe', 'pipe']})
   const kill = () => void child.kill('SIGKILL')
   signal.addEventListener('abort', kill, {once: true})
@@ -87,7 +94,8 @@ function start({file, args}: StorageCommand, signal: AbortSignal): {child: Progr
     const [code] = (await once(child, 'close')) as [number | null]
     signal.removeEventListener('abort', kill)
     if (code === 0) return
-    if (code === 127) throw new StorageError('unavailable', `${file} is not installed.`)
+    if (code === 127 || (lock !== undefined && code === cannotRun))
+      throw new StorageError('unavailable', `${file} is not installed.`)
     throw refusal(file, args, {stdout: '', stderr: said, code: code ?? 137})
   })()
   ended.catch(() => {}) // awaited by who reads

@@ -48,7 +48,8 @@ async function recordingHost({stuck}: {stuck?: StorageMethod} = {}) {
     if (method === stuck) throw new StorageError('in_use', 'It is stuck.')
     ran.push(...(planned[method]?.(input) ?? []))
   }
-  const methods = new BackupHost({runner, driver: () => driver, call: call as never, pipe}).methods()
+  const locks = {hold: <T>(_: string, work: (lock: string) => Promise<T>) => work('/run/lock')}
+  const methods = new BackupHost({runner, locks, driver: () => driver, call: call as never, pipe}).methods()
   return {
     folder,
     async ask<M extends keyof typeof methods>(method: M, input: StorageInput<M>): Promise<StorageCommand[]> {
