@@ -27,6 +27,7 @@ import {repairTrial} from './task-trials/repairs.ts'
 import {siteTrial} from './task-trials/sites.ts'
 import {templateTrial} from './task-trials/templates.ts'
 import type {TaskTrial} from './task-trials/trial.ts'
+import {laterProgram, upgradeTrial} from './task-trials/upgrades.ts'
 import {vmTrial} from './task-trials/virtual-machines.ts'
 
 /** What a run does, each changed by `name=number` on the command line; 0 leaves that part out. */
@@ -244,6 +245,7 @@ async function tasks(): Promise<string[]> {
     templateTrial(),
     memberTrial(),
     repairTrial(),
+    upgradeTrial(),
     ...backups,
     ...ofEngine,
   ]
@@ -267,7 +269,10 @@ async function trialLoop(trial: TaskTrial): Promise<TaskKillResult> {
   if (engine) await symlink(engine.socketPath, join(lab.folder, 'docker.sock'))
   const longestMs = taskMinutes * 60_000
   const onProgress = (text: string) => process.stderr.write(`  … ${trial.name}: ${text}\n`)
-  const options = {program, lab, signal, trials: [trial], killsPerStep, longestMs, data: at, onProgress}
+  const parts = trial.needsUpgrade
+    ? {program: laterProgram(program, join(at, 'later')), agentProgram: program}
+    : {program, lab}
+  const options = {...parts, signal, trials: [trial], killsPerStep, longestMs, data: at, onProgress}
   return taskKillLoop(options).finally(() => Promise.all([member.close(), engine?.stop()]))
 }
 

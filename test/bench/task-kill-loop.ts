@@ -12,6 +12,8 @@ import type {EndedTask, TaskLab, TaskTrial} from './task-trials/trial.ts'
 
 export interface TaskKillOptions {
   program: string
+  /** Of the agent, where it is another one than the server's. */
+  agentProgram?: string
   /** The lab agent with the folder of its programs, in place of the program's own agent. */
   lab?: {agent: string; folder: string}
   /** An empty folder. */
@@ -84,12 +86,12 @@ class TaskKillLoop implements TaskLab {
   }
 
   static async open(options: TaskKillOptions): Promise<TaskKillLoop> {
-    const {program, data, signal, lab} = options
+    const {program, agentProgram = program, data, signal, lab} = options
     const server = await ServerProcess.start({program, data: join(data, 'server'), signal})
     const joinTokenFile = join(data, 'join-token')
     await writeFile(joinTokenFile, await createJoinToken(server, 1), {mode: 0o600})
     const at = {data: join(data, 'agent'), server: server.url, joinTokenFile}
-    const agent = AgentProcess.start({program: lab?.agent ?? program, lab: lab?.folder, ...at})
+    const agent = AgentProcess.start({program: lab?.agent ?? agentProgram, lab: lab?.folder, ...at})
     return new TaskKillLoop(options, {server, agent})
   }
 
@@ -142,6 +144,14 @@ class TaskKillLoop implements TaskLab {
     const device = execFileSync('losetup', ['-f', '--show', file], {encoding: 'utf8'}).trim()
     this.#devices.push(device)
     return device
+  }
+
+  async agentAgain(between: () => void): Promise<void> {
+    await this.#agent.stop()
+    await this.#untilNodeIs(false)
+    between()
+    this.#agent = this.#agent.again()
+    await this.#untilNodeIs(true)
   }
 
   newName(): string {
@@ -278,14 +288,18 @@ class TaskKillLoop implements TaskLab {
     return lines.map(({at, text}) => `  ${at} ${text}`).join('\n')
   }
 
-  async #untilNodeAnswers(): Promise<void> {
+  #untilNodeAnswers(): Promise<void> {
+    return this.#untilNodeIs(true)
+  }
+
+  async #untilNodeIs(wanted: boolean): Promise<void> {
     for (let look = 0; look < 1_200; look++) {
       const nodes = await this.#api.ok<{name: string; connected: boolean}[]>('GET', '/nodes')
       const node = this.node ? nodes.find(({name}) => name === this.node) : nodes[0]
-      if (node?.connected) return
+      if (node?.connected === wanted) return
       await pause(50)
     }
-    throw new Error(`The node has not come back for a minute.\n${this.#agent.log()}`)
+    throw new Error(`The node was not ${wanted ? 'back' : 'gone'} after a minute.\n${this.#agent.log()}`)
   }
 
   #fault(text: string): void {

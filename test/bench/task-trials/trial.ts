@@ -18,6 +18,8 @@ export interface TaskLab {
   device(): Promise<string>
   /** A name that nothing else has. */
   newName(): string
+  /** Ends the agent in peace, and starts it again after that. */
+  agentAgain(between: () => void): Promise<void>
   /** A call that is no task. */
   ok<T>(method: string, path: string, body?: object): Promise<T>
   /** A task that is disturbed once, to its end. */
@@ -33,6 +35,8 @@ export interface TaskTrial {
   name: string
   /** A Docker Engine at docker.sock of the lab's folder, where the agent runs its containers. */
   needsEngine?: true
+  /** A server of a later version than the agent, which is the program's own. */
+  needsUpgrade?: true
   prepare?(lab: TaskLab): Promise<void>
   round(lab: TaskLab): Promise<void>
   /** Takes away what is left, also after a fault or an interruption. */
