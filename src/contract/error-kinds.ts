@@ -53,6 +53,7 @@ export const errorKinds = {
   limits_sold: 'conflict',
   snapshot_impossible: 'conflict',
   snapshot_in_use: 'conflict',
+  snapshot_unfinished: 'conflict',
   restore_impossible: 'conflict',
   instance_not_running: 'conflict',
   path_refused: 'conflict',

@@ -88,6 +88,7 @@ const catalogue = {
   ],
   claim_finished: ['Claim {name} is over ({phase}).', 'Submit a new one.'],
   instance_finished: ['Instance {name} is over ({status}).', 'Submit a new claim.'],
+  snapshot_unfinished: ['Snapshot {name} is still being made.', 'Wait for it: `gpuctl task list --status running`.'],
   snapshot_in_use: [
     'Instance {name} is made of snapshot {snapshot}.',
     'Restore another snapshot first, or delete both.',
@@ -164,7 +165,7 @@ const catalogue = {
     'Site {name} is no volume of a pool: its node only tells of it.',
     'Back up what `gpuctl site create` made.',
   ],
-  task_conflict: ['Another task works on {kind} {name}.', 'Wait for it: `gpuctl task list --status running`.'],
+  task_conflict: ['Task {task} works on {what}: {doing}.', 'Wait for it: `gpuctl task wait {task}`.'],
   task_cancelled: ['It was cancelled.', 'Submit it again when it is wanted.'],
   task_deadline: ['It took too long and was given up.', 'See what it was waiting for with `gpuctl task logs`.'],
   step_unverified: ['{step}: it was done, and is not there.', 'See the task’s log, and look on the node itself.'],

@@ -3,7 +3,7 @@ import type {TaskTable} from '../domain/ports.ts'
 import type {TaskRecord} from '../domain/records.ts'
 import {isOver, privatePrefix} from '../domain/task.ts'
 import {Conditions, layoutOf, RecordTable} from './record-table.ts'
-import {type Sql, UniqueViolation} from './sql.ts'
+import type {Sql} from './sql.ts'
 
 const layout = layoutOf<TaskRecord>({
   table: 'tasks',
@@ -19,12 +19,29 @@ const layout = layoutOf<TaskRecord>({
   fixed: ['owner_id', 'type'],
 })
 
+/** Of what people know by a name. */
+const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 export function taskTable(sql: Sql): TaskTable {
   const table = new RecordTable({sql, layout})
+
+  async function hold(lock: string, taskId: string): Promise<void> {
+    const insert = 'INSERT INTO task_locks (lock_name, task_id) VALUES (?, ?) ON CONFLICT DO NOTHING'
+    if ((await sql.run(insert, [lock, taskId])) === 1) return
+    const [other] = await table.many('WHERE id = (SELECT task_id FROM task_locks WHERE lock_name = ?)', [lock])
+    const [kind = '', , ...rest] = lock.split(':')
+    const name = rest.join(':')
+    throw problem('task_conflict', {
+      what: isUuid.test(name) ? `this ${kind}` : `${kind} ${name}`,
+      task: other?.number ?? 0,
+      doing: other ? `${other.type} ${other.object}` : '',
+    })
+  }
+
   return {
     async insert(task) {
       const saved = await table.insert(task)
-      for (const lock of task.locks) await hold(sql, lock, task.id)
+      for (const lock of task.locks) await hold(lock, task.id)
       return saved
     },
     async save(task) {
@@ -57,15 +74,5 @@ export function taskTable(sql: Sql): TaskTable {
       return rows.map(row => ({at: row.at as string, text: row.line as string}))
     },
     prune: before => sql.givingBack().run('DELETE FROM tasks WHERE finished_at < ?', [before]),
-  }
-}
-
-async function hold(sql: Sql, lock: string, taskId: string): Promise<void> {
-  try {
-    await sql.run('INSERT INTO task_locks (lock_name, task_id) VALUES (?, ?)', [lock, taskId])
-  } catch (error) {
-    if (!(error instanceof UniqueViolation)) throw error
-    const [kind, , ...rest] = lock.split(':')
-    throw problem('task_conflict', {kind: kind ?? '', name: rest.join(':')}, {cause: error})
   }
 }

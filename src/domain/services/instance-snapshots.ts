@@ -113,7 +113,7 @@ export class InstanceSnapshots {
 
   /** On the node of the instance, by what that says. */
   async #checkKept({id: instanceId, name, nodeId}: Instance, snapshot: InstanceSnapshotRecord): Promise<void> {
-    if (snapshot.state === 'creating') throw problem('task_conflict', {kind: 'snapshot', name: snapshot.name})
+    if (snapshot.state === 'creating') throw problem('snapshot_unfinished', {name: snapshot.name})
     const refuse = (reason: string, fix: string) =>
       problem('restore_impossible', {name, snapshot: snapshot.name, reason, fix})
     if (snapshot.nodeId !== nodeId) throw refuse('it lies on another node', 'Copy its files with `gpuctl instance cp`.')
@@ -127,7 +127,7 @@ export class InstanceSnapshots {
     const nodes = await journal.change(async (tx, record) => {
       const {madeOf, restore, desired} = (await tx.instances.lock(instance.id)) ?? instance
       const snapshot = named(await tx.instanceSnapshots.list(instance.id), name)
-      if (snapshot.state === 'creating') throw problem('task_conflict', {kind: 'snapshot', name: snapshot.name})
+      if (snapshot.state === 'creating') throw problem('snapshot_unfinished', {name: snapshot.name})
       const used = [madeOf, restore?.state === 'pending' ? restore : undefined]
       if (desired !== 'deleted' && used.some(one => one?.snapshotId === snapshot.id))
         throw problem('snapshot_in_use', {name: instance.name, snapshot: snapshot.name})

@@ -85,7 +85,7 @@ test('an instance has ten snapshots at most, one is made at a time, and what fai
   await take('s0')
   await expect(take('s1')).rejects.toMatchObject({code: 'task_conflict'})
   const busy = services.instances.deleteSnapshot({id: 'train', snapshot: 's0'}, caller)
-  await expect(busy).rejects.toMatchObject({code: 'task_conflict'})
+  await expect(busy).rejects.toMatchObject({code: 'snapshot_unfinished'})
   await settle()
   for (let index = 1; index < 10; index++) {
     await take(`s${index}`)

@@ -271,7 +271,11 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
     const settled = await Promise.allSettled(Array.from({length: 8}, () => submitTask(recipe, {})))
     expect(settled.filter(({status}) => status === 'fulfilled')).toHaveLength(1)
     const [refused] = settled.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
-    expect(refused).toMatchObject({code: 'task_conflict', message: 'Another task works on device /dev/sdb.'})
+    expect(refused).toMatchObject({
+      code: 'task_conflict',
+      message: expect.stringMatching(/^Task \d+ works on device \/dev\/sdb: test thing\.$/),
+      hint: expect.stringMatching(/gpuctl task wait \d+/),
+    })
     await settle()
     disk.there.clear()
     await expect(submitTask(recipe, {})).resolves.toMatchObject({status: 'pending'})
