@@ -63,6 +63,20 @@ export const lightOclif = {
   },
 }
 
+/** What is done for each route at the end of the routes is done for all of them in one go. */
+const together = `const waiting = new WeakMap()
+function together(key, begin, work) {
+  const works = waiting.get(key)
+  if (works) return void works.push(work)
+  const all = [work]
+  waiting.set(key, all)
+  begin(() => {
+    waiting.delete(key)
+    for (const one of all) one()
+  })
+}
+`
+
 /** What the commands load by `await import()` – libraries, and the half with the server and the agent – is in bundles apart. */
 export const halvesApart = (libraries, isExternal, compile) => ({
   name: 'halves-apart',
@@ -161,6 +175,13 @@ export const leanFastify = {
       ],
       'fastify/lib/route.js': [
         [/const headHandler = (?=router\.findRoute)/, 'const headHandler = !shouldExposeHead ? null : '],
+        ['function buildRouting (', `${together}function buildRouting (`],
+        [
+          'this.after((notHandledErr, done) => {',
+          'together(this, run => this.after((error, done) => (run(), done(error))), () => {',
+        ],
+        ["avvio.once('preReady', () => {", "together(avvio, run => avvio.once('preReady', run), () => {"],
+        [/\n +done\(notHandledErr\)/, ''],
       ],
     }
     for (const [file, changes] of Object.entries(patches)) patch(onLoad, file, changes)
