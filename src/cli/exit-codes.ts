@@ -54,6 +54,7 @@ const exitCodeOfStatus: Record<number, number> = {
 
 /** By the server's code where we know it, else (an older or newer server) by the HTTP status. */
 export function exitCodeOf(code: string, status: number): number {
+  if (code === 'not_gpuctl') return exitCode.unreachable
   const kind = Object.hasOwn(errorKinds, code) ? errorKinds[code as ErrorCode] : undefined
   return kind ? exitCodeOfKind[kind] : (exitCodeOfStatus[status] ?? exitCode.failure)
 }

@@ -146,7 +146,10 @@ export function readObject(text: string, wanted: string): WaitObject {
   const state = wanted.toLowerCase()
   const {states} = kinds[kind]
   if (!states.includes(state)) {
-    throw usageError(`A ${kind} is never ${wanted}.`, `It is one of ${states.join(', ')}, or jq=EXPR.`)
+    throw usageError(
+      `${/^[aeiou]/.test(kind) ? 'An' : 'A'} ${kind} is never ${wanted}.`,
+      `It is one of ${states.join(', ')}, or jq=EXPR.`,
+    )
   }
   return {kind, name, wish: {state}}
 }
@@ -167,7 +170,7 @@ export async function seeObject(client: Client, {kind, name, wish}: WaitObject, 
     const {id, name: named} = found as {id?: string; name?: string}
     return {kind, id: id ?? name, name: named ?? name, state, states, isThere, isOver: isOver && 'state' in wish}
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === 404 && isGoing)) throw error
+    if (!isGoing || !(error instanceof ApiError) || error.status !== 404 || error.code === 'not_gpuctl') throw error
     return {kind, id: name, name, state: gone, states: [gone], isThere: true, isOver: true}
   }
 }

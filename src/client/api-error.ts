@@ -43,10 +43,12 @@ export class UnreachableError extends Error {
     const why = other
       ? `\n  at the login  SHA256:${other.pinned}\n  now           SHA256:${other.shown}\n`
       : `: ${reasonOf(cause)}`
-    super(`${server} ${words[code]}${code === 'server_silent' ? '' : why}.`.replace(/\n\.$/, ''), {cause})
+    const speaksNoTls = cause.code === 'EPROTO' && /wrong version number|packet length too long/.test(cause.message)
+    const said = speaksNoTls ? 'answers, and speaks no TLS' : `${words[code]}${code === 'server_silent' ? '' : why}`
+    super(`${server} ${said}.`.replace(/\n\.$/, ''), {cause})
     this.name = 'UnreachableError'
     this.code = code
-    this.hint = hints[code]
+    this.hint = speaksNoTls ? 'Write its address with http://, or check the port.' : hints[code]
     this.nothingSent = notSent.has(cause.code ?? '')
   }
 }
@@ -96,10 +98,15 @@ export function readFailure(status: number, text: string, headers: Record<string
   } catch {
     // Not our envelope: said below.
   }
+  return notGpuctl(status, retryAfterSeconds)
+}
+
+/** What answered is something else: a proxy, a portal, another program at that port. */
+export function notGpuctl(status: number, retryAfterSeconds?: number): ApiError {
   return new ApiError({
     code: 'not_gpuctl',
     message: `The answer (HTTP ${status}) does not come from a gpuctl server.`,
-    hint: 'Check the address with `gpuctl context list`.',
+    hint: 'Check the address with `gpuctl context list`, and what stands between: a proxy, or a network that wants a login.',
     details: {},
     requestId: '',
     status,

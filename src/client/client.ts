@@ -2,9 +2,9 @@ import type {IncomingMessage} from 'node:http'
 import type {Readable} from 'node:stream'
 import type {InputOf, OutputOf} from '../contract/contract.ts'
 import type {Frame} from '../contract/frames.ts'
-import {type OperationName, routes} from '../contract/routes.ts'
+import {apiPrefix, type OperationName, routes} from '../contract/routes.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
-import {ApiError, readFailure, UnreachableError} from './api-error.ts'
+import {ApiError, notGpuctl, readFailure, UnreachableError} from './api-error.ts'
 import type {ServerEvent} from './events.ts'
 import {exchange} from './exchange.ts'
 import {maskText} from './masked.ts'
@@ -90,7 +90,7 @@ export class Client {
       const text = await this.#repeat(method === 'GET' || key !== undefined, options.signal, () =>
         this.#exchange(message),
       )
-      const answer = text === '' ? {} : JSON.parse(text)
+      const answer = readAnswer(text)
       if (isTried && isDryRun(answer)) throw new Tried(answer)
       return answer as OutputOf<N>
     } finally {
@@ -148,7 +148,11 @@ export class Client {
       const {'x-request-id': request = 'none', 'content-type': type = ''} = answer.headers
       trace(`< ${answer.statusCode} ${type}, request ${request}, ${Math.round(nowMs() - startedAt)} ms`)
     }
-    const version = answer.headers['x-gpuctl-version']
+    const {'content-type': type = '', 'x-gpuctl-version': version} = answer.headers
+    if (isSuccess(answer) && message.path.startsWith(apiPrefix) && type.startsWith('text/html')) {
+      if ('destroy' in answer && typeof answer.destroy === 'function') answer.destroy()
+      throw notGpuctl(answer.statusCode ?? 0)
+    }
     const serverVersion = typeof version === 'string' ? version : undefined
     this.#parts.answered?.({serverVersion, method: message.method, isRefusal: !isSuccess(answer)})
     return answer
@@ -212,7 +216,7 @@ export class Client {
     await this.#show(name, {method, path, upload})
     const answer = await this.#open({method, path, upload, signal})
     const {readText} = await import('./transport.ts')
-    return JSON.parse(await readText(await this.target(), answer)) as OutputOf<N>
+    return readAnswer(await readText(await this.target(), answer)) as OutputOf<N>
   }
 
   /** A WebSocket with frames both ways. */
@@ -245,9 +249,19 @@ export class Client {
 /** Where nobody listens at all a person should hear so at once; a cut or a busy server is worth a longer wait. */
 function budgetFor(error: unknown): number {
   if (error instanceof ApiError) return error.status === 503 || error.status === 429 ? retry.budgetMs : 0
-  if (!(error instanceof UnreachableError) || error.code === 'tls_failed' || error.code === 'certificate_changed')
-    return 0
+  // Who says how long a silence may be means it once.
+  const isFinal = !(error instanceof UnreachableError) || error.code !== 'server_unreachable'
+  if (isFinal) return 0
   return error.nothingSent ? retry.budgetWhenNobodyListensMs : retry.budgetMs
+}
+
+function readAnswer(text: string): object {
+  if (text === '') return {}
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw notGpuctl(200)
+  }
 }
 
 function isSuccess({statusCode = 0}: {statusCode?: number}): boolean {

@@ -1,4 +1,5 @@
 import {expect, test} from 'vitest'
+import {seeObject} from '../../src/cli/waitable.ts'
 import {Client} from '../../src/client/client.ts'
 import {followEvents} from '../../src/client/events.ts'
 import {encodeControl, encodeFrame, frameKind} from '../../src/contract/frames.ts'
@@ -52,10 +53,41 @@ test('a GET is repeated when the connection is cut, a POST without a key is not,
 })
 
 test('an answer that is not ours is said to be so', async () => {
+  const page = (status: number, type: string) => (_: unknown, response: import('node:http').ServerResponse) =>
+    response.writeHead(status, {'content-type': type}).end('<html>Sign in to the WLAN of the hotel</html>')
   const {url} = await nativeServer({
-    'GET /nodes': (_: unknown, response: import('node:http').ServerResponse) => response.writeHead(404).end('<html>'),
+    'GET /nodes': page(404, 'text/plain'),
+    'GET /specs': page(200, 'text/html; charset=utf-8'),
+    'GET /users': page(200, 'application/json'),
+    'GET /events/stream': page(200, 'text/html'),
+    'GET /claims/x': page(404, 'text/html'),
   })
-  await expect(clientOf(url).call('nodes.list', {})).rejects.toMatchObject({code: 'not_gpuctl', status: 404})
+  const client = clientOf(url)
+  const notOurs = (status: number) => ({code: 'not_gpuctl', status})
+  await expect(client.call('nodes.list', {})).rejects.toMatchObject(notOurs(404))
+  await expect(client.call('specs.list', {})).rejects.toMatchObject(notOurs(200))
+  await expect(client.call('users.list', {})).rejects.toMatchObject(notOurs(200))
+  await expect(client.events('events.stream', {}).next()).rejects.toMatchObject(notOurs(200))
+  await expect(client.open({method: 'GET', path: '/gpuctl/v1/specs'})).rejects.toMatchObject(notOurs(200))
+  const gone = {kind: 'claim', name: 'x', wish: {state: 'deleted'}} as const
+  await expect(seeObject(client, gone, AbortSignal.timeout(10_000))).rejects.toMatchObject(notOurs(404))
+})
+
+test('a silence as long as was said is the end of a call, one that is read too', async () => {
+  const {url, asked} = await nativeServer({'GET /nodes': () => undefined})
+  const client = new Client({userAgent: 'test', target: async () => ({server: url}), timeoutMs: 50})
+
+  await expect(client.call('nodes.list', {})).rejects.toMatchObject({code: 'server_silent'})
+  expect(asked).toHaveLength(1)
+})
+
+test('https:// to a server without TLS says that, and nothing of certificates', async () => {
+  const {url} = await nativeServer({})
+  await expect(clientOf(url.replace('http:', 'https:')).call('nodes.list', {})).rejects.toMatchObject({
+    code: 'tls_failed',
+    message: expect.stringContaining('speaks no TLS'),
+    hint: expect.stringContaining('http://'),
+  })
 })
 
 test('an event stream goes on behind the last event after a cut, and ends with `end`', async () => {

@@ -19,6 +19,8 @@ test.each([
   ['store_unavailable', 503, 7],
   ['node_failed', 502, 1],
   ['internal', 500, 1],
+  ['not_gpuctl', 404, 7],
+  ['not_gpuctl', 200, 7],
   ['from_the_future', 409, 5],
   ['from_the_future', 418, 1],
 ])('%s (HTTP %i) ends with %i', (code, status, expected) => {

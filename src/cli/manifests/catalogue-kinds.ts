@@ -93,7 +93,7 @@ function poolManifest(found: Pool): Manifests['pool'] {
 
 async function poolOf(client: Client, {name, node}: {name: string; node: string}): Promise<Pool | undefined> {
   const pools = await client.call('pools.list', {node}).catch(error => {
-    if (error instanceof ApiError && error.status === 404) return []
+    if (error instanceof ApiError && error.status === 404 && error.code !== 'not_gpuctl') return []
     throw error
   })
   return pools.find(one => one.name === name)
