@@ -29,7 +29,8 @@ export function normalise(argv: readonly string[], commands: CommandShapes): str
   const {id, used} = findCommand(words, commands)
   if (id === undefined) {
     const isHelp = flags.some(flag => ['--help', '-h', '--version', '-V'].includes(flag))
-    if (words.length === 0) return isHelp || flags.length === 0 ? flags : [...flags, '--help']
+    if (words.length === 0 && (isHelp || flags.length === 0)) return flags
+    if (words.length === 0) throw usageError('Which command?', 'See what there is with `gpuctl --help`.')
     const topic = topicOf(words, commands)
     if (!isTopic(topic, commands)) throw notFound(words, commands)
     // A script that forgot the verb must not take the help for an answer.

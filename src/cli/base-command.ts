@@ -74,6 +74,8 @@ export abstract class BaseCommand extends ServerCommand {
     this.mode = readOutputMode(this.argv, process.env)
     this.settings = await loadSettings()
     applyPreferences(this.settings.defaults, process.env)
+    // What was typed beats a variable: ids alone, and no JSON that some shell asks for all day.
+    if (this.mode.quiet && readOutputMode(this.argv, {}).format === undefined) delete process.env.GPUCTL_OUTPUT
     this.mode = readOutputMode(this.argv, process.env)
   }
 

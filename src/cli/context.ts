@@ -4,8 +4,8 @@ import {exitCode} from './exit-codes.ts'
 import {Failure, usageError} from './failure.ts'
 import {configDirectory} from './places.ts'
 import {type Tree, writePlainYaml} from './plain-yaml.ts'
-import {writePrivately} from './private-file.ts'
-import {type Context, configPath, readServerUrl, readTree, type Settings, writeContext} from './settings.ts'
+import {changePrivately} from './private-file.ts'
+import {type Context, configPath, parseTree, readServerUrl, type Settings, writeContext} from './settings.ts'
 
 export interface Choice {
   server: string
@@ -127,8 +127,12 @@ function checkContextName(name: string): void {
 }
 
 async function changeConfig(env: NodeJS.ProcessEnv, change: (tree: Tree) => void): Promise<void> {
-  const tree = await readTree(configPath(env))
-  if (typeof tree.contexts !== 'object') tree.contexts = {}
-  change(tree)
-  await writePrivately(configPath(env), writePlainYaml(tree))
+  const path = configPath(env)
+  await changePrivately(path, async before => {
+    const tree = await parseTree(path, before)
+    if (typeof tree.contexts !== 'object') tree.contexts = {}
+    change(tree)
+    const after = writePlainYaml(tree)
+    return after === before ? undefined : after
+  })
 }

@@ -1,7 +1,7 @@
 import {statSync} from 'node:fs'
 import {join} from 'node:path'
 import {usageError} from './failure.ts'
-import {readIfThere, writePrivately} from './private-file.ts'
+import {changePrivately, readIfThere} from './private-file.ts'
 
 export type Storage = 'keyring' | 'file' | 'none'
 
@@ -104,7 +104,10 @@ export class Credentials {
   }
 
   async #readFile(): Promise<Record<string, string>> {
-    const content = await readIfThere(this.#path)
+    return this.#parse(await readIfThere(this.#path))
+  }
+
+  #parse(content: string | undefined): Record<string, string> {
     if (content === undefined) return {}
     const {mode} = statSync(this.#path)
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
@@ -118,10 +121,12 @@ export class Credentials {
   }
 
   async #changeFile(account: string, token: string | undefined): Promise<void> {
-    const {[account]: old, ...others} = await this.#readFile()
-    if (old === token) return
-    const all = token === undefined ? others : {...others, [account]: token}
-    await writePrivately(this.#path, `${JSON.stringify(all, undefined, 2)}\n`)
+    await changePrivately(this.#path, before => {
+      const {[account]: old, ...others} = this.#parse(before)
+      if (old === token) return undefined
+      const all = token === undefined ? others : {...others, [account]: token}
+      return `${JSON.stringify(all, undefined, 2)}\n`
+    })
   }
 }
 

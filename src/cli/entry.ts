@@ -3,6 +3,9 @@ import type {Config} from '@oclif/core'
 import {asksForHelp, normalise} from './argv.ts'
 import type {BaseCommand} from './base-command.ts'
 import {describeError, errorAsJson, errorAsText} from './error-report.ts'
+import {exitCode} from './exit-codes.ts'
+import {Failure} from './failure.ts'
+import {wordsOf} from './file-words.ts'
 import {isMachine, readOutputMode} from './global-flags.ts'
 import {lightConfig, type Program} from './light-config.ts'
 import type {CommandShapes, FlagShape} from './words.ts'
@@ -17,8 +20,8 @@ export interface Commands {
 
 /** Runs one command line (without node and script), sets process.exitCode, and leaves nothing open. */
 export async function run(argv: string[], commands: Commands, program: Program): Promise<void> {
-  quietWhenNobodyReads(process.stdout)
-  if (isPiped(2)) quietWhenNobodyReads(process.stderr)
+  watchOutput(process.stdout)
+  if (isPiped(2)) watchOutput(process.stderr)
   try {
     if (argv[0] === 'help' && argv.length === 2 && (await printTopic(argv[1] as string))) return
     const words = normalise(argv, shapesOf(commands))
@@ -86,10 +89,12 @@ function isPiped(descriptor: number): boolean {
   }
 }
 
-/** `gpuctl … | head` is no failure: the rest is simply not wanted (EPIPE, rc 0). */
-function quietWhenNobodyReads(stream: NodeJS.WriteStream): void {
-  stream.on('error', error => {
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
-    throw error
+/** `gpuctl … | head` is no failure: the rest is simply not wanted (EPIPE, rc 0). A full disk is one. */
+function watchOutput(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCode.ok)
+    const failure = new Failure('output_failed', `The output cannot be written: ${wordsOf(error)}.`)
+    if (stream === process.stdout) process.stderr.write(`${errorAsText(describeError(failure))}\n`)
+    process.exit(exitCode.failure)
   })
 }

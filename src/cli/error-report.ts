@@ -34,7 +34,7 @@ export function describeError(error: unknown): ErrorReport {
     return {...plain, code: 'interrupted', message: 'Interrupted.', exitCode: exitCode.interrupted}
   }
   const {message = String(error), oclif, parse, hint} = error as OclifError
-  if (parse !== undefined || message.startsWith('Parsing --')) {
+  if (parse !== undefined || message.startsWith('Parsing --') || oclif?.exit === exitCode.usage) {
     return {
       ...plain,
       code: 'usage',

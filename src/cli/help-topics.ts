@@ -9,7 +9,7 @@ export const helpTopics: Readonly<Record<string, string>> = {
     4  not logged in, or the token was refused
     5  conflict: the name is taken or fits several things, or the state does not allow it
     6  quota or capacity: too many GPUs asked for, or none free with --no-queue
-    7  the server cannot be reached, or its certificate is not trusted
+    7  the server cannot be reached, its certificate is not trusted, or what answers is no gpuctl server
     8  your role does not allow it
     9  you answered no
    10  \`diff\` and \`--dry-run\` found that something would change
@@ -26,7 +26,7 @@ and all beat /etc/gpuctl/config.yml. \`gpuctl config list --origin\` shows where
   GPUCTL_SERVER           address of the control server
   GPUCTL_CONTEXT          name of a known server; GPUCTL_SERVER beats it
   GPUCTL_TOKEN            token to call with; GPUCTL_TOKEN_FILE is a file that holds it
-  GPUCTL_OUTPUT           output format, as -o
+  GPUCTL_OUTPUT           output format, as -o; a typed -q beats it
   GPUCTL_TIMEOUT          how long to wait, as --timeout
   GPUCTL_NO_INPUT=1       never ask
   GPUCTL_YES=1            yes to what is asked with y/N

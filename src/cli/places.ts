@@ -9,7 +9,8 @@ export function cacheDirectory(env: NodeJS.ProcessEnv = process.env): string {
   return env.GPUCTL_CACHE_DIR || join(env.XDG_CACHE_HOME || join(env.HOME || home(), '.cache'), 'gpuctl')
 }
 
-/** Without $HOME; `node:os` is not loaded where there is one. */
+/** Without $HOME; `node:os` is not loaded where there is one. For an empty one Node answers nothing either. */
 function home(): string {
-  return process.getBuiltinModule('node:os').homedir()
+  const {homedir, userInfo} = process.getBuiltinModule('node:os')
+  return homedir() || userInfo().homedir
 }

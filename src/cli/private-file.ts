@@ -1,5 +1,7 @@
 import {existsSync, readFileSync} from 'node:fs'
 import {dirname, join} from 'node:path'
+import {Failure} from './failure.ts'
+import {wordsOf} from './file-words.ts'
 
 /** The text, or undefined when there is no such file. At once: every start reads some, and these files are small. */
 export async function readIfThere(path: string): Promise<string | undefined> {
@@ -14,12 +16,12 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Writes a file that only its owner reads (0600 in a 0700 folder), whole or not at all. */
-export async function writePrivately(path: string, text: string): Promise<void> {
+/** Writes a file that only its owner reads (0600 in a 0700 folder), whole or not at all. One that is a link stays one. */
+export async function writePrivately(given: string, text: string): Promise<void> {
   const {randomBytes} = await import('node:crypto')
-  const {chmod, mkdir, open, rename, rm} = await import('node:fs/promises')
-  const folder = dirname(path)
-  await mkdir(folder, {recursive: true, mode: 0o700})
+  const {chmod, mkdir, open, realpath, rename, rm} = await import('node:fs/promises')
+  await mkdir(dirname(given), {recursive: true, mode: 0o700})
+  const path = await realpath(given).catch(() => given)
   const temporary = `${path}.${randomBytes(6).toString('hex')}`
   try {
     const file = await open(temporary, 'wx', 0o600)
@@ -34,6 +36,54 @@ export async function writePrivately(path: string, text: string): Promise<void> 
   } catch (error) {
     await rm(temporary, {force: true})
     throw error
+  }
+}
+
+/**
+ * Reads a file, and writes what `change` makes of it; undefined leaves it as it is. Of several programs that do so at once
+ * none loses what another wrote. Failure where it cannot be written.
+ */
+export async function changePrivately(
+  path: string,
+  change: (before: string | undefined) => Promise<string | undefined> | string | undefined,
+): Promise<void> {
+  if ((await change(await readIfThere(path))) === undefined) return
+  const {mkdir, rm} = await import('node:fs/promises')
+  const lock = `${path}.lock`
+  try {
+    await mkdir(dirname(path), {recursive: true, mode: 0o700})
+    await takeLock(lock)
+    try {
+      const after = await change(await readIfThere(path))
+      if (after !== undefined) await writePrivately(path, after)
+    } finally {
+      await rm(lock, {force: true})
+    }
+  } catch (error) {
+    if (typeof (error as NodeJS.ErrnoException).errno !== 'number') throw error
+    throw new Failure('file_unwritable', `${path} cannot be written: ${wordsOf(error as NodeJS.ErrnoException)}.`, {
+      hint: 'GPUCTL_CONFIG_DIR names another folder; GPUCTL_SERVER and GPUCTL_TOKEN need none.',
+    })
+  }
+}
+
+/** How long one may hold the lock: a lock that is older was left by a program that was killed. */
+const lockMs = {stale: 5_000, most: 15_000, look: 10}
+
+async function takeLock(lock: string): Promise<void> {
+  const {open, rm, stat} = await import('node:fs/promises')
+  const {setTimeout: delay} = await import('node:timers/promises')
+  for (const startedAt = Date.now(); ; await delay(lockMs.look)) {
+    try {
+      return await (await open(lock, 'wx', 0o600)).close()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const madeAt = (await stat(lock).catch(() => undefined))?.mtimeMs ?? Date.now()
+    if (Math.abs(Date.now() - madeAt) > lockMs.stale) await rm(lock, {force: true})
+    if (Date.now() - startedAt > lockMs.most) {
+      throw new Failure('file_locked', `${lock} stays there.`, {hint: 'Remove it, unless another gpuctl runs.'})
+    }
   }
 }
 

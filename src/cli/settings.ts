@@ -1,6 +1,7 @@
 import {join} from 'node:path'
 import type {Pin} from '../client/tls.ts'
 import {usageError} from './failure.ts'
+import {wordsOf} from './file-words.ts'
 import {configDirectory} from './places.ts'
 import {parseSettings, type Tree} from './plain-yaml.ts'
 import {preferenceNamed, preferences} from './preferences.ts'
@@ -85,7 +86,16 @@ export function readServerUrl(given: string): string {
 
 /** A settings file; usage error when it cannot be understood. */
 export async function readTree(path: string): Promise<Tree> {
-  const content = await readIfThere(path)
+  const content = await readIfThere(path).catch(error => {
+    throw usageError(
+      `${path} cannot be read: ${wordsOf(error)}.`,
+      'Give it back to yourself, or set GPUCTL_CONFIG_DIR.',
+    )
+  })
+  return parseTree(path, content)
+}
+
+export async function parseTree(path: string, content: string | undefined): Promise<Tree> {
   if (content === undefined) return {}
   try {
     return await parseSettings(content)

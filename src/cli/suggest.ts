@@ -1,11 +1,28 @@
 import {type CommandShapes, topicWords, verbGroups} from './words.ts'
 
 const mostGuesses = 3
+/** Topics that a verb without one is most likely of. */
+const usualTopics = ['instance', 'claim', 'node', 'image']
+/** Verbs of docker, incus and slurm that we call otherwise. */
+const foreignVerbs: Record<string, string> = {
+  run: 'claim:submit',
+  launch: 'claim:submit',
+  sbatch: 'claim:submit',
+  squeue: 'claim:list',
+  scancel: 'claim:cancel',
+  sinfo: 'node:list',
+  inspect: 'instance:get',
+  kill: 'instance:stop',
+  attach: 'instance:terminal',
+  shell: 'instance:terminal',
+}
 
 /** At most three commands that may have been meant, likeliest first; none when nothing is near. */
 export function suggest(words: readonly string[], commands: CommandShapes): string[] {
   const turned = verbFirst(words, commands)
   if (turned) return [turned]
+  const lone = verbAlone(words, commands)
+  if (lone.length > 0) return lone
   const typed = words.slice(0, 2).map(word => topicWords[word] ?? word)
   const topics = typed.length === 1 ? [...commands.keys()].map(id => id.slice(0, Math.max(0, id.indexOf(':')))) : []
   const scored = [...new Set([...commands.keys(), ...topics.filter(Boolean)])]
@@ -22,6 +39,17 @@ function verbFirst([verb = '', noun = '', object]: readonly string[], commands: 
   const isList = group.includes('get') && object === undefined
   const candidates = isList ? ['list', ...group] : group
   return candidates.map(one => `${topic}:${one}`).find(id => noun !== '' && commands.has(id))
+}
+
+/** `stop train`, as docker says it: `instance stop`, and what else has that verb. */
+function verbAlone([verb = '']: readonly string[], commands: CommandShapes): string[] {
+  const foreign = Object.hasOwn(foreignVerbs, verb) ? foreignVerbs[verb] : undefined
+  if (foreign && commands.has(foreign)) return [foreign]
+  const group = verbGroups.find(one => one.includes(verb)) ?? [verb]
+  const ids = [...commands.keys()].filter(id => group.includes(id.split(':')[1] ?? '') && id.split(':').length === 2)
+  const rank = (id: string) =>
+    (usualTopics.indexOf(id.split(':')[0] ?? '') + usualTopics.length + 1) % (usualTopics.length + 1)
+  return ids.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b)).slice(0, mostGuesses)
 }
 
 function distanceTo(id: string, typed: readonly string[]): number {

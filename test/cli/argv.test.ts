@@ -11,9 +11,9 @@ const global: Record<string, FlagShape> = {
 }
 const ids = [
   ...['login', 'status', 'wait', 'api', 'up'],
-  ...['list', 'get', 'approve', 'add', 'delete', 'stats', 'pending'].map(verb => `node:${verb}`),
+  ...['list', 'get', 'approve', 'add', 'delete', 'stats', 'pending', 'drain'].map(verb => `node:${verb}`),
   ...['create', 'list', 'revoke'].map(verb => `node:join-token:${verb}`),
-  ...['list', 'get', 'create', 'delete', 'logs', 'stats', 'exec', 'cp', 'ssh', 'port-forward'].map(
+  ...['list', 'get', 'create', 'delete', 'stop', 'logs', 'stats', 'exec', 'cp', 'ssh', 'port-forward'].map(
     verb => `instance:${verb}`,
   ),
   ...['submit', 'list', 'get'].map(verb => `claim:${verb}`),
@@ -87,6 +87,12 @@ test.each([
   ['node lsit', 'gpuctl node list'],
   ['claim sumbit', 'gpuctl claim submit'],
   ['lgoin', 'gpuctl login'],
+  ['run -it alpine sh', 'gpuctl claim submit'],
+  ['stop train', 'gpuctl instance stop'],
+  ['rm train', 'gpuctl instance delete'],
+  ['drain gpu-1', 'gpuctl node drain'],
+  ['inspect train', 'gpuctl instance get'],
+  ['list', 'gpuctl instance list'],
 ])('%s is refused with a guess', (line, guess) => {
   const error = refusal(line)
   expect(error).toMatchObject({exitCode: 2, hint: expect.stringContaining(`\`${guess}\``)})
@@ -95,6 +101,13 @@ test.each([
 
 test('something far from everything gets no guess', () => {
   expect(refusal('xyzzyplugh')).toMatchObject({exitCode: 2, hint: 'See what there is with `gpuctl --help`.'})
+})
+
+test('flags without a command are no question for help', () => {
+  expect(on('--help --no-color')).toEqual(['--help', '--no-color'])
+  for (const line of ['--nosuch', '--json', '-o json', '-x']) {
+    expect(refusal(line)).toMatchObject({exitCode: 2, message: 'Which command?'})
+  }
 })
 
 test('a topic alone shows its help, but a script that forgot the verb fails', () => {

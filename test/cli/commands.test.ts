@@ -1,7 +1,9 @@
+import {exec} from 'node:child_process'
 import {stat, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
+import {promisify} from 'node:util'
 import {expect, test} from 'vitest'
-import {operator} from '../support/gpuctl.ts'
+import {operator, program} from '../support/gpuctl.ts'
 import {nativeServer, Refusal, sendEvents} from './native-server.ts'
 
 const node = {
@@ -82,6 +84,20 @@ test('`node approve --all` shows who waits, needs consent, and admits just those
 
   const empty = await person({'GET /nodes': []})
   expect(await empty.run(['node', 'approve', '--all'])).toMatchObject({code: 0, stdout: 'No machine is waiting.\n'})
+})
+
+test('a full disk under stdout is told in one line, with 1', async () => {
+  const {env} = await person({'GET /nodes': [node]})
+  const lines = ['node list', 'node list --json', 'commands', 'help exit-codes', 'completion bash', '--help']
+  const runs = lines.map(line =>
+    promisify(exec)(`'${process.execPath}' '${program}' ${line} > /dev/full`, {env}).catch(error => error),
+  )
+
+  for (const {code, stderr} of await Promise.all(runs)) {
+    expect({code, stderr}).toEqual({
+      ...{code: 1, stderr: 'Error: The output cannot be written: no space is left on the device. (E_OUTPUT_FAILED)\n'},
+    })
+  }
 })
 
 test('a refusal is two lines on stderr, or one envelope on stdout, and its own exit code', async () => {

@@ -1,8 +1,9 @@
-import {mkdir, readFile, stat, writeFile} from 'node:fs/promises'
+import {lstat, mkdir, readdir, readFile, rename, stat, symlink, utimes, writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {describe, expect, test} from 'vitest'
 import {chooseServer, deleteContext, saveContext} from '../../src/cli/context.ts'
 import {Credentials} from '../../src/cli/credentials.ts'
+import {configDirectory} from '../../src/cli/places.ts'
 import {readPlainYaml, writePlainYaml} from '../../src/cli/plain-yaml.ts'
 import {loadSettings, type SettingsPlaces} from '../../src/cli/settings.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
@@ -62,6 +63,48 @@ test('an unknown context is not found, an address with a password is refused', a
   const settings = await loadSettings(await machine({user}))
   expect(() => chooseServer(settings, {context: 'nope'}, {})).toThrow(expect.objectContaining({exitCode: 3}))
   expect(() => chooseServer(settings, {server: 'http://a:b@x'}, {})).toThrow(expect.objectContaining({exitCode: 2}))
+})
+
+test('of changes at the same time none is lost, also beside the lock of a program that was killed', async () => {
+  const {env, ...places} = await machine({user})
+  const lock = join(env.GPUCTL_CONFIG_DIR as string, 'config.yml.lock')
+  await writeFile(lock, '')
+  const longAgo = new Date(Date.now() - 60_000)
+  await utimes(lock, longAgo, longAgo)
+
+  const names = Array.from({length: 12}, (_, at) => `server-${at}`)
+  await Promise.all(names.map(name => saveContext(name, {server: `http://${name}:1`, token: name}, env)))
+
+  const {contexts} = await loadSettings({env, ...places})
+  expect(Object.keys(contexts).sort()).toEqual(['mine', 'other', ...names].sort())
+  const credentials = new Credentials({env, directory: env.GPUCTL_CONFIG_DIR as string})
+  const tokens = await Promise.all(names.map(name => credentials.find(`http://${name}:1`, name)))
+  expect(tokens.map(found => found?.token)).toEqual(names)
+  expect((await readdir(env.GPUCTL_CONFIG_DIR as string)).sort()).toEqual(['config.yml', 'credentials.json'])
+})
+
+test('a settings file that is a link stays one; one that cannot be written or read is named', async () => {
+  const {env, folder} = await machine({user})
+  const [path, real] = [join(env.GPUCTL_CONFIG_DIR as string, 'config.yml'), join(folder, 'dotfiles.yml')]
+  await rename(path, real)
+  await symlink(real, path)
+
+  await saveContext('new', {server: 'http://new:1'}, env)
+
+  expect((await lstat(path)).isSymbolicLink()).toBe(true)
+  expect(await readFile(real, 'utf8')).toContain('http://new:1')
+  const under = {GPUCTL_CONFIG_DIR: join(real, 'folder')}
+  await expect(saveContext('new', {server: 'http://new:1'}, under)).rejects.toMatchObject({
+    ...{code: 'file_unwritable', exitCode: 1, message: expect.stringContaining(join(real, 'folder', 'config.yml'))},
+  })
+  await mkdir(join(folder, 'config.yml'))
+  await expect(loadSettings({env: {GPUCTL_CONFIG_DIR: folder}, folder})).rejects.toMatchObject({
+    ...{exitCode: 2, message: `${join(folder, 'config.yml')} cannot be read: it is a folder.`},
+  })
+})
+
+test('an empty $HOME is none', () => {
+  expect(configDirectory({HOME: '', XDG_CONFIG_HOME: ''})).toMatch(/^\/.*gpuctl$/)
 })
 
 test('what we write we read without the library, and other YAML is left to it', () => {

@@ -48,6 +48,11 @@ describe('lists', () => {
       code: 2,
       stderr: expect.stringMatching(/no column nme.*\nTry: There are name, status, code/),
     })
+    for (const condition of [['--where'], ['--where', 'free>']]) {
+      expect(await run(['node', 'list', ...condition])).toMatchObject({
+        ...{code: 2, stderr: expect.stringContaining('(E_USAGE)')},
+      })
+    }
     expect(await run(['node', 'list', '--where', 'colour=red'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('Columns: name, status'),
@@ -188,6 +193,7 @@ describe('the environment', () => {
 
     expect((await ok(['node', 'list'])).stdout).toBe('gpu-10\r\n')
     expect((await ok(['node', 'list', '-o', 'md'])).stdout).toBe('| gpu-10 |\n')
+    expect((await ok(['node', 'list', '-q'])).stdout).toBe('1\n')
     const broken = await operator({GPUCTL_QUIET: 'perhaps'})
     expect(await broken.run(['node', 'list'])).toMatchObject({
       code: 2,

@@ -63,6 +63,7 @@ function testOf({operator, wanted, name}: Condition, unit: Unit | undefined): (v
       textOf(value).toLowerCase() === wanted.toLowerCase() ||
       (typeof value === 'number' && value === amount(wanted, unit))
   }
+  if (wanted === '') throw usageError(`--where: ${name} ${operator} what?`, `Write a value: ${name}${operator}1.`)
   return value => {
     const order = compare(value, wanted, unit, name)
     if (order === undefined) return false
