@@ -64,9 +64,16 @@ class NotTaken extends Error {
   }
 }
 
+/** Nothing listens at the runtime's port: it ended, or starts again. */
+class RuntimeGone extends NotTaken {}
+
+/** What is told of one that ended, once: it is asked for nothing until it is there again. */
+const gone: FoundRuntime = {models: [], initializing: true}
+
 /**
  * Finds the inference runtime of this machine, registers it with the control server in the words of document 000, and
- * beats for it while it answers (wire.md 1.3 to 1.5). One that the server forgot registers again.
+ * beats for it while it answers (wire.md 1.3 to 1.5). One that the server forgot registers again; of one that ended the
+ * server hears at once.
  */
 export class RuntimeReporter {
   readonly #options: RuntimeReporterOptions
@@ -79,6 +86,7 @@ export class RuntimeReporter {
   async run(): Promise<void> {
     const {clock, signal, logger, onState, kept} = this.#options
     let known = await this.#load()
+    let isThere = false
     for (let failures = 0; !signal.aborted; ) {
       let waitMs = beatMs
       try {
@@ -90,6 +98,7 @@ export class RuntimeReporter {
         }
         if (await this.#beat(known, found)) {
           failures = 0
+          isThere = true
           onState('reporting', known.id)
         } else {
           known = undefined
@@ -100,6 +109,10 @@ export class RuntimeReporter {
         const {message} = error as Error
         logger.debug({err: error}, 'the inference runtime was not reported')
         onState('waiting', message)
+        if (error instanceof RuntimeGone && known && isThere) {
+          isThere = false
+          await this.#beat(known, gone).catch(() => undefined)
+        }
         waitMs = Math.max(error instanceof NotTaken ? error.afterMs : 0, backoffMs(failures++, backOff))
       }
       await sleep(clock, waitMs, signal).catch(() => {})
@@ -117,7 +130,7 @@ export class RuntimeReporter {
     const address = `http://127.0.0.1:${apiPort}`
     const nothing = `no inference runtime answers at ${address}/v1/models`
     const {status, body} = await this.#call(address, 'GET', '/v1/models').catch(error => {
-      if (error instanceof UnreachableError) throw new NotTaken(nothing)
+      if (error instanceof UnreachableError) throw new (error.nothingSent ? RuntimeGone : NotTaken)(nothing)
       throw error
     })
     const items = Array.isArray(body) ? body : body.data

@@ -1,6 +1,6 @@
 import type {Runtime} from '../contract/schemas/runtimes.ts'
 import type {Clock} from './ports.ts'
-import {type RuntimeBeat, type RuntimeLoad, type RuntimeState, runtimeTimers} from './runtimes.ts'
+import {isReady, type RuntimeBeat, type RuntimeLoad, type RuntimeState, runtimeTimers} from './runtimes.ts'
 
 /** What came of a request that the proxy sent to a runtime. */
 export interface RequestOutcome {
@@ -77,6 +77,9 @@ export class RuntimeMemory {
     const {state} = known
     const wasAway = this.ageMs(id)! > runtimeTimers.onlineForMs
     const load = {...beat.load, at}
+    const initializing = beat.initializing
+    const ready = beat.ready ?? (initializing ? null : state.ready)
+    const isBack = wasAway || (isReady({initializing, ready}) && !isReady(state))
     const pick = (told: string[] | undefined, before: string[]) => (told && told.length > 0 ? told : before)
     const {chat, embedding, asr, tts} = beat.loaded
     known.state = {
@@ -90,11 +93,10 @@ export class RuntimeMemory {
         tts: pick(tts, state.loaded.tts),
       },
       supportedRuntimes: pick(beat.supportedRuntimes, state.supportedRuntimes),
-      initializing: beat.initializing,
-      ready: beat.ready ?? (beat.initializing ? null : state.ready),
+      ...{initializing, ready},
       sync: beat.sync ? {...beat.sync, at} : state.sync,
       onlineSince: wasAway ? null : state.onlineSince,
-      excludedModels: wasAway ? [] : state.excludedModels,
+      excludedModels: isBack ? [] : state.excludedModels,
       isDisconnected: false,
     }
     known.aliveAtMs = this.#clock.now()
@@ -133,7 +135,7 @@ export class RuntimeMemory {
     this.#unsaved.add(id)
   }
 
-  /** Until the runtime registers again, or was away and came back. */
+  /** Until the runtime registers again, or was away or not ready and came back. */
   exclude(id: string, model: string): void {
     const known = this.#known.get(id)
     if (!known || known.state.excludedModels.includes(model)) return

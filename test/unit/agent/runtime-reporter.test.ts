@@ -87,6 +87,21 @@ test('an agent that starts again goes on with the token that it kept, and needs 
   expect(await list()).toMatchObject([{id: kept.now!.id, status: 'online'}])
 })
 
+test('of a runtime that ended the server hears at once, and it is asked again when it is back, without a new approval', async () => {
+  const plane = await controlPlane()
+  const runtime = await standInRuntime({models: ['llama-3']})
+  const {states, kept, list} = await reporterFor(plane, runtime.port)
+  await eventually(() => states.some(([state]) => state === 'reporting'))
+  await plane.ok('runtimes.approve', {id: kept.now!.id}, {token: plane.adminToken})
+  expect(await list()).toMatchObject([{status: 'online'}])
+
+  await runtime.stop()
+  await eventually(async () => (await list())[0]?.status === 'registering')
+  await standInRuntime({models: ['llama-3'], port: runtime.apiPort})
+  await eventually(async () => (await list())[0]?.status === 'online')
+  expect(await list()).toMatchObject([{id: kept.now!.id}])
+})
+
 test('while no runtime answers it says so and tries again', async () => {
   const plane = await controlPlane()
   const runtime = await standInRuntime()

@@ -124,7 +124,7 @@ test('W1.5-6: readings older than 120 s are stale, 360 are kept, and requests ar
   expect(runtimes.requestHistory().every(({succeeded, failed}) => succeeded + failed === 0)).toBe(true)
 })
 
-test('a model that failed is set aside until the runtime registers again, or was away', async () => {
+test('a model that failed is set aside until the runtime registers again, or was away or not ready', async () => {
   const fleet = await world()
   const {runtimes} = fleet.services
   const runtime = await registered(fleet)
@@ -137,6 +137,12 @@ test('a model that failed is set aside until the runtime registers again, or was
   await runtime.beat()
   expect(await models()).toEqual(['llama-3'])
   fleet.clock.advance(61_000)
+  await runtime.beat()
+  expect(await models()).toEqual(['gpt-oss-20b', 'llama-3'])
+
+  runtimes.exclude(runtime.id, 'llama-3')
+  await runtime.beat({initializing: true})
+  expect(await models()).toBeUndefined()
   await runtime.beat()
   expect(await models()).toEqual(['gpt-oss-20b', 'llama-3'])
 
