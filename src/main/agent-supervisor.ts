@@ -7,6 +7,9 @@ import {type AgentFlags, orphanMs, runAgent} from './run-agent.ts'
 /** Tells a program that it was started by another one of ours, which looks after it. */
 const supervisedVariable = 'GPUCTL_AGENT_SUPERVISED'
 
+/** A child that is asked to end: before who asked this process to, as `docker stop`, kills it after 10 s and leaves the child. */
+const endWithinMs = 8_000
+
 /** Timers may be early by a moment. */
 const marginMs = 50
 
@@ -67,9 +70,11 @@ async function runChild(
     env: {...process.env, [supervisedVariable]: '1'},
   })
   let isStopped = false
+  let late: NodeJS.Timeout | undefined
   const onSignal = () => {
     child.kill(isStopped ? 'SIGKILL' : 'SIGTERM')
     isStopped = true
+    late ??= setTimeout(() => child.kill('SIGKILL'), endWithinMs)
   }
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
   const trial = untilMs === undefined ? undefined : endUnlessSettled(child, {programs, version, untilMs})
@@ -77,6 +82,7 @@ async function runChild(
     return {code: await endOf(child), isStopped}
   } finally {
     clearTimeout(trial)
+    clearTimeout(late)
     process.off('SIGTERM', onSignal).off('SIGINT', onSignal)
   }
 }

@@ -159,4 +159,12 @@ test('an agent that does not start goes back to the former one and says so; one 
   expect(await the.agentAgain('stop'), 'it ends by itself').toBeNull()
   await eventually(() => !isAlive(pid))
   expect((await work()).isAlive).toBe(true)
+
+  // One that hangs is not left behind when its parent is to end.
+  const parent = await eventually(isOnline, {withinMs: 60_000, everyMs: 100, what: the.agentLog()})
+  const child = Number((await readFile(`/proc/${parent.pid}/task/${parent.pid}/children`, 'utf8')).trim())
+  process.kill(child, 'SIGSTOP')
+  expect(await the.agentAgain('stop'), 'it ends by itself').toBeNull()
+  expect(isAlive(child)).toBe(false)
+  expect((await work()).isAlive).toBe(true)
 })
