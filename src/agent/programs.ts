@@ -102,6 +102,7 @@ export class Programs {
     if (!isNewer(current, own) || !existsSync(path)) {
       // A newer one was installed here meanwhile, or somebody removed it.
       await this.#save({...(kept.failed ? {failed: kept.failed} : {})})
+      await this.#sweep().catch(() => {}) // what is left goes with the next that comes
       return undefined
     }
     if (!trial) return {version: current, path}

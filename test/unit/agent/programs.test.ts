@@ -61,6 +61,7 @@ test('what was sent runs from the next start on, and stays when it is confirmed;
   expect((await readdir(folder)).sort()).toEqual(['1.2.0', '1.3.0', 'state.json'])
   expect(await programs.next('1.0.0')).toMatchObject({version: '1.3.0'})
   expect(await programs.next('1.3.0'), 'the same or a newer one was installed by hand').toBeUndefined()
+  expect(await readdir(folder)).toEqual(['state.json'])
 })
 
 test('one that ends again and again, or that nobody confirms in time, gives way to the former one', async () => {
