@@ -47,16 +47,16 @@ SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service @pkey
 `
 
-/** The agent makes containers, pools and mounts, so it is root. Only itself is ended with it: what it started runs on. */
+/**
+ * The agent makes containers, pools and mounts, so it is root. Only itself is ended with it: what it started runs on. No
+ * Protect… and no Private… here: they give it mounts that Docker does not see (ProtectKernelLogs), or take all GPUs and disks
+ * from it (ProtectClock before systemd 252).
+ */
 const agentPart = `KillMode=process
 Restart=always
 RestartSec=2s
 TimeoutStopSec=30s
 OOMScoreAdjust=-500
-LockPersonality=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
 `
 
 /** The text of the unit file. */
