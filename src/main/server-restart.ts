@@ -1,9 +1,9 @@
-import {readFile} from 'node:fs/promises'
 import {stopInBackground} from './background.ts'
 import {type ServerStart, serverDirectory, startServer} from './local-fleet.ts'
 import {type RunFile, readRunFile} from './run-file.ts'
 import {readServerConfig} from './server-config.ts'
 import {defaultListen} from './server-options.ts'
+import {runsAs} from './service-look.ts'
 import {CannotStart} from './settings.ts'
 
 /**
@@ -16,7 +16,7 @@ export async function restartServer(
   const {program, data, database, graceMs} = options
   const directory = serverDirectory(data)
   const running = await readRunFile(directory)
-  if (running && (await isService(running.pid))) {
+  if (running && (await runsAs('gpuctl-server', running.pid))) {
     throw new CannotStart('systemd runs this server.', 'Use `sudo systemctl restart gpuctl-server`.')
   }
   if (running?.store === 'postgres' && database === undefined) {
@@ -38,9 +38,4 @@ function asItRuns({urls, ssh, fingerprint, tlsFiles}: RunFile) {
   })
   const selfSigned = fingerprint !== undefined && tlsFiles === undefined
   return {listen, alsoListen, selfSigned, tlsCert: tlsFiles?.cert, tlsKey: tlsFiles?.key, sshPort: ssh?.port ?? 0}
-}
-
-async function isService(pid: number): Promise<boolean> {
-  const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
-  return groups.includes('/gpuctl-server.service')
 }

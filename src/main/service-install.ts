@@ -94,7 +94,8 @@ export async function uninstallService(options: {
     await requireSystemd()
     await runAll([['systemctl', 'disable', '--now', name]], run)
   }
-  const paths = [unitPath(name), ...(purge ? [data, cache] : [])].map(at)
+  const account = name === 'gpuctl-server' ? [accountPath] : []
+  const paths = [unitPath(name), ...(purge ? [data, cache, ...account] : [])].map(at)
   const removed: string[] = []
   for (const path of paths) {
     if (!(await isThere(path))) continue

@@ -38,6 +38,15 @@ test('the server’s unit is open to little', async () => {
   expect(Number(exposure)).toBeLessThan(3)
 })
 
+test('the agent’s mounts are those of the machine, and its devices too: nothing in its unit gives it others', () => {
+  const text = unitText({name: 'gpuctl-agent', command})
+
+  const apart =
+    /^(Protect|Private|Restrict|Device|Mount|Bind|ReadOnly|ReadWrite|Inaccessible|Temporary|NoExec|Root|Dynamic)/m
+  expect(text).not.toMatch(apart)
+  expect(unitText({name: 'gpuctl-server', command})).toMatch(apart)
+})
+
 test('no system call that the server makes is refused by its unit', async context => {
   need(context, 'strace')
   const folder = await temporaryDirectory('gpuctl-unit-')
@@ -114,7 +123,10 @@ test('install writes once, again changes nothing, and uninstall keeps the data u
   expect(await uninstallService({name: 'gpuctl-server', root})).toEqual([join(root, unitAt)])
   expect(await uninstallService({name: 'gpuctl-server', root})).toEqual([])
   expect((await stat(join(root, 'var/lib/gpuctl/server'))).isDirectory()).toBe(true)
-  expect(await uninstallService({name: 'gpuctl-server', root, purge: true})).toEqual([join(root, 'var/lib/gpuctl')])
+  expect(await uninstallService({name: 'gpuctl-server', root, purge: true})).toEqual([
+    join(root, 'var/lib/gpuctl'),
+    join(root, 'etc/sysusers.d/gpuctl.conf'),
+  ])
 })
 
 test('a program in somebody’s own folder is no service, and the reason is said', async () => {

@@ -24,7 +24,8 @@ export default class AgentStatus extends BaseCommand {
     const {readRunFile} = await import('../../main/run-file.ts')
     const run = await readRunFile(agentDirectory())
     if (!run?.node) {
-      this.log('No agent runs here. Start one: gpuctl agent start --server URL')
+      const {nothingRuns} = await import('../../main/service-look.ts')
+      this.log(await nothingRuns('gpuctl-agent', 'No agent runs here. Start one: gpuctl agent start --server URL'))
       process.exitCode = 1
       const nothing = {name: '', code: '', runtime: '', detail: '', localApi: null, inference: ''}
       return {running: false, pid: null, server: null, status: 'stopped', ...nothing}

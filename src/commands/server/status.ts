@@ -24,7 +24,8 @@ export default class ServerStatus extends BaseCommand {
     const {readRunFile} = await import('../../main/run-file.ts')
     const run = await readRunFile(serverDirectory(flags.data))
     if (!run) {
-      this.log('No control server runs here. Start one: gpuctl up')
+      const {nothingRuns} = await import('../../main/service-look.ts')
+      this.log(await nothingRuns('gpuctl-server', 'No control server runs here. Start one: gpuctl up'))
       process.exitCode = 1
       return {running: false, pid: null, urls: [], startedAt: null, version: null, fingerprint: null, ssh: null}
     }
