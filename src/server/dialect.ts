@@ -58,6 +58,8 @@ export interface DialectRoute<
   path: string
   /** Further paths of the same route. */
   also?: readonly string[]
+  /** All of them as the family's document spells them, where that is not how they are routed. */
+  spelled?: readonly string[]
   /** Least role; `public` where the family asks nobody, or its own kind of credential is looked at in `handle`. */
   access: A
   summary: string

@@ -128,10 +128,10 @@ function contentOf(transport: 'json' | 'events' | 'bytes' | 'upload', output: un
   return {type: 'string', contentMediaType: 'application/json', contentSchema: output}
 }
 
-/** Every path of the family's routes, further forms too: whoever looks for one of them finds it. */
+/** Every path of the family's routes, further forms too, as its document spells it: whoever looks for one finds it. */
 function addDialect(paths: Record<string, Record<string, unknown>>, dialect: Dialect): void {
   for (const route of dialect.routes) {
-    for (const path of [route.path, ...(route.also ?? [])]) {
+    for (const path of route.spelled ?? [route.path, ...(route.also ?? [])]) {
       const place = path.replace(/:(\w+)(\([^)]*\))?/g, '{$1}')
       paths[place] = {...paths[place], [route.method.toLowerCase()]: describedRoute(dialect.name, route, place)}
     }

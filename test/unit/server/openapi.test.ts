@@ -30,12 +30,14 @@ test('every route of every family stands in the document under its tag, with an 
   )
 
   for (const {name, routes} of dialects) {
-    for (const {method, path, also = []} of routes) {
-      for (const one of [path, ...also]) {
+    for (const {method, path, also = [], spelled = [path, ...also]} of routes) {
+      expect(spelled.map(one => one.toLowerCase())).toEqual([path, ...also].map(one => one.toLowerCase()))
+      for (const one of spelled) {
         const place = `${method} ${one.replace(/:(\w+)(\([^)]*\))?/g, '{$1}')}`
         expect(described.find(known => known.place === place)?.tags, place).toEqual([name])
       }
     }
   }
+  expect(paths).toHaveProperty('/instance/createInstance')
   expect(new Set(described.map(({operationId}) => operationId)).size).toBe(described.length)
 })

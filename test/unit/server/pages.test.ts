@@ -60,8 +60,8 @@ test('the OpenAPI document describes every path of every dialect, and whom it ta
 
   for (const {name, routes: own} of dialects) {
     expect(own.length).toBeGreaterThan(0)
-    for (const {method, path, also = [], access} of own) {
-      for (const one of [path, ...also]) {
+    for (const {method, path, also = [], spelled = [path, ...also], access} of own) {
+      for (const one of spelled) {
         const place = one.replace(/:(\w+)(\([^)]*\))?/g, '{$1}')
         const described = document.paths[place]?.[method.toLowerCase()]
         expect(described, `${method} ${one}`).toMatchObject({tags: [name], 'x-gpuctl-access': access})

@@ -11,7 +11,7 @@ export const loginLife = {ttlSeconds: 7 * 86_400, leftSeconds: 86_400}
 type Nothing = TObject<Record<never, never>>
 
 interface Described<A extends Access, Q extends TSchema, B extends TSchema>
-  extends Omit<DialectRoute<A, Nothing, Q, B>, 'path' | 'also' | 'output'> {
+  extends Omit<DialectRoute<A, Nothing, Q, B>, 'path' | 'also' | 'spelled' | 'output'> {
   /** Below the root and below /api/v1; in lower case they are routed. */
   paths: readonly string[]
   /** `msg` of the success. */
@@ -29,10 +29,12 @@ export function call<const A extends Access, Q extends TSchema = Nothing, B exte
   ...described
 }: Described<A, Q, B>): DialectRoute {
   const [path = '', ...also] = paths.flatMap(bothPrefixes)
+  const spelled = paths.flatMap(one => [one, `/api/v1${one}`])
   return route<A, Nothing, Q, B>({
     ...(described as Omit<DialectRoute<A, Nothing, Q, B>, 'path' | 'handle'>),
     path,
     also,
+    spelled,
     output: envelope(data),
     handle: async given => {
       const answer = await handle(given)
