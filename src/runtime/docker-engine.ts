@@ -5,6 +5,7 @@ import {inspect} from 'node:util'
 import Docker from 'dockerode'
 import {toRuntimeError} from './docker-errors.ts'
 import {RuntimeError} from './driver.ts'
+import type {RegistryLogin} from './registry-logins.ts'
 
 /** Where the engine listens. TCP needs CA, certificate and key (PEM) unless it is on loopback (security T21). */
 export type DockerAddress =
@@ -57,7 +58,7 @@ export class DockerEngine {
   /** Begins an answer that is read as it comes. It ends early, without an error, when `signal` fires. */
   async stream(
     doing: string,
-    {method = 'GET', path, query = {}, limitMs = deadlineMs.call}: StreamRequest,
+    {method = 'GET', path, query = {}, login, limitMs = deadlineMs.call}: StreamRequest,
     signal: AbortSignal,
   ): Promise<Readable> {
     if (signal.aborted) throw new RuntimeError('failed', `${doing}: aborted.`)
@@ -72,6 +73,7 @@ export class DockerEngine {
           method,
           options: query,
           isStream: true,
+          ...(login ? {authconfig: login} : {}),
           abortSignal: controller.signal,
           statusCodes,
         }
@@ -121,7 +123,7 @@ export class DockerEngine {
   }
 }
 
-export interface UploadRequest extends Omit<StreamRequest, 'method'> {
+export interface UploadRequest extends Omit<StreamRequest, 'method' | 'login'> {
   method?: 'PUT' | 'POST'
 }
 
@@ -129,6 +131,8 @@ export interface StreamRequest {
   method?: 'GET' | 'HEAD' | 'POST'
   path: string
   query?: Record<string, string | number | boolean | object | undefined>
+  /** For the registry that the engine asks. */
+  login?: RegistryLogin
   limitMs?: number
 }
 

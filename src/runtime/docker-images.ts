@@ -3,6 +3,7 @@ import {pieces} from './docker-engine.ts'
 import {engineWords} from './docker-errors.ts'
 import {JsonLineReader} from './docker-frames.ts'
 import {RuntimeError} from './driver.ts'
+import {loginFor, registryOf} from './registry-logins.ts'
 
 const longestPullMs = 30 * 60_000
 const longestSilenceMs = 2 * 60_000
@@ -17,13 +18,15 @@ export function checkImageReference(image: string): void {
   throw new RuntimeError('invalid', `"${image.slice(0, 80)}" is not the name of an image.`)
 }
 
+interface Pull {
+  onProgress: (percent: number | undefined) => void
+  /** Folder of what `docker login` kept. */
+  logins: string
+  cut?: AbortSignal
+}
+
 /** Makes the image present. Fails with `image_missing` and the engine's words where it cannot be had. */
-export async function pullImage(
-  engine: DockerEngine,
-  image: string,
-  onProgress: (percent: number | undefined) => void,
-  cut?: AbortSignal,
-): Promise<void> {
+export async function pullImage(engine: DockerEngine, image: string, {onProgress, logins, cut}: Pull): Promise<void> {
   checkImageReference(image)
   if (await isPresent(engine, image)) return
   const doing = `Pulling ${image}`
@@ -33,12 +36,14 @@ export async function pullImage(
   const total = setTimeout(() => controller.abort(), longestPullMs)
   let silence = setTimeout(() => controller.abort(), longestSilenceMs)
   const progress = new LayerProgress()
+  const login = await loginFor(image, logins)
   try {
     const query = image.includes('@') || hasTag(image) ? {fromImage: image} : {fromImage: image, tag: 'latest'}
     const request = {
       method: 'POST',
       path: '/images/create',
       query: {_query: query, _body: {}},
+      login,
       limitMs: longestSilenceMs,
     } as const
     const stream = await engine.stream(doing, request, controller.signal)
@@ -54,9 +59,8 @@ export async function pullImage(
   } catch (error) {
     if (cut?.aborted) throw new RuntimeError('failed', `${doing} was broken off.`, {cause: error})
     if (error instanceof RuntimeError && ['unreachable', 'timeout', 'invalid'].includes(error.code)) throw error
-    throw new RuntimeError('image_missing', `Image ${image} is not here and cannot be pulled: ${words(error)}`, {
-      cause: error,
-    })
+    const why = `${words(error)}${loginHint(error, image, login !== undefined)}`
+    throw new RuntimeError('image_missing', `Image ${image} is not here and cannot be pulled: ${why}`, {cause: error})
   } finally {
     cut?.removeEventListener('abort', stop)
     clearTimeout(total)
@@ -82,6 +86,15 @@ function hasTag(image: string): boolean {
 
 function words(error: unknown): string {
   return engineWords(error instanceof RuntimeError && error.cause ? error.cause : error)
+}
+
+/** Where a registry does not give it to everybody. */
+function loginHint(error: unknown, image: string, hasLogin: boolean): string {
+  if (!/unauthorized|authentication required|no basic auth|access denied|docker login/i.test(words(error))) return ''
+  const registry = registryOf(image)
+  const command = registry === 'docker.io' ? 'docker login' : `docker login ${registry}`
+  const what = hasLogin ? 'What `docker login` kept on the node was refused' : 'The node has no login for it'
+  return `. ${what}: run \`${command}\` there, as the user of its agent.`
 }
 
 interface PullMessage {

@@ -36,12 +36,15 @@ import {
 } from './driver.ts'
 import {padTime} from './json-log.ts'
 import {label} from './labels.ts'
+import {loginsFolder} from './registry-logins.ts'
 
 export type DockerOptions = DockerAddress & {
   /** Only containers with this in their label gpuctl.server are ours. */
   serverId: string
   /** Where several nodes share an engine: only those of this node are ours. */
   nodeId?: string
+  /** Folder of what `docker login` kept; that of who runs this unless given. */
+  logins?: string
 }
 
 /** Parallel looks at containers, for `list`. */
@@ -63,9 +66,11 @@ export class DockerDriver implements RuntimeDriver {
   readonly snapshots: RuntimeSnapshots
   readonly #ours: Record<string, string>
   readonly #dialler: PortDialler
+  readonly #logins: string
 
-  constructor({serverId, nodeId, ...address}: DockerOptions) {
+  constructor({serverId, nodeId, logins = loginsFolder(), ...address}: DockerOptions) {
     this.#engine = new DockerEngine(address)
+    this.#logins = logins
     const engine = this.#engine
     this.templates = {
       import: (file, image, signal) => importTemplate(engine, file, image, signal),
@@ -123,7 +128,7 @@ export class DockerDriver implements RuntimeDriver {
     onProgress: (percent: number | undefined) => void = () => {},
     signal?: AbortSignal,
   ): Promise<void> {
-    return pullImage(this.#engine, image, onProgress, signal)
+    return pullImage(this.#engine, image, {onProgress, logins: this.#logins, cut: signal})
   }
 
   async create(spec: ContainerSpec): Promise<{containerId: string; warnings: string[]}> {

@@ -1,8 +1,9 @@
 import {execFile} from 'node:child_process'
+import {writeFile} from 'node:fs/promises'
 import {connect as connectTo, createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
-import {beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest'
+import {beforeAll, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest'
 import {DockerDriver} from '../../src/runtime/docker.ts'
 import type {DockerAddress} from '../../src/runtime/docker-engine.ts'
 import type {ContainerGpu} from '../../src/runtime/driver.ts'
@@ -10,6 +11,7 @@ import {label} from '../../src/runtime/labels.ts'
 import {makeCertificates} from '../support/certs.ts'
 import {dockerdMissing, dockerMissing, fakeGpuHookPath, sharedDocker, testDockerd} from '../support/docker.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
+import {openRegistry} from '../support/registry.ts'
 import {containerSpec, readOutput, startContainer, untilExited} from '../support/runtimes.ts'
 import {unmet} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
@@ -35,6 +37,40 @@ describe('docker on an engine that answers', () => {
   })
   beforeEach(context => {
     if (reason) context.skip(reason)
+  })
+
+  test('an image of a registry that asks who comes is pulled with what `docker login` kept, by itself or with a helper', async () => {
+    const registry = await openRegistry((layer, response) => void response.end(layer), 'me:secret:word')
+    onTestFinished(() => registry.close())
+    const logins = await temporaryDirectory()
+    const image = await registry.publish()
+    const pulled: string[] = []
+    const host = image.split('/')[0] as string
+    const driver = new DockerDriver({socketPath, serverId, logins})
+    onTestFinished(async () => {
+      driver.close()
+      await exec('docker', ['-H', `unix://${socketPath}`, 'rmi', ...pulled])
+    })
+    const keep = (config: object) => writeFile(join(logins, 'config.json'), JSON.stringify(config))
+    const auth = (login: string) => ({auth: Buffer.from(login).toString('base64')})
+
+    const words = (kept: RegExp) => ({code: 'image_missing', message: expect.stringMatching(kept)})
+    await expect(driver.pull(image)).rejects.toMatchObject(words(/The node has no login for it: run `docker login 127/))
+    await keep({auths: {[host]: auth('me:wrong')}})
+    await expect(driver.pull(image)).rejects.toMatchObject(words(/was refused: run `docker login 127/))
+    await keep({auths: {[`http://${host}/v2/`]: auth('me:secret:word')}})
+    await driver.pull(image)
+    pulled.push(image)
+
+    const again = await registry.publish()
+    const helper = join(logins, 'docker-credential-gpuctl-test')
+    const answer = JSON.stringify({ServerURL: host, Username: 'me', Secret: 'secret:word'})
+    await writeFile(helper, `#!/bin/sh\n[ "$1 $(cat)" = "get ${host}" ] && echo '${answer}'\n`, {mode: 0o755})
+    vi.stubEnv('PATH', `${logins}:${process.env.PATH}`)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    await keep({auths: {[host]: {}}, credHelpers: {[host]: 'gpuctl-test'}})
+    await driver.pull(again)
+    pulled.push(again)
   })
 
   test('a snapshot that the engine is at is waited for, made once, and removed with nothing left, and no other instance finds the image by its id', async () => {

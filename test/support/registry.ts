@@ -63,11 +63,17 @@ export interface OpenRegistry {
 /** A registry on loopback; `sendLayer` has the head of the answer behind it. */
 export async function openRegistry(
   sendLayer: (layer: Buffer, response: ServerResponse) => void,
+  /** `USER:PASSWORD` that it asks for. */
+  login?: string,
 ): Promise<OpenRegistry> {
   let image = await imageOfNoise()
   let fetches = 0
   const server = createServer((request, response) => {
     const {url = ''} = request
+    if (login && request.headers.authorization !== `Basic ${Buffer.from(login).toString('base64')}`) {
+      response.writeHead(401, {'www-authenticate': 'Basic realm="images"', 'content-type': 'application/json'})
+      return void response.end(JSON.stringify({errors: [{code: 'UNAUTHORIZED', message: 'authentication required'}]}))
+    }
     const {manifest, config, layer} = image
     const send = (type: string, body: Buffer) => {
       response.writeHead(200, {
