@@ -16,7 +16,7 @@ export const siteColumns: Column<Site>[] = [
   {name: 'owner', value: ({owner}) => owner},
   {name: 'last backup', value: ({lastBackupAt}) => lastBackupAt, shown: ({lastBackupAt}) => ago(lastBackupAt)},
   {name: 'schedule', value: ({scheduleFrequency}) => scheduleFrequency, wide: true},
-  {name: 'pool', value: ({poolId}) => poolId, wide: true},
+  {name: 'pool', value: ({pool}) => pool, wide: true},
   {name: 'id', value: ({id}) => id, wide: true},
 ]
 

@@ -87,7 +87,7 @@ export interface Allocation {
 }
 
 /** A site as the store keeps it. */
-export interface SiteRecord extends Omit<Site, 'node' | 'owner' | 'ownerId' | 'quotaState' | 'expireDays'> {
+export interface SiteRecord extends Omit<Site, 'node' | 'pool' | 'owner' | 'ownerId' | 'quotaState' | 'expireDays'> {
   version: number
   /** Absent: its node told of it. */
   owner?: string

@@ -145,7 +145,7 @@ test('a site that comes back anew has its schedule again, with the next run of i
   await ended(await services.backups.restore({id: backup!.id, site: 'shop-2'}, admin))
 
   const site = await services.sites.get({id: 'shop-2'}, admin)
-  expect(site).toMatchObject({scheduleFrequency: 'daily', scheduleTime: '03:00', retentionCopies: 3})
+  expect(site).toMatchObject({scheduleFrequency: 'daily', scheduleTime: '03:00', retentionCopies: 3, pool: 'tank'})
   expect(Date.parse(site.nextRunAt ?? '')).toBeGreaterThan(clock.now())
 })
 

@@ -18,7 +18,7 @@ export default class SiteGet extends GetCommand {
       ['Status', site.status],
       ['Used', bytes(site.usedBytes)],
       ['Quota', `${bytes(site.quotaBytes)} (${site.quotaState})`],
-      ['Pool', site.poolId],
+      ['Pool', site.pool],
       ['Path', site.wpPath],
       ['Database', site.dbName],
       ['Schedule', [site.scheduleFrequency, site.scheduleDays, site.scheduleTime].filter(Boolean).join(' ')],

@@ -30,6 +30,8 @@ export const Site = Type.Object({
   ownerId: Nullable(Type.String()),
   /** Of a site that is a volume; null for one that its node told of. */
   poolId: Nullable(Type.String()),
+  /** Its name. */
+  pool: Nullable(Type.String()),
   quotaBytes: bytes,
   /** `enforced`: the file system stops who writes more. `counted`: it only shows. `pending`: its node has to hear of it. */
   quotaState: Type.Enum(['enforced', 'counted', 'pending']),
@@ -211,7 +213,7 @@ export const sites = {
     output: Type.Array(Snapshot),
   }),
   'sites.snapshot': operation({
-    summary: 'Keep what a site is now. Again with the same name it changes nothing.',
+    summary: 'Keep what a site is now. A name that a snapshot of it has is a conflict.',
     access: 'user',
     status: 201,
     input: Type.Object({

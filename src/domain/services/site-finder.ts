@@ -55,11 +55,12 @@ export class SiteFinder {
   }
 
   async described(records: readonly SiteRecord[]): Promise<Site[]> {
+    const {nodes, pools} = this.#deps.store
     const names = new Map<string, string>()
-    for (const id of new Set(records.map(({nodeId}) => nodeId))) {
-      names.set(id, (await this.#deps.store.nodes.find(id))?.name ?? '')
-    }
-    return records.map(record => publicSite(record, names.get(record.nodeId) ?? ''))
+    for (const id of new Set(records.map(({nodeId}) => nodeId))) names.set(id, (await nodes.find(id))?.name ?? '')
+    for (const id of new Set(records.map(({poolId}) => poolId ?? ''))) names.set(id, (await pools.find(id))?.name ?? '')
+    const nameOf = (id: string | null) => names.get(id ?? '') ?? ''
+    return records.map(record => publicSite(record, {node: nameOf(record.nodeId), pool: nameOf(record.poolId)}))
   }
 
   /** Undefined: all nodes. */
@@ -70,7 +71,7 @@ export class SiteFinder {
   }
 }
 
-export function publicSite(record: SiteRecord, node: string): Site {
+export function publicSite(record: SiteRecord, {node, pool}: {node: string; pool: string}): Site {
   const {version: _, enforcedBytes, owner = '', ownerId = null, expireDays = null, ...site} = record
   const quotaState =
     record.poolId === null || enforcedBytes === null
@@ -78,7 +79,7 @@ export function publicSite(record: SiteRecord, node: string): Site {
       : enforcedBytes === record.quotaBytes
         ? 'enforced'
         : 'pending'
-  return {...site, node, owner, ownerId, expireDays, quotaState}
+  return {...site, node, pool: site.poolId === null ? null : pool, owner, ownerId, expireDays, quotaState}
 }
 
 /** Throws site_no_volume, site_not_ready. */

@@ -5,7 +5,7 @@ import type {Caller} from '../caller.ts'
 import {problem} from '../errors.ts'
 import {restoreSite} from '../recipes/site-recipes.ts'
 import type {SiteRecord} from '../records.ts'
-import {tryOnly} from '../rehearsal.ts'
+import {Rehearsed, tryOnly} from '../rehearsal.ts'
 import {nextRun, scheduledPrefix} from '../site-schedule.ts'
 import {publicTask} from '../task.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -48,6 +48,7 @@ export class SiteSnapshots {
     if (known.length >= mostSnapshots) {
       throw problem('storage_full', {name: site.name, reason: `there are ${known.length} snapshots of the site`})
     }
+    if (caller.rehearses) throw await this.#rehearsed('snapshot.create', 'sites.snapshot', site, name)
     await this.#note(caller, 'sites.snapshot', site, name)
     const made = await this.#agentOf(site).storage('snapshot.create', {...(await this.#volumeOf(site)), snapshot: name})
     return publicSnapshot(site, made)
@@ -56,6 +57,7 @@ export class SiteSnapshots {
   async delete({id, snapshot}: InputOf<'sites.deleteSnapshot'>, caller: Caller): Promise<{done: true}> {
     const site = await this.#parts.finder.findVolume(id, caller)
     await this.#check(site, snapshot)
+    if (caller.rehearses) throw await this.#rehearsed('snapshot.delete', 'sites.deleteSnapshot', site, snapshot)
     await this.#note(caller, 'sites.deleteSnapshot', site, snapshot)
     await this.#agentOf(site).storage('snapshot.delete', {...(await this.#volumeOf(site)), snapshot})
     return {done: true}
@@ -129,6 +131,18 @@ export class SiteSnapshots {
 
   #agentOf({nodeId}: SiteRecord) {
     return this.#deps.fleet.agent(nodeId)
+  }
+
+  /** With the very commands. */
+  async #rehearsed(
+    method: 'snapshot.create' | 'snapshot.delete',
+    action: string,
+    site: SiteRecord,
+    snapshot: string,
+  ): Promise<Rehearsed> {
+    const input = {...(await this.#volumeOf(site)), snapshot}
+    const messages = await this.#agentOf(site).storage('plan', {method, input})
+    return new Rehearsed({messages, actions: [action]})
   }
 
   #note(caller: Caller, action: string, {id, name: site}: SiteRecord, snapshot: string): Promise<void> {

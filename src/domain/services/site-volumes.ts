@@ -158,7 +158,7 @@ export class SiteVolumes {
       return {site, task}
     })
     this.#parts.tasks.start(made.task)
-    return {site: publicSite(made.site, node.name), task: publicTask(made.task)}
+    return {site: publicSite(made.site, {node: node.name, pool: pool.name}), task: publicTask(made.task)}
   }
 
   async #ownerOf(username: string | undefined, caller: Caller): Promise<{id: string; username: string}> {

@@ -60,6 +60,10 @@ export class TaskService {
       `${task.type} ${task.object}`,
       caller.username,
     )
+    // Who only wants to know hears what it would be.
+    if (caller.rehearses) {
+      for (const {title} of steps) await record.event('task', {id: task.id, name: task.object}, 'Step', title)
+    }
     await record.audit(caller, `tasks.submit ${task.type}`, task.id, {object: task.object, node})
     return task
   }

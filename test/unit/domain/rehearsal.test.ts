@@ -44,16 +44,22 @@ test.each(['sqlite', 'postgres'] as const)('a change of one who rehearses is rol
 
 test('nothing is done on a node, and no task begins, where work on sites and backups is only tried', async context => {
   need(context, 'root', 'zfs')
-  const {services, admin, makeSite, done, store} = await siteWorld('zfs')
+  const {services, admin, makeSite, done, store, pool} = await siteWorld('zfs')
   const trial = trying(admin)
   const actions = async (work: Promise<unknown>) => (await tried(work)).actions
   await makeSite('data')
 
-  expect(await actions(services.sites.snapshot({id: 'data', name: 'a'}, trial))).toEqual(['sites.snapshot'])
+  expect(await tried(services.sites.snapshot({id: 'data', name: 'a'}, trial))).toEqual({
+    messages: [`zfs snapshot ${pool}/data@a`],
+    actions: ['sites.snapshot'],
+  })
   expect(await services.sites.snapshots({id: 'data'}, admin)).toEqual([])
   await services.sites.snapshot({id: 'data', name: 'a'}, admin)
   const gone = {id: 'data', snapshot: 'a'}
-  expect(await actions(services.sites.deleteSnapshot(gone, trial))).toEqual(['sites.deleteSnapshot'])
+  expect(await tried(services.sites.deleteSnapshot(gone, trial))).toEqual({
+    messages: [`zfs destroy ${pool}/data@a`],
+    actions: ['sites.deleteSnapshot'],
+  })
   expect(await services.sites.snapshots({id: 'data'}, admin)).toHaveLength(1)
   const schedule = {id: 'data', frequency: 'daily'} as const
   expect(await actions(services.sites.setSchedule(schedule, trial))).toEqual(['sites.setSchedule'])
@@ -74,7 +80,10 @@ test('nothing is done on a node, and no task begins, where work on sites and bac
   const [backup] = await services.backups.list({}, admin)
   const {id = '', filename = ''} = backup ?? {}
   expect(await actions(services.backups.verify({id}, trial))).toEqual(['tasks.submit backup.verify'])
-  expect(await actions(services.backups.restore({id, site: 'copy'}, trial))).toEqual(['tasks.submit backup.restore'])
+  expect(await tried(services.backups.restore({id, site: 'copy'}, trial))).toEqual({
+    messages: [`backup.restore ${filename}`, `Restoring ${filename} into copy on n1`, 'Setting the quota of copy'],
+    actions: ['tasks.submit backup.restore'],
+  })
   expect(await actions(services.backups.delete({id, confirm: filename}, trial))).toEqual(['tasks.submit backup.delete'])
   expect(await services.backups.list({}, admin)).toHaveLength(1)
   expect((await services.sites.list({}, admin)).map(({name}) => name)).toEqual(['data'])
