@@ -379,6 +379,15 @@ describe('storage pools', {timeout: 60_000}, () => {
     expect(await ended(begun.json.taskId)).toMatchObject({status: 'completed'})
   })
 
+  test('W2.1-2: what fails on the node is a 500 in the envelope', async () => {
+    const {machine, post} = await infra()
+    await upload(machine)
+    await machine.makeFail('pvesm free')
+    const answer = await post('images/delete', documented.delete)
+    expect(answer).toMatchObject({status: 500, json: failed('STORAGE_FAILED')})
+    expect(answer.json.error.message).toContain('pvesm free refused')
+  })
+
   test('W2.1-4: an unknown node is a 404, a bad field a 400 that names it', async () => {
     const {post} = await infra()
     const unknown = await post('storage-pools/create', {...documented.pool, node_name: 'nobody'})
