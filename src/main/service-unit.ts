@@ -50,9 +50,10 @@ SystemCallFilter=@system-service @pkey
 /**
  * The agent makes containers, pools and mounts, so it is root. Only itself is ended with it: what it started runs on. No
  * Protect… and no Private… here: they give it mounts that Docker does not see (ProtectKernelLogs), or take all GPUs and disks
- * from it (ProtectClock before systemd 252).
+ * from it (ProtectClock before systemd 252). Work of the process runtime that ran out of memory is no reason to end it.
  */
 const agentPart = `KillMode=process
+OOMPolicy=continue
 Restart=always
 RestartSec=2s
 TimeoutStopSec=30s

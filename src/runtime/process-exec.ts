@@ -4,6 +4,7 @@ import {constants, tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {PassThrough, type Readable, Writable} from 'node:stream'
 import {type ExecSession, type ExecSpec, RuntimeError} from './driver.ts'
+import {unspared} from './oom-score.ts'
 import {signalGroup} from './process-group.ts'
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>
@@ -16,7 +17,9 @@ export async function openProcessExec(spec: ExecSpec, cwd: string, env: Record<s
   const ttyFolder = spec.tty ? await mkdtemp(join(tmpdir(), 'gpuctl-tty-')) : undefined
   const [file = '', ...args] = ttyFolder ? terminalCommand(spec, ttyFolder) : spec.command
   const all = {...env, ...spec.env, ...(spec.tty ? {TERM: spec.env?.TERM ?? 'xterm-256color', SHELL: '/bin/sh'} : {})}
-  const child: Child = spawn(file, args, {cwd: spec.workingDir ?? cwd, env: all, stdio: 'pipe', detached: true})
+  const child: Child = unspared(() =>
+    spawn(file, args, {cwd: spec.workingDir ?? cwd, env: all, stdio: 'pipe', detached: true}),
+  )
   child.stdin.on('error', () => {}) // EPIPE: it did not want its input
   const exited = new Promise<number>((resolve, reject) => {
     child.on('error', error => reject(new RuntimeError('invalid', `The process cannot be started: ${error.message}`)))

@@ -7,6 +7,7 @@ import {spawn} from 'node:child_process'
 import {readFileSync, renameSync, writeFileSync} from 'node:fs'
 import {constants} from 'node:os'
 import {basename, dirname} from 'node:path'
+import {unspared} from './oom-score.ts'
 import {identify, type ProcessRun, type ProcessSpec, processPaths} from './process-files.ts'
 import {processesOfInstance, signalQuietly} from './process-group.ts'
 import {ProcessLogWriter} from './process-log-writer.ts'
@@ -26,7 +27,7 @@ function supervise(at: string): void {
   // Without a command it stays up, as a shell image does.
   const [file = 'tail', ...args] = spec.command?.length ? spec.command : ['tail', '-f', '/dev/null']
   const log = new ProcessLogWriter(paths.log)
-  const child = spawn(file, args, {cwd: paths.work, stdio: ['ignore', 'pipe', 'pipe'], detached: true})
+  const child = unspared(() => spawn(file, args, {cwd: paths.work, stdio: ['ignore', 'pipe', 'pipe'], detached: true}))
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].on('data', (piece: Buffer) => log.write(stream, piece))
     child[stream].on('error', () => {})
