@@ -6,6 +6,7 @@ import type {AddressInfo, Socket} from 'node:net'
 import type {FastifyInstance} from 'fastify'
 import {problem} from '../domain/errors.ts'
 import {nativeFailure} from './errors.ts'
+import {takeBackUpgrade} from './upgrade.ts'
 
 export interface ListenAddress {
   host: string
@@ -92,7 +93,11 @@ async function makeServer(app: FastifyInstance, tls: Tls | undefined): Promise<S
     : createServer(options)
   server.maxConnections = settings.maxConnections ?? threeQuartersOfDescriptors()
   server.on('request', app.routing)
-  server.on('upgrade', (request, socket, head) => upgrades.dispatch(app.routing, request, socket as Socket, head))
+  server.on('upgrade', (request, socket, head) => {
+    if (request.method === 'GET') return upgrades.dispatch(app.routing, request, socket as Socket, head)
+    takeBackUpgrade(request, socket as Socket, head)
+    server.emit(tls ? 'secureConnection' : 'connection', socket)
+  })
   server.on('clientError', (error, socket) => refuse(error, socket as Socket))
   return server
 }

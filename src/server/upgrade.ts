@@ -10,6 +10,22 @@ interface Waiting {
 }
 
 /**
+ * Gives the bytes of a request back to its connection without the wish to leave HTTP, which a server may ignore (RFC
+ * 9110, 7.8): Node's parser reads no body behind one, and Java's HTTP client sends it with whatever it posts first (h2c).
+ */
+export function takeBackUpgrade({method, url, httpVersion, rawHeaders}: IncomingMessage, socket: Socket, head: Buffer) {
+  const isOfUpgrade = (word: string) => /^(upgrade|http2-settings)$/i.test(word.trim())
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(at, at + 2)
+    const isConnection = name.toLowerCase() === 'connection'
+    const kept = isConnection ? value.split(',').filter(option => !isOfUpgrade(option)) : [value]
+    if (!isOfUpgrade(name) && kept.length > 0) lines.push(`${name}: ${kept.join(',')}`)
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+}
+
+/**
  * Requests that ask to leave HTTP (terminals, agent links) go through the same routes, checks and failures as all
  * others; a route that agrees takes the socket, any other answer is sent and ends the connection.
  */
@@ -25,11 +41,6 @@ export class Upgrades {
     head: Buffer,
   ): void {
     socket.on('error', () => socket.destroy())
-    if (request.method !== 'GET') {
-      // A body behind an upgrade is not read by Node's parser; a reader that waited for it would wait for ever.
-      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-      return
-    }
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket)

@@ -6,6 +6,7 @@ import {errorKinds} from '../../../src/contract/error-kinds.ts'
 import {apiPrefix} from '../../../src/contract/routes.ts'
 import {DomainError} from '../../../src/domain/errors.ts'
 import {httpStatus} from '../../../src/server/errors.ts'
+import {eventually} from '../../support/wait.ts'
 import {type CallOptions, startWorld, tokens, type World} from './fixture.ts'
 
 let world: World
@@ -247,11 +248,6 @@ describe('what is not even HTTP', () => {
     ['no Host', 'GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n', '421'],
     ['an empty Host', 'GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n', '421'],
     ['two Hosts', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\nConnection: close\r\n\r\n', '421'],
-    [
-      'an upgrade with a body',
-      'POST / HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n',
-      '400',
-    ],
   ])('%s is answered and the connection ends', async (_, bytes, status) => {
     expect((await say(bytes)).slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
   })
@@ -260,6 +256,31 @@ describe('what is not even HTTP', () => {
     const answer = await say('GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n')
 
     expect(answer).toMatch(/^HTTP\/1.1 200/)
+  })
+
+  test('a body behind such an upgrade is read, whole or in pieces, and the connection goes on', async () => {
+    const body = JSON.stringify({image: 'x'.repeat(100), command: ['ü']})
+    const head = [
+      ...['POST /gpuctl/v1/claims HTTP/1.1', 'Host: localhost', 'Connection: Upgrade, HTTP2-Settings'],
+      ...['HTTP2-Settings: AAEAAEAAAAIAAAAB', 'Upgrade: h2c', `Authorization: Bearer ${tokens.user}`],
+      ...['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`, '', ''],
+    ].join('\r\n')
+    const socket = connect(world.port, '127.0.0.1')
+    let answers = ''
+    socket.on('data', piece => {
+      answers += piece
+    })
+    const answered = (times: number) => eventually(() => answers.match(/HTTP\/1.1 202/g)?.length === times)
+    socket.write(head + body)
+    await answered(1)
+    socket.write(head)
+    socket.write(body.slice(0, 50))
+    await new Promise(setImmediate)
+    socket.write(body.slice(50))
+    await answered(2)
+    socket.destroy()
+
+    expect(world.calls.slice(-2).map(({input}) => input)).toEqual([JSON.parse(body), JSON.parse(body)])
   })
 
   test('T32: a request that does not arrive in time ends with 408', async () => {
