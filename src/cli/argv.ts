@@ -197,10 +197,11 @@ function splitValues(given: readonly string[]): string[] {
 
 function notFound(words: readonly string[], commands: CommandShapes) {
   const typed = words.join(' ')
+  const topic = topicOf(words, commands)[0] ?? ''
   const guesses = suggest(words, commands)
   const hint =
     guesses.length > 0
       ? `Did you mean ${guesses.map(id => `\`gpuctl ${id.replaceAll(':', ' ')}\``).join(' or ')}?`
-      : 'See what there is with `gpuctl --help`.'
+      : `See what there is with \`gpuctl ${isTopic([topic], commands) ? `${topic} ` : ''}--help\`.`
   return usageError(`There is no command \`gpuctl ${typed}\`.`, hint)
 }

@@ -101,6 +101,7 @@ test.each([
 
 test('something far from everything gets no guess', () => {
   expect(refusal('xyzzyplugh')).toMatchObject({exitCode: 2, hint: 'See what there is with `gpuctl --help`.'})
+  expect(refusal('nodes xyzzyplugh')).toMatchObject({hint: 'See what there is with `gpuctl node --help`.'})
 })
 
 test('flags without a command are no question for help', () => {

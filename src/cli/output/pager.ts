@@ -21,8 +21,8 @@ export async function page(text: string, env: NodeJS.ProcessEnv = process.env): 
       resolve(isShown)
     }
     child.once('error', () => end(false))
-    // 127: there is no such program.
-    child.once('close', code => end(code !== 127))
+    // There is no such program, or it is none (sh says 127, 126).
+    child.once('close', code => end(code !== 126 && code !== 127))
     child.stdin.on('error', () => {})
     child.stdin.end(text)
   })
