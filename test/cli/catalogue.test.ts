@@ -72,6 +72,10 @@ test('a machine is described and changed, its engine is asked, and it is told wh
   const {stdout} = await admin.ok(['node', 'get', 'far'])
   for (const words of ['eu-1', '192.0.2.9', '32 cores, 64GB', 'tcp://127.0.0.1:1 failed'])
     expect(stdout).toContain(words)
+  expect((await admin.ok(['node', 'get', 'far', '--events'])).stdout).toMatch(/^Id\t.*\n[^\n]*\tnode\/far\tAdded\t/m)
+  expect(await admin.json(['node', 'get', 'far', '--events'])).toMatchObject({
+    ...{name: 'far', events: expect.arrayContaining([expect.objectContaining({type: 'Changed', actor: 'admin'})])},
+  })
   expect(await admin.run(['node', 'update', 'far'])).toMatchObject({code: 2})
   expect(await admin.run(['node', 'update', 'far', '--hami-core', '/etc'])).toMatchObject({
     ...{code: 2, stderr: expect.stringContaining('GPUCTL_HAMI_CORE')},

@@ -30,4 +30,15 @@ test('a claim is moved in the queue; its output is followed to the exit code of 
   expect(await logs).toMatchObject({code: 7, stdout: 'epoch 1 of 9\n'})
   expect(await run(['claim', 'logs', 'claim/third'])).toMatchObject({code: 0, stdout: 'epoch 1 of 9\n'})
   expect(await run(['claim', 'logs', 'nothing'])).toMatchObject({code: 3})
+
+  const {password} = await plane.user('ann', {gpuQuota: 1})
+  const token = await plane.login('ann', password)
+  await plane.ok('claims.submit', {name: 'hers', image: 'any', gpus: {count: 1}}, {token})
+  const all = ['claim', 'cancel', '--all', '--mine']
+  expect(await run(all)).toMatchObject({code: 2, stderr: expect.stringContaining('Cancel second?')})
+  expect(await run([...all, 'second'])).toMatchObject({code: 2, stderr: expect.stringContaining('Which claims?')})
+  expect(await json([...all, '--yes'])).toMatchObject([{name: 'second', status: {phase: 'Released'}}])
+  expect(await run([...all, '--yes'])).toMatchObject({code: 0, stdout: 'None of your claims is live.\n'})
+  expect(await json(['claim', 'list', '--live', '--all'])).toMatchObject([{name: 'hers'}])
+  expect(await json(['claim', 'list', '--live', '--mine'])).toEqual([])
 })

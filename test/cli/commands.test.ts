@@ -86,6 +86,26 @@ test('`node approve --all` shows who waits, needs consent, and admits just those
   expect(await empty.run(['node', 'approve', '--all'])).toMatchObject({code: 0, stdout: 'No machine is waiting.\n'})
 })
 
+test('sessions are picked by user and instance; to end many is asked, and names them', async () => {
+  const open = (number: number, user: string, instance: string) => ({
+    ...{id: `s-${number}`, number, kind: 'exec', user, userId: 'u', instance, instanceId: `i-${instance}`},
+    ...{address: '10.0.0.1', startedAt: new Date().toISOString(), bytesIn: 0, bytesOut: 0},
+  })
+  const {run, json, asked} = await person({
+    'GET /sessions': [open(1, 'ada', 'train'), open(2, 'bob', 'train'), open(3, 'bob', 'play')],
+    'DELETE /sessions/s-2': {done: true},
+  })
+
+  expect(await json(['session', 'list', '--instance', 'i-train', '--user', 'bob'])).toMatchObject([{number: 2}])
+  expect(await json(['session', 'list', '--instance', 'play'])).toMatchObject([{number: 3}])
+  expect(asked.map(({path}) => path)).toEqual(['/sessions?all=true', '/sessions?all=false'])
+  const kill = ['session', 'kill', '--user', 'bob', '--instance', 'train']
+  expect(await run(kill)).toMatchObject({code: 2, stderr: expect.stringContaining('End 2 (exec of bob in train)?')})
+  expect(await run([...kill, '--yes'])).toMatchObject({code: 0, stdout: 'Session s-2 is ended.\n'})
+  expect(await run([...kill, '3'])).toMatchObject({code: 2})
+  expect(await run(['session', 'kill'])).toMatchObject({code: 2})
+})
+
 test('a full disk under stdout is told in one line, with 1', async () => {
   const {env} = await person({'GET /nodes': [node]})
   const lines = ['node list', 'node list --json', 'commands', 'help exit-codes', 'completion bash', '--help']

@@ -23,6 +23,7 @@ test('a node is renamed and labelled, its GPUs are shown one by one, and the aud
   expect(gpu.index).toBe(1)
   expect(await json(['gpu', 'get', gpu.uuid])).toMatchObject({node: 'rack-7', index: 1})
   expect(await run(['gpu', 'get', 'rack-7:9'])).toMatchObject({code: 3})
+  expect((await run(['node', 'test', node.id])).stdout).toBe('The fake runtime of rack-7 answers.\n')
 
   const rows = await json<{action: string; actor: string; object: string}[]>([
     'audit',

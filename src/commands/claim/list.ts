@@ -16,6 +16,7 @@ export default class ClaimList extends ListCommand {
       description: 'only these',
       options: ['Pending', 'Scheduled', 'Running', 'Completed', 'Failed', 'Released'] as const,
     })(),
+    mine: Flags.boolean({description: 'yours alone, as without --all', exclusive: ['all']}),
     all: Flags.boolean({description: 'of all users (administrators)'}),
     live: Flags.boolean({description: 'only unfinished ones'}),
   }

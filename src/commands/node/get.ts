@@ -1,18 +1,31 @@
-import {Args} from '@oclif/core'
+import {Args, Flags} from '@oclif/core'
 import {drainWords} from '../../cli/drain-words.ts'
+import {isMachine} from '../../cli/global-flags.ts'
 import {GetCommand} from '../../cli/list-command.ts'
+import {eventColumns} from '../../cli/listings.ts'
 import {ago, gpuSummary, memory} from '../../cli/output/figures.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
+import type {Event} from '../../contract/schemas/server.ts'
+
+const mostEvents = 10
 
 export default class NodeGet extends GetCommand {
   static override summary = 'Show one node.'
-  static override examples = ['<%= config.bin %> node get gpu-03', '<%= config.bin %> node get gpu-03 -o json']
+  static override examples = [
+    '<%= config.bin %> node get gpu-03',
+    '<%= config.bin %> node get gpu-03 -o json',
+    '<%= config.bin %> node get gpu-03 --events',
+  ]
   static override args = {node: Args.string({description: 'id or name', required: true})}
+  static override flags = {
+    events: Flags.boolean({description: 'what happened to it of late, too', exclusive: ['watch']}),
+  }
 
-  async run(): Promise<Node> {
+  async run(): Promise<Node & {events?: Event[]}> {
     const {args, flags} = await this.parse(NodeGet)
-    const node = await this.client(flags).call('nodes.get', {id: args.node})
-    return this.show(node, [
+    const client = this.client(flags)
+    const node = await client.call('nodes.get', {id: args.node})
+    await this.show(node, [
       ['Name', node.name || node.hostname],
       ['Status', `${node.status}${node.connected ? ', connected' : ''}`],
       ['Code', node.code],
@@ -43,6 +56,10 @@ export default class NodeGet extends GetCommand {
       ['Last seen', node.lastSeenAt],
       ['Id', node.id],
     ])
+    if (!flags.events) return node
+    const events = await client.call('events.list', {kind: 'node', object: node.id, limit: mostEvents})
+    if (!isMachine(this.mode.format)) await this.list(events, eventColumns, 'Nothing is known to have happened to it.')
+    return {...node, events}
   }
 }
 
