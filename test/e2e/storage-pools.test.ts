@@ -136,6 +136,20 @@ test.for(['zfs', 'btrfs'] as const)(
   },
 )
 
+test('a pool that is not in its place is missing, not online', async () => {
+  const {services, admin, ended, host, breakStorage} = await storageWorld('directory')
+  const {task} = await services.pools.create({name: 'tank', node: 'n1', type: 'directory'}, admin)
+  await ended(task!.id)
+  expect(await services.pools.get({id: 'tank'}, admin)).toMatchObject({status: 'online'})
+
+  breakStorage(async (method, input) => {
+    const answer = await host.call(method, input)
+    return Array.isArray(answer) ? (answer.map(one => ({...(one as object), path: ''})) as never) : answer
+  })
+
+  expect(await services.pools.get({id: 'tank'}, admin)).toMatchObject({status: 'missing', path: ''})
+})
+
 test('a pool whose device has gone is shown as missing; it is neither shared nor given sites', async context => {
   need(context, 'root', 'btrfs')
   const {device, pool: name} = await looseDisk()

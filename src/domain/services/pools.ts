@@ -205,7 +205,9 @@ export class PoolService {
   #describe(record: PoolRecord, onNode: FoundPool[] | undefined, node: {name: string}): Pool {
     const {state, ...wanted} = record
     const found = onNode?.find(one => one.pool === record.name && one.type === record.type)
-    const now = found ? (found.state === 'unknown' ? 'unknown' : found.state) : onNode ? 'missing' : 'unknown'
+    // One that is there and not in its place holds no sites either: `node doctor --fix` brings it back.
+    const isUp = found?.state === 'online' || found?.state === 'degraded'
+    const now = (isUp && found.path === '') || (onNode && !found) ? 'missing' : (found?.state ?? 'unknown')
     return {
       ...wanted,
       node: node.name,
