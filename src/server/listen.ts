@@ -108,14 +108,14 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     socket.destroy()
     return
   }
-  const [status, wrong] =
+  const [status, wrong, fix] =
     error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', 'its head is larger than 16 KiB']
+      ? (['431 Request Header Fields Too Large', 'has a head of more than 16 KiB', 'Send fewer headers.'] as const)
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', 'it came too slowly']
-        : ['400 Bad Request', 'it is not HTTP']
+        ? (['408 Request Timeout', 'came too slowly', 'Send it again, whole.'] as const)
+        : (['400 Bad Request', 'is not HTTP', 'Send HTTP/1.1.'] as const)
   const requestId = randomUUID()
-  const {body} = nativeFailure(problem('input_unreadable', {problem: wrong as string}), requestId)
+  const {body} = nativeFailure(problem('input_invalid', {field: 'request', problem: wrong, fix}), requestId)
   const text = JSON.stringify(body)
   const head = [`HTTP/1.1 ${status}`, 'Content-Type: application/json; charset=utf-8', `X-Request-Id: ${requestId}`]
   socket.end(`${head.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`)

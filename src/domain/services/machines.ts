@@ -116,7 +116,7 @@ export class Machines {
     const folder = hamiCore.length > 1 ? hamiCore.replace(/\/$/, '') : hamiCore
     if (folder !== '' && !this.#deps.hamiCoreFolders.includes(folder)) {
       const fix = `This server allows ${this.#deps.hamiCoreFolders.join(', ')}; GPUCTL_HAMI_CORE names others.`
-      throw problem('input_invalid', {field: 'hamiCore', problem: 'is not a folder that may be bound (T17).', fix})
+      throw problem('input_invalid', {field: 'hamiCore', problem: 'is not a folder that may be bound.', fix})
     }
     const listing = {...before.listing}
     for (const name of Object.keys(listing) as (keyof NodeListing)[]) {
@@ -168,11 +168,11 @@ function checkEngine({address, useTls, ca, cert, sealedKey}: Required<Engine>): 
   if (!address.startsWith('tcp:')) return
   if (!useTls && !loopback.test(address)) {
     const fix = 'Leave useTls out and give ca, cert and key of the engine’s mutual TLS.'
-    throw problem('input_invalid', {field: 'useTls', problem: 'an engine on the network needs TLS (T21).', fix})
+    throw problem('input_invalid', {field: 'useTls', problem: 'an engine on the network needs TLS.', fix})
   }
   if (useTls && !(ca && cert && sealedKey)) {
     const fix = 'Give ca, cert and key of the engine’s mutual TLS.'
-    throw problem('input_invalid', {field: 'docker', problem: 'an engine on the network needs TLS (T21).', fix})
+    throw problem('input_invalid', {field: 'docker', problem: 'an engine on the network needs TLS.', fix})
   }
 }
 

@@ -238,8 +238,13 @@ describe('what is not even HTTP', () => {
   }
 
   test.each([
-    ['noise', '\x16\x03\x01\x00\r\n\r\n', '400'],
-    ['a head that is too large', `GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, '431'],
+    ['noise', '\x16\x03\x01\x00\r\n\r\n', '400', 'request: is not HTTP'],
+    [
+      'a head that is too large',
+      `GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      '431',
+      'of more than 16 KiB',
+    ],
     [
       'two lengths',
       'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
@@ -248,8 +253,10 @@ describe('what is not even HTTP', () => {
     ['no Host', 'GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n', '421'],
     ['an empty Host', 'GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n', '421'],
     ['two Hosts', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\nConnection: close\r\n\r\n', '421'],
-  ])('%s is answered and the connection ends', async (_, bytes, status) => {
-    expect((await say(bytes)).slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
+  ])('%s is answered and the connection ends', async (_, bytes, status, words = '') => {
+    const answer = await say(bytes)
+    expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
+    expect(answer).toContain(words)
   })
 
   test('an upgrade that nobody speaks is answered as a plain request', async () => {
