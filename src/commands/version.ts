@@ -1,5 +1,6 @@
 import {BaseCommand} from '../cli/base-command.ts'
 import {exitCode} from '../cli/exit-codes.ts'
+import {skewOf} from '../cli/version-skew.ts'
 import {ApiError, UnreachableError} from '../client/api-error.ts'
 import {apiPrefix} from '../contract/routes.ts'
 
@@ -28,7 +29,8 @@ export default class Version extends BaseCommand {
         if (error instanceof UnreachableError || error instanceof ApiError) return null
         throw error
       })
-    const compatible = server === null || server.api === api
+    const isFar = server !== null && skewOf({own: this.config.version, server: server.version}) === 'major'
+    const compatible = server === null || (server.api === api && !isFar)
     if (!compatible) process.exitCode = exitCode.failure
     const output = {
       client: this.config.version,
@@ -42,6 +44,7 @@ export default class Version extends BaseCommand {
       ['Client', `${output.client}, API ${api}`],
       ['Node', `${output.node} ${output.platform}`],
       ['Server', server ? `${server.version}, API ${server.api}, at ${url}` : `none answers at ${url}`],
+      ['Fit', compatible ? '' : 'no: bring the older of the two to the version of the other'],
     ])
   }
 }

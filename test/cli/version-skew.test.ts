@@ -53,6 +53,7 @@ describe('a server of another minor version', () => {
     const {run} = await person(next.patch)
 
     expect((await run(['node', 'list'])).stderr).not.toMatch(/Notice/)
+    expect(await run(['version'])).toMatchObject({code: 0, stdout: expect.not.stringContaining('Fit')})
   })
 })
 
@@ -68,7 +69,10 @@ test('a server of another major version is an error, with a terminal or without;
     stdout: 'a gets no new work.\n',
     stderr: `Warning: The server has gpuctl ${next.major}, this is ${version}: they do not fit.\n`,
   })
-  expect(await run(['version', '-o', 'json'])).toMatchObject({code: 0})
+  expect(await run(['version', '-o', 'json'])).toMatchObject({
+    ...{code: 1, stdout: expect.stringContaining('"compatible": false')},
+  })
+  expect((await run(['doctor', '-o', 'csv'])).stdout).toMatch(/^error,version,/m)
 })
 
 test.each([

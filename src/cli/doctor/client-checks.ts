@@ -11,6 +11,7 @@ import type {Diagnosis} from '../../contract/finding.ts'
 import {apiPrefix} from '../../contract/routes.ts'
 import type {FleetStatus} from '../../contract/schemas/server.ts'
 import {span} from '../output/figures.ts'
+import {skewOf} from '../version-skew.ts'
 
 const limits = {
   clockWarnMs: 5_000,
@@ -95,10 +96,11 @@ function versionOf(own: string, version: string, api: string): Diagnosis {
     const fix = 'Use the gpuctl that belongs to the server: install its version.'
     return {check: 'version', level: 'error', message: `The server speaks API ${api}, this program ${spoken}.`, fix}
   }
-  const minor = (text: string) => text.split('.').slice(0, 2).join('.')
-  if (minor(own) === minor(version)) return ok('version', `Server ${version}, this program ${own}.`)
+  const skew = skewOf({own, server: version})
+  if (skew === 'none') return ok('version', `Server ${version}, this program ${own}.`)
   const fix = 'Bring the older of the two to the version of the other.'
-  return {check: 'version', level: 'warn', message: `The server is ${version}, this program ${own}.`, fix}
+  const level = skew === 'major' ? 'error' : 'warn'
+  return {check: 'version', level, message: `The server is ${version}, this program ${own}.`, fix}
 }
 
 /** By the server's Date header, whose step is a second. */
