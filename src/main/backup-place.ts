@@ -8,7 +8,7 @@ import {CannotStart} from './settings.ts'
 export interface BackupPlace {
   /** As a person would write it. */
   shown: string
-  /** What is half done lies here meanwhile. */
+  /** Where the file lies until it is whole: what is in clear lies elsewhere. */
   folder: string
   /** Puts the finished file there, under its name. */
   put(file: string, digest: {sizeBytes: number; sha256: string}): Promise<void>

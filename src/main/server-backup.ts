@@ -2,6 +2,7 @@ import {copyFile, mkdtemp, rm} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {join} from 'node:path'
 import {ensurePrivateDirectory, refuseIfExposed} from '../platform/files.ts'
+import {newId} from '../platform/ids.ts'
 import {leastPassphrase} from '../platform/sealed-file.ts'
 import {copyFromPostgres} from '../store/copy-from-postgres.ts'
 import {copyFileStore, type FileCopy, refuseNone} from '../store/file-copy.ts'
@@ -22,7 +23,8 @@ export interface BackupMade {
 
 /**
  * Copies the store as it is at one moment, while the server runs or not, into one file; one in PostgreSQL as a SQLite store. With `withKey` the server's keys go
- * along (T14). The file is read back before it gets its name; in a bucket (`s3://bucket/key`), when it lies there.
+ * along (T14). The file is read back before it gets its name; in a bucket (`s3://bucket/key`), when it lies there. What is
+ * in clear lies in the server's own folder meanwhile, so that none of it stays where the backup goes, whatever is killed.
  */
 export async function backupServer(
   options: ServerPlace & {file: string; bucket?: BucketAccess; withKey: boolean; passphrase?: string; version: string},
@@ -31,15 +33,15 @@ export async function backupServer(
   checkPassphrase(passphrase)
   const {directory, at, isPostgres} = await findStore(options)
   const place = await openPlace(options, directory)
+  const packed = join(place.folder, `.gpuctl-backup-${newId()}`)
   let folder: string | undefined
   try {
     if (isPostgres) await ensurePrivateDirectory(directory)
     else refuseNone(at)
-    folder = await mkdtemp(join(place.folder, '.gpuctl-backup-'))
+    folder = await mkdtemp(join(directory, '.gpuctl-backup-'))
     const copy = await (isPostgres ? copyFromPostgres : copyFileStore)(at, join(folder, storeName))
     const keys = withKey ? await copyKeys(directory, folder) : []
     const about = {gpuctl: version, host: hostname(), createdAt: new Date().toISOString(), ...copy}
-    const packed = join(folder, 'packed')
     const manifest = await packBackup({folder, names: [storeName, ...keys], about, passphrase, to: packed})
     await unpackBackup(packed, await mkdtemp(join(folder, 'check-')), passphrase)
     const {sizeBytes, sha256} = await digestOf(packed)
@@ -51,7 +53,7 @@ export async function backupServer(
     await place.giveBack()
     throw error
   } finally {
-    if (folder) await rm(folder, {recursive: true, force: true})
+    for (const path of [packed, folder]) if (path) await rm(path, {recursive: true, force: true})
   }
 }
 

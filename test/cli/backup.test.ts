@@ -10,7 +10,8 @@ import {backupServer} from '../../src/main/server-backup.ts'
 import {restoreServer, swapIn} from '../../src/main/server-restore.ts'
 import {openStore} from '../../src/store/open.ts'
 import {controlPlane} from '../support/control-plane.ts'
-import {operator} from '../support/gpuctl.ts'
+import {operator, program} from '../support/gpuctl.ts'
+import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 
 const canary = 'canary-docker-key-7Qx9vK2m'
@@ -80,6 +81,39 @@ test('F24: an encrypted backup with the keys brings a server back on another mac
   expect(await again.ok('audit.verify', {}, {token: again.adminToken})).toMatchObject({fault: null, isDone: true})
   for (const name of ['vault-key', 'token-keys'])
     expect((await readFile(join(again.directory, name))).equals(await readFile(join(plane.directory, name)))).toBe(true)
+})
+
+test('T14: of an encrypted backup that was killed nothing in clear is left where it was to go', async context => {
+  need(context, 'strace')
+  const {at, data, plane, home} = await place()
+  const [there, trace] = [at('stick'), at('trace')]
+  await mkdir(there)
+  const file = join(there, 'b')
+  const inject = ['-f', '-o', trace, '-e', 'inject=rename,renameat2:error=EIO:signal=KILL']
+  const backup = [
+    'server',
+    'backup',
+    file,
+    '--data',
+    data,
+    '--with-key',
+    '--encrypt',
+    '--passphrase-file',
+    at('passphrase'),
+  ]
+
+  const killed = promisify(execFile)('strace', [...inject, process.execPath, program, ...backup], {
+    env: {...process.env, HOME: home, NODE_DISABLE_COMPILE_CACHE: '1'},
+  })
+  await expect(killed).rejects.toMatchObject({signal: 'SIGKILL'})
+
+  const left = await readdir(there, {recursive: true, withFileTypes: true})
+  expect(left.length).toBeGreaterThan(1)
+  const key = (await readFile(join(plane.directory, 'vault-key'), 'utf8')).trim()
+  for (const one of left.filter(entry => entry.isFile())) {
+    const content = await readFile(join(one.parentPath, one.name), 'latin1')
+    for (const clear of ['SQLite format', key]) expect(content.includes(clear), one.name).toBe(false)
+  }
 })
 
 test('where a backup lies is said in one way, and its key never in the arguments', async () => {
