@@ -205,14 +205,18 @@ export abstract class BaseCommand extends ServerCommand {
       const isWanted = error instanceof ApiError && confirmations.has(error.code) && given === undefined
       if (!isWanted || typeof name !== 'string') throw error
       if (this.calls === 'tried') return act(name)
-      if (!this.mode.mayAsk || !canAsk()) throw error
-      this.logToStderr(error.message)
-      const question = {kind: 'input', message: `Type ${name} to go on`, instead: `--confirm ${name}`} as const
-      if ((await ask({...question, mayAsk: true})) !== name) {
-        throw new Failure('cancelled', 'That is not its name: nothing was done.', {exitCode: exitCode.cancelled})
-      }
+      await this.typed(name, error)
       return act(name)
     }
+  }
+
+  /** Goes on only when a person types that name; where nobody can be asked, with the refusal. */
+  protected async typed(name: string, refusal: Error): Promise<void> {
+    if (!this.mode.mayAsk || !canAsk()) throw refusal
+    this.logToStderr(refusal.message)
+    const question = {kind: 'input', message: `Type ${name} to go on`, instead: `--confirm ${name}`} as const
+    if ((await ask({...question, mayAsk: true})) === name) return
+    throw new Failure('cancelled', 'That is not its name: nothing was done.', {exitCode: exitCode.cancelled})
   }
 
   /** Goes on only with consent: --yes, or a person's y. */

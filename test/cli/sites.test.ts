@@ -2,6 +2,7 @@ import {expect, test} from 'vitest'
 import {bytesPerGb} from '../../src/domain/storage-quota.ts'
 import {controlPlane} from '../support/control-plane.ts'
 import {operator} from '../support/gpuctl.ts'
+import {nativeServer} from './native-server.ts'
 
 test('an administrator sets storage quotas, sees who uses them up, and gives a node to another one', async () => {
   const plane = await controlPlane()
@@ -75,3 +76,26 @@ test('an administrator sets storage quotas, sees who uses them up, and gives a n
   expect(await ops.run(['node', 'quota', 'get', 'gpu-1'])).toMatchObject({code: 0})
   expect(await ops.run(['backup', 'list', '--node', 'gpu-2'])).toMatchObject({code: 8})
 }, 90_000)
+
+test('R8: what --force erases is shown, and the device is named once more before anything is sent', async () => {
+  const device = {node: 'n1', path: '/dev/sdb', byId: '/dev/disk/by-id/x', carries: ['ext4 "photos"'], busy: false}
+  const {url, asked} = await nativeServer({
+    'GET /storage/devices': [device],
+    'POST /storage/pools': {pool: null, task: null, commands: []},
+  })
+  const {run} = await operator({GPUCTL_SERVER: url, GPUCTL_TOKEN: 'secret'})
+  const create = (...words: string[]) =>
+    run(['storage', 'pool', 'create', 'tank', '--node', 'n1', '--device', '/dev/sdb', '--force', ...words])
+
+  for (const words of [[], ['--confirm', '/dev/sdc'], ['--yes']]) {
+    expect(await create(...words)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /erases \/dev\/sdb of n1, which carries ext4 "photos"\.[\s\S]*--confirm \/dev\/sdb/,
+      ),
+    })
+  }
+  expect(asked.filter(({method}) => method === 'POST')).toEqual([])
+  await create('--confirm', '/dev/sdb')
+  expect(asked.filter(({method}) => method === 'POST')).toMatchObject([{body: {device: '/dev/sdb', force: true}}])
+})

@@ -9,7 +9,7 @@ const types = ['zfs', 'lvm', 'lvm-thin', 'btrfs', 'directory'] as const
 export default class StoragePoolCreate extends TaskCommand {
   static override summary = 'Make a storage pool on a device of a node.'
   static override description =
-    'A device that carries data is refused and shown. With --force it is erased; the device must then be named once more by --confirm.'
+    'A device that carries data is refused and shown. With --force it is erased; its contents are shown, and the device must be named once more: typed, or by --confirm.'
   static override examples = [
     '<%= config.bin %> storage pool create tank --node gpu-03 --device /dev/sdb --wait',
     '<%= config.bin %> storage pool create tank --node gpu-03 --device /dev/sdb --dry-run',
@@ -29,13 +29,17 @@ export default class StoragePoolCreate extends TaskCommand {
   async run(): Promise<OutputOf<'pools.create'>> {
     const {args, flags} = await this.parse(StoragePoolCreate)
     const {node, device, type, comment, force, content, confirm} = flags
-    if (force && !flags['dry-run'] && confirm !== device) {
-      throw usageError(
-        `--force erases ${device ?? 'the device'}.`,
-        `Name it once more: --confirm ${device ?? '/dev/…'}.`,
-      )
-    }
     const client = this.client(flags)
+    if (force && device && this.calls === 'made' && confirm !== device) {
+      const found = (await client.call('devices.list', {node})).find(one => [one.path, one.byId].includes(device))
+      const carries = found?.carries.join('; ') || 'nothing known'
+      const refusal = usageError(
+        `--force erases ${device} of ${node}, which carries ${carries}.`,
+        `Name it once more: --confirm ${device}.`,
+      )
+      if (confirm !== undefined) throw refusal
+      await this.typed(device, refusal)
+    }
     const begun = await client.call('pools.create', {
       name: args.name,
       ...{node, device, type, comment, force: force || undefined},
