@@ -214,6 +214,8 @@ describe('the way in of document 003', () => {
     const missing = await asAdmin('POST', '/nodes/register-by-code', {body: {}})
     expect([missing.status, missing.json.detail[0].type]).toEqual([422, 'missing'])
 
+    const wrong = await asAdmin('POST', `/nodes/register-by-code?code=${one.registration_code}&ip_address=999.9.9.9`)
+    expect([wrong.status, wrong.json.detail[0].loc]).toEqual([422, ['query', 'ip_address']])
     const query = `?code=${one.registration_code.toLowerCase()}&ip_address=10.9.9.9`
     const byQuery = await asAdmin('POST', `/nodes/register-by-code${query}`)
     expect(byQuery.json).toMatchObject({hostname: 'one', status: 'active', ip_address: '10.9.9.9'})

@@ -1,3 +1,4 @@
+import {isIP} from 'node:net'
 import {problem} from '../../../domain/errors.ts'
 import {route} from '../../dialect.ts'
 import {nodeResponse} from './nodes.ts'
@@ -83,6 +84,12 @@ export const joiningRoutes = [
         })
       }
       const claimedAddress = body.ip_address ?? query.ip_address ?? undefined
+      if (claimedAddress !== undefined && isIP(claimedAddress) === 0) {
+        throw problem('input_invalid', {
+          ...{field: 'ip_address', problem: 'is no IP address', place: body.ip_address ? 'body' : 'query'},
+          fix: 'Give one, as 10.0.0.7, or leave it out: the node said its own.',
+        })
+      }
       const {id} = await services.nodes.approveCode({code, claimedAddress}, asker)
       return nodeResponse(await services.nodes.keptOne(id, asker))
     },
