@@ -11,6 +11,8 @@ const quotaBytes = 96 * mebibyte
 /** Of each round, by the number of steps that each of them has. */
 const whole = {makes: 3, restores: 4}
 const restoresBeside = 2
+/** Whole files that are kept: the third one of a round takes the first with it. */
+const kept = 2
 
 interface Backup {
   id: string
@@ -27,7 +29,7 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
   let pool = ''
   let site = ''
   /** The snapshot that the next difference needs. */
-  let kept: string | undefined
+  let base: string | undefined
   /** What is to lie in the place. */
   let wanted: string[] = []
 
@@ -39,6 +41,7 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
       await lab.ok('PUT', `/nodes/${lab.node}/quota`, {storageQuotaGb: 100})
       await lab.done('POST', '/storage/pools', {name: pool, node: lab.node, device: await lab.device(), force: true})
       await lab.done('POST', '/sites', {name: site, node: lab.node, pool, quotaBytes})
+      if (format === 'tar') await lab.ok('PUT', `/sites/${site}/schedule`, {frequency: 'manual', retentionCopies: kept})
       await lab.ok('POST', '/backup-targets', {name: target, ...(await place.open())})
       mkdirSync(join(pathOf(site), 'folder'))
       writeFileSync(join(pathOf(site), 'folder', 'page'), randomBytes(place.pageBytes))
@@ -57,7 +60,7 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
     const before = contentOf(site)
     const backups: Backup[] = []
     for (let time = 0; time < whole.makes; time++) backups.push(await make(lab))
-    const [backup] = backups as [Backup]
+    const backup = backups.at(-1) as Backup
     const read = await lab.disturbed('POST', `/backups/${backup.id}/verify`)
     await look(lab, `after backup.verify ${read.status}`)
     for (let time = 0; time < whole.restores; time++) {
@@ -72,7 +75,7 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
       checkQuota(lab, site, after)
       await look(lab, after)
     }
-    for (const one of backups) await remove(lab, one)
+    for (const one of backups.slice(-kept)) await remove(lab, one)
   }
 
   async function streams(lab: TaskLab): Promise<void> {
@@ -102,7 +105,8 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
       const made = (await listed(lab)).find(({filename}) => !wanted.includes(filename))
       if (status === 'completed' && made) {
         wanted.push(made.filename)
-        if (format === 'send') kept = `backup-${made.id.slice(0, 8)}`
+        if (format === 'tar') wanted = wanted.slice(-kept)
+        if (format === 'send') base = `backup-${made.id.slice(0, 8)}`
       }
       await look(lab, `after backup.create ${status} ${error?.message ?? ''}`)
       if (status !== 'completed' || !made) continue
@@ -120,7 +124,7 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
       const {status, error} = await lab[how]('DELETE', `/backups/${id}?confirm=${filename}`)
       if (status === 'completed') {
         wanted = wanted.filter(name => name !== filename)
-        if (kept === `backup-${id.slice(0, 8)}`) kept = undefined
+        if (base === `backup-${id.slice(0, 8)}`) base = undefined
       }
       await look(lab, `after backup.delete ${status} ${error?.message ?? ''}`)
       if (status === 'completed') return
@@ -140,7 +144,7 @@ export function backupTrial(format: 'tar' | 'send', place: BackupPlace): TaskTri
     lab.check(states.sort().join() === active.sort().join(), `${after} the sites are ${states}, wanted ${active}`)
     const datasets = execFileSync('zfs', ['list', '-H', '-t', 'all', '-o', 'name', '-r', pool], {encoding: 'utf8'})
     const found = datasets.trim().split('\n')
-    const ours = [pool, ...[site, ...copies, ...(kept ? [`${site}@${kept}`] : [])].map(name => `${pool}/${name}`)]
+    const ours = [pool, ...[site, ...copies, ...(base ? [`${site}@${base}`] : [])].map(name => `${pool}/${name}`)]
     lab.check(found.sort().join() === ours.sort().join(), `${after} ZFS has ${found}, wanted ${ours}`)
   }
 
