@@ -63,6 +63,8 @@ async function start(): Promise<{endpoint: string}> {
     'osd objectstore': 'memstore',
     'memstore device bytes': String(2 ** 31),
     'mon pg warn min per osd': '0',
+    // What is deleted makes room at once; else it waits for hours, and the store is soon full.
+    ...{'rgw gc obj min wait': '0', 'rgw gc processor period': '5', 'rgw gc processor max time': '5'},
     'rgw data': `${folder}/rgw`,
     'rgw frontends': `beast endpoint=127.0.0.1:${port}`,
     'rgw dns name': 'localhost',
