@@ -85,7 +85,7 @@ async function slowly({hostname, port}: URL): Promise<string> {
         behind.destroy()
       })
     }
-    socket.pipe(later).pipe(behind).pipe(socket)
+    socket.unref().pipe(later).pipe(behind.unref()).pipe(socket)
     socket.on('close', () => behind.destroy())
   })
   server.unref()
