@@ -4,9 +4,10 @@ import type {InputOf} from '../contract/contract.ts'
 import type {LogEnd} from '../contract/schemas/instances.ts'
 import {exitCode} from './exit-codes.ts'
 import {Failure, usageError} from './failure.ts'
+import type {OutputFormat} from './global-flags.ts'
 import {prefixes} from './log-prefix.ts'
 import {LogWriter} from './log-writer.ts'
-import {StreamCommand} from './stream-command.ts'
+import {StreamCommand, untilInterrupted} from './stream-command.ts'
 import {wantsColour} from './terminal.ts'
 
 type Query = InputOf<'instances.logs'>
@@ -63,6 +64,20 @@ export abstract class LogsCommand extends StreamCommand {
 async function print(client: Client, query: Query, writer: LogWriter, signal: AbortSignal): Promise<number> {
   for await (const frame of client.bytes('instances.logs', query, {signal})) await writer.frame(frame)
   return exitCode.ok
+}
+
+/** Prints all that one instance puts out, to its end. Answers the exit code of the workload; undefined at Ctrl-C. */
+export function followOutput(
+  client: Client,
+  id: string,
+  format: OutputFormat | undefined,
+): Promise<number | undefined> {
+  return untilInterrupted(async signal => {
+    const writer = new LogWriter({format, raw: false, grep: undefined, name: undefined, prefix: undefined})
+    const code = await follow(client, {id}, writer, signal)
+    await writer.end()
+    return signal.aborted ? undefined : code
+  })
 }
 
 /** Answers the exit code of the workload. */

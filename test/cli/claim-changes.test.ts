@@ -31,6 +31,10 @@ test('a claim is moved in the queue; its output is followed to the exit code of 
   expect(await run(['claim', 'logs', 'claim/third'])).toMatchObject({code: 0, stdout: 'epoch 1 of 9\n'})
   expect(await run(['claim', 'logs', 'nothing'])).toMatchObject({code: 3})
 
+  const told = ['GPUCTL_FAKE_STDOUT=hello', 'GPUCTL_FAKE_EXIT_CODE=4', 'GPUCTL_FAKE_EXIT_AFTER_MS=200']
+  const withLogs = ['claim', 'submit', '--image', 'any', '--gpus', '0', '--logs', ...told.flatMap(one => ['-e', one])]
+  expect(await run(withLogs)).toMatchObject({code: 4, stdout: 'hello\n'})
+
   const {password} = await plane.user('ann', {gpuQuota: 1})
   const token = await plane.login('ann', password)
   await plane.ok('claims.submit', {name: 'hers', image: 'any', gpus: {count: 1}}, {token})
