@@ -99,3 +99,15 @@ test('R8: what --force erases is shown, and the device is named once more before
   await create('--confirm', '/dev/sdb')
   expect(asked.filter(({method}) => method === 'POST')).toMatchObject([{body: {device: '/dev/sdb', force: true}}])
 })
+
+test('R7: what came of a task is shown to people too, also that nothing was registered', async () => {
+  const task = {id: 't', number: 7, type: 'pool.create', object: 'tank', node: 'n1', status: 'completed', progress: 100}
+  const rest = {message: 'Done.', steps: [], error: null, startedAt: null, finishedAt: null, owner: 'ada'}
+  const result = {poolId: 'storage-tank', poolName: 'tank', registered: false}
+  const {url} = await nativeServer({'GET /tasks/7': {...task, ...rest, result}})
+  const {run} = await operator({GPUCTL_SERVER: url, GPUCTL_TOKEN: 'secret'})
+
+  const {stdout} = await run(['task', 'get', '7'])
+
+  expect(stdout).toMatch(/^Result\s+poolId: storage-tank\n\s+poolName: tank\n\s+registered: false$/m)
+})

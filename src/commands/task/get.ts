@@ -21,6 +21,10 @@ export default class TaskGet extends GetCommand {
         index === 0 ? 'Steps' : '',
         `${step.state.padEnd(8)}${step.title}`,
       ]),
+      ...Object.entries(task.result ?? {}).map(([name, value], index): [string, string] => [
+        index === 0 ? 'Result' : '',
+        `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+      ]),
       ['Error', task.error ? `${task.error.message} (${task.error.code})` : ''],
       ['Started', ago(task.startedAt)],
       ['Finished', ago(task.finishedAt)],
