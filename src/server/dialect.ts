@@ -3,6 +3,7 @@ import type {Static, TObject, TSchema} from 'typebox'
 import type {Access} from '../contract/operation.ts'
 import type {Scope} from '../contract/schemas/auth.ts'
 import type {Caller} from '../domain/caller.ts'
+import {problem} from '../domain/errors.ts'
 import type {Inference} from '../domain/inference.ts'
 import type {Services} from '../domain/services/services.ts'
 import {accessCheck, type FindCredential, type Guest, type NodeIdentity} from './auth.ts'
@@ -72,6 +73,8 @@ export interface DialectRoute<
   status?: number
   /** Of this route alone. */
   credential?: FindCredential
+  /** Of a public route that wants a credential of its own kind: the header it must stand in, else nothing is read. */
+  wants?: string
   /** A GET that changes something: a token that may only read is refused. */
   changes?: true
   /** What a token needs here, where it is neither of `read` and `write`. */
@@ -114,6 +117,7 @@ function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dial
     scope: needed,
     transport,
     bodyLimitBytes: bodyLimit,
+    wants,
     status = 200,
   } = described
   const readParams = described.params && partReader(described.params, 'path')
@@ -146,8 +150,12 @@ function addRoute(scope: FastifyInstance, sources: DialectSources, dialect: Dial
       url,
       config: {access, changes, scope: needed, transport},
       bodyLimit,
-      onRequest: check,
+      onRequest: wants === undefined ? check : [check, async ({headers}) => requireHeader(headers[wants])],
       handler: answer,
     })
   }
+}
+
+function requireHeader(value: string | string[] | undefined): void {
+  if (typeof value !== 'string' || value === '') throw problem('login_required', {})
 }

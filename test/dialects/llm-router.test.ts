@@ -373,7 +373,10 @@ test('W6.1-9 W6.5-8: what goes wrong in this family is said in its own words', a
     415,
     'Request error',
   ])
-  expect(await words('POST', '/v0/health', {body: {}})).toEqual([400, 'Request error'])
+  // Who shows no token hears that, whatever stands in the body.
+  expect(await words('POST', '/v0/health', {body: {}})).toEqual([401, 'Authentication failed'])
+  const headers = {'x-node-token': 'nt_x'}
+  expect(await words('POST', '/v0/health', {body: {}, headers})).toEqual([400, 'Request error'])
   expect(await words('GET', '/v0/auth/me')).toEqual([401, 'Authentication failed'])
   expect(await words('GET', '/v0/auth/me', {token: 'nonsense'})).toEqual([401, 'Authentication failed'])
   await plane.user('bob')

@@ -83,10 +83,9 @@ export const llmRouter: Dialect = {
       summary: 'A runtime’s beat; its token stands in X-Node-Token.',
       body: Health,
       output: Type.Null(),
+      wants: 'x-node-token',
       handle: async ({body, services, request}) => {
-        const token = request.headers['x-node-token']
-        if (typeof token !== 'string' || token === '') throw problem('login_required', {})
-        await services.runtimes.beat(token, readId(body), beatOf(body))
+        await services.runtimes.beat(String(request.headers['x-node-token']), readId(body), beatOf(body))
         return null
       },
     }),
