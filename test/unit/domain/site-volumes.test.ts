@@ -46,7 +46,7 @@ test('the quota of a site stops who writes more, and a larger one lets him', asy
   expect((await services.sites.get({id: 'data'}, admin)).usedBytes).toBeGreaterThan(20 * mib)
   // ZFS refuses less than what is there: what was stays.
   await expect(services.sites.setQuota({id: 'data', quotaBytes: 2 * mib}, admin)).rejects.toMatchObject({
-    code: 'storage_failed',
+    code: 'storage_full',
   })
   expect(await services.sites.get({id: 'data'}, admin)).toMatchObject({quotaBytes: 64 * mib, quotaState: 'enforced'})
 })
