@@ -317,5 +317,5 @@ function isOver(status: string): boolean {
 }
 
 function isHeld({error}: EndedTask): boolean {
-  return error?.code === 'STORAGE_IN_USE'
+  return error?.code === 'STORAGE_IN_USE' || error?.code === 'STORAGE_NEEDED'
 }
