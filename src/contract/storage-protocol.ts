@@ -19,7 +19,8 @@ export interface StorageMethods extends BackupMethods {
   'volume.quota': {input: VolumeName & {quotaBytes: number | null}; output: FoundVolume}
   /** With a mark: only one that bears it. */
   'volume.delete': {input: VolumeName & {mark?: string}; output: null}
-  'snapshots.list': {input: VolumeName; output: FoundSnapshot[]}
+  /** `settled`: behind all changes of the pool that are under way, also those of an agent that was killed amid them. */
+  'snapshots.list': {input: VolumeName & {settled?: boolean}; output: FoundSnapshot[]}
   'snapshot.create': {input: SnapshotName; output: FoundSnapshot}
   'snapshot.delete': {input: SnapshotName; output: null}
   /** The volume is again as it was; later snapshots may go. */

@@ -107,6 +107,8 @@ export class StorageHost {
   #table(): Methods {
     const {drivers, found, sharing, mounts, runner, locks} = this.#parts
     const ofPool = this.#changer<PoolName>(({pool}) => `pool-${poolName(pool)}`)
+    const snapshots = (input: StorageInput<'snapshots.list'>) => drivers.of(input.type).snapshots(input)
+    const settledSnapshots = ofPool(snapshots)
     const ofMount = this.#changer<{name: string}>(({name}) => `mount-${volumeName(name)}`)
     const backups = new BackupHost({
       ...{runner, locks, driver: type => drivers.of(type)},
@@ -171,7 +173,7 @@ export class StorageHost {
         await run(driver.plans.deleteVolume(input))
         return null
       }),
-      'snapshots.list': input => drivers.of(input.type).snapshots(input),
+      'snapshots.list': (input, signal) => (input.settled ? settledSnapshots(input, signal) : snapshots(input)),
       'snapshot.create': ofPool(async (input: StorageInput<'snapshot.create'>, run) => {
         const driver = drivers.of(input.type)
         const look = async () => (await driver.snapshots(input)).find(({snapshot}) => snapshot === input.snapshot)

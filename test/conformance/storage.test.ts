@@ -159,6 +159,11 @@ describe.each(Object.entries(workplaces))('storage driver %s', (_, open) => {
     await place.host.call('snapshot.delete', snapshot)
     await place.host.call('snapshot.delete', snapshot)
     expect(await place.host.call('snapshots.list', volume())).toEqual([])
+    // Who stops waiting leaves the node making it, and has to see that.
+    const late = place.host.call('snapshot.create', {...volume(), snapshot: 'late'})
+    const settled = await place.host.call('snapshots.list', {...volume(), settled: true})
+    expect(settled.map(one => one.snapshot)).toEqual(['late'])
+    await late
   })
 
   test('what was cut off in the middle is done whole when it is asked for again', async () => {

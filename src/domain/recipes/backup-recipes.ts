@@ -97,8 +97,8 @@ const bytesOf = (pieces: readonly PieceWork[]) => pieces.reduce((sum, {sizeBytes
 const volumeOf = ({pool, type, volume}: VolumePlace) => ({pool, type, volume})
 const backupLocks = (pieces: readonly {id: string}[]) => pieces.map(({id}) => `backup:${id}`)
 
-async function hasSnapshot({agent, input}: StepRun<VolumePlace>, name: string): Promise<boolean> {
-  const found = await agent(input.nodeId).storage('snapshots.list', volumeOf(input))
+async function hasSnapshot({agent, input}: StepRun<VolumePlace>, name: string, settled = false): Promise<boolean> {
+  const found = await agent(input.nodeId).storage('snapshots.list', {...volumeOf(input), settled})
   return found.some(({snapshot}) => snapshot === name)
 }
 
@@ -288,7 +288,8 @@ const guard = {
   },
   async undo(run: StepRun<RestoreWork>) {
     const snapshot = {...volumeOf(run.input), snapshot: guardOf(run.taskId)}
-    if (await hasSnapshot(run, snapshot.snapshot)) {
+    // Who is cancelled amid the making of it leaves the node still making it.
+    if (await hasSnapshot(run, snapshot.snapshot, true)) {
       await run.agent(run.input.nodeId).storage('snapshot.rollback', snapshot)
       await run.agent(run.input.nodeId).storage('snapshot.delete', snapshot)
     }
