@@ -1,4 +1,4 @@
-import {CallProblem} from '../link/routes.ts'
+import {type AgentCall, CallProblem} from '../link/routes.ts'
 import {RuntimeError} from '../runtime/driver.ts'
 
 /** Waits when the other side is slower. Rejects when it is gone, so that whoever produces more stops. */
@@ -21,6 +21,13 @@ export function write(
     output.on('close', onClose)
     output.on('error', settle)
   })
+}
+
+/** Fires when the call has ended, however. */
+export function endOf(call: AgentCall): AbortSignal {
+  const controller = new AbortController()
+  call.onClose(() => controller.abort())
+  return controller.signal
 }
 
 const statusOf: Partial<Record<RuntimeError['code'], number>> = {

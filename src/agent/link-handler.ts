@@ -3,7 +3,7 @@ import type {StreamHandler} from '../link/agent-end.ts'
 import {type AgentCall, type AgentHandler, CallProblem, createAgentRouter} from '../link/routes.ts'
 import type {Agent} from './agent.ts'
 import {sendBackup} from './backup-call.ts'
-import {asProblem, write} from './call-output.ts'
+import {asProblem, endOf, write} from './call-output.ts'
 import {runDial} from './dial-call.ts'
 import {runExec} from './exec-call.ts'
 import {sendArchive, sendStat, takeArchive} from './file-calls.ts'
@@ -50,6 +50,7 @@ export function createLinkHandler(agent: Agent, own?: Replaceable): StreamHandle
     [agentRoutes.imagePull]: call => runImagePull(call, agent.driver, endOf(call)),
     [agentRoutes.findSnapshot]: snapshots.find,
     [agentRoutes.takeSnapshot]: snapshots.take,
+    [agentRoutes.pushSnapshot]: snapshots.push,
     [agentRoutes.removeSnapshot]: snapshots.remove,
     [agentRoutes.storage]: call => runStorage(call, agent.storage, endOf(call)),
     [agentRoutes.examination]: async call => call.respondJson(200, (await agent.examine()).map(asFinding)),
@@ -72,13 +73,6 @@ function onContainer({driver}: Agent, handler: AgentHandler): AgentHandler {
       throw asProblem(error)
     }
   }
-}
-
-/** Fires when the call has ended, however. */
-function endOf(call: AgentCall): AbortSignal {
-  const controller = new AbortController()
-  call.onClose(() => controller.abort())
-  return controller.signal
 }
 
 async function sendLines(call: AgentCall, values: AsyncIterable<unknown>): Promise<void> {

@@ -1,6 +1,6 @@
 import type {SnapshotName} from '../contract/agent-protocol.ts'
 import type {AgentCall, AgentHandler} from '../link/routes.ts'
-import {asProblem} from './call-output.ts'
+import {asProblem, endOf} from './call-output.ts'
 import type {Snapshots} from './snapshots.ts'
 
 /** What the server asks of one snapshot. */
@@ -18,6 +18,7 @@ export function snapshotCalls(snapshots: Snapshots) {
   return {
     find: answering(async name => (await snapshots.find(name)) ?? null),
     take: answering((name, call) => snapshots.take(name, call.query.get('container') ?? '')),
+    push: answering((name, call) => snapshots.push(name, call.query.get('image') ?? '', endOf(call))),
     remove: answering(async name => {
       await snapshots.remove(name)
       return {}

@@ -1,4 +1,4 @@
-import type {FoundSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
+import type {FoundSnapshot, PushedSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
 import type {Clock} from '../platform/clock.ts'
 import type {Logger} from '../platform/logger.ts'
 import {type RuntimeDriver, RuntimeError, type RuntimeSnapshots} from '../runtime/driver.ts'
@@ -16,6 +16,7 @@ export class Snapshots {
   readonly #driver: RuntimeDriver
   readonly #removal: Removal
   readonly #taking = new Map<string, Promise<FoundSnapshot>>()
+  readonly #pushing = new Map<string, Promise<PushedSnapshot>>()
 
   constructor({driver, clock, logger, onGone}: SnapshotParts) {
     this.#driver = driver
@@ -44,9 +45,24 @@ export class Snapshots {
     }
   }
 
+  /** Ends with the signal. One that was cut off tidies before the next begins. */
+  async push(name: SnapshotName, image: string, signal: AbortSignal): Promise<PushedSnapshot> {
+    const ability = this.#ability()
+    const key = keyOf(name)
+    const last = this.#pushing.get(key)
+    const pushing = Promise.allSettled([last]).then(() => ability.push(name, image, signal))
+    this.#pushing.set(key, pushing)
+    try {
+      return await pushing
+    } finally {
+      if (this.#pushing.get(key) === pushing) this.#pushing.delete(key)
+    }
+  }
+
   async remove(name: SnapshotName): Promise<void> {
     const taken = [...this.#taking].filter(([key]) => nameOf(key).instanceId === name.instanceId)
     await Promise.allSettled(taken.map(([, taking]) => taking))
+    await Promise.allSettled([this.#pushing.get(keyOf(name))])
     await this.#driver.snapshots?.remove(name)
   }
 

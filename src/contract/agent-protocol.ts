@@ -12,6 +12,7 @@ import type {FoundOsImage, VolumeName} from './storage-protocol.ts'
  * `PUT /os-images/:name` (query offset, totalBytes, sha256; bytes in; when they are written one JSON of OsImageEnd out),
  * `POST /backup-content` (BackupPart of storage-protocol.ts; bytes out), `GET /metrics` (query node_id; AgentMetrics), `POST /storage/:method` (storage-protocol.ts),
  * `/instances/:instance/snapshots/:snapshot`: `GET` (FoundSnapshot or null), `PUT` (query container; FoundSnapshot), `DELETE`,
+ * `POST …/push` (query image; PushedSnapshot; the push ends with the call),
  * `POST /image-pulls` (query image; NDJSON of ImagePull; the pull ends with the stream).
  * `GET /examination` (NodeFinding[]), `POST /repairs/:check` ({mended: how many}),
  * `GET /program` (AgentProgram), `PUT /program` (query: ProgramPart; .tar.gz in; ProgramEnd out, then the agent goes over to it),
@@ -36,6 +37,7 @@ export const agentRoutes = {
   repair: 'POST /repairs/:check',
   findSnapshot: 'GET /instances/:instance/snapshots/:snapshot',
   takeSnapshot: 'PUT /instances/:instance/snapshots/:snapshot',
+  pushSnapshot: 'POST /instances/:instance/snapshots/:snapshot/push',
   removeSnapshot: 'DELETE /instances/:instance/snapshots/:snapshot',
   program: 'GET /program',
   sendProgram: 'PUT /program',
@@ -54,6 +56,12 @@ export interface FoundSnapshot {
   imageId: string
   /** What it adds to the image that the container was made of. */
   sizeBytes: number
+}
+
+/** What a registry has now. */
+export interface PushedSnapshot {
+  /** Of the manifest, `sha256:…`. */
+  digest: string
 }
 
 /** How unpacking ended; without an error all is written. */

@@ -14,6 +14,7 @@ export const errorKinds = {
   scope_missing: 'forbidden',
   priority_too_high: 'forbidden',
   node_not_assigned: 'forbidden',
+  push_not_allowed: 'forbidden',
   join_blocked: 'forbidden',
   registration_closed: 'forbidden',
   invitation_needed: 'forbidden',

@@ -16,6 +16,10 @@ const catalogue = {
   scope_missing: ['The token lacks the scope {needed}.', 'Create a token with `--scope {needed}`.'],
   priority_too_high: ['Priority {asked} is above your maximum of {max}.', 'Ask for at most {max}.'],
   node_not_assigned: ['Node {name} is not one of yours.', 'Ask a super administrator to assign it to you.'],
+  push_not_allowed: [
+    'Only an administrator of node {node} may push: it is done with the login that the node has.',
+    'Keep the snapshot on its node, without --push, or ask an administrator.',
+  ],
   join_blocked: ['This machine may not join.', 'Ask an administrator to unblock it.'],
   registration_closed: ['Nobody can register here.', 'Ask an administrator for an account.'],
   invitation_needed: [

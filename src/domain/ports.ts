@@ -5,6 +5,7 @@ import type {
   FoundSnapshot,
   ImagePull,
   ProgramPart,
+  PushedSnapshot,
   SnapshotName,
 } from '../contract/agent-protocol.ts'
 import type {ApiToken, JoinToken, User} from '../contract/schemas/auth.ts'
@@ -606,10 +607,12 @@ export interface AgentPort {
   exec(containerId: string, request: ExecQuery): Promise<ExecStream>
   /** Fetches an image ahead; ends with the pull, which the signal breaks off. Throws node_failed, node_offline. */
   pullImage(image: string, signal: AbortSignal): Promise<AsyncIterable<ImagePull>>
-  /** Null where there is none. Throws node_failed, node_offline, as the two below. */
+  /** Null where there is none. Throws node_failed, node_offline, as the three below. */
   findSnapshot(name: SnapshotName): Promise<FoundSnapshot | null>
   /** Keeps the files of a container as they are; ends with the signal. */
   takeSnapshot(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot>
+  /** Sends one to the registry that `image` names, with the login of the node; ends with the signal. */
+  pushSnapshot(name: SnapshotName, image: string, signal: AbortSignal): Promise<PushedSnapshot>
   /** Absent is no error. */
   removeSnapshot(name: SnapshotName): Promise<void>
   /** Works on the node's storage. Throws storage_*, node_failed, node_offline. */

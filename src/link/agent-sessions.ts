@@ -7,6 +7,7 @@ import type {
   OsImageEnd,
   ProgramEnd,
   ProgramPart,
+  PushedSnapshot,
   Report,
   SnapshotName,
   UnpackEnd,
@@ -30,6 +31,8 @@ const storageTimeoutMs = 15 * 60_000
 const examinationTimeoutMs = 60_000
 /** Large files that a container has written are packed meanwhile; the runtime's own limit ends before this one. */
 const snapshotTimeoutMs = 31 * 60_000
+/** Its image is made, and sent; the runtime's own limits end before this one. */
+const pushTimeoutMs = 45 * 60_000
 /** One report line: an inventory of 1,024 GPUs fits. */
 const maxReportBytes = 4 * 1024 * 1024
 
@@ -189,6 +192,11 @@ export class AgentSession {
   async takeSnapshot(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot> {
     const path = `${snapshotPath(name)}?${new URLSearchParams({container: containerId})}`
     return this.#link.json({method: 'PUT', path, timeoutMs: snapshotTimeoutMs, signal})
+  }
+
+  async pushSnapshot(name: SnapshotName, image: string, signal: AbortSignal): Promise<PushedSnapshot> {
+    const path = `${snapshotPath(name)}/push?${new URLSearchParams({image})}`
+    return this.#link.json({method: 'POST', path, timeoutMs: pushTimeoutMs, signal})
   }
 
   async removeSnapshot(name: SnapshotName): Promise<void> {

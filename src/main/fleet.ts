@@ -5,6 +5,7 @@ import type {
   FoundSnapshot,
   ImagePull,
   ProgramPart,
+  PushedSnapshot,
   SnapshotName,
 } from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
@@ -116,6 +117,10 @@ class TranslatedAgent implements AgentPort {
 
   takeSnapshot(name: SnapshotName, containerId: string, signal: AbortSignal): Promise<FoundSnapshot> {
     return this.#translate(this.#session.takeSnapshot(name, containerId, signal))
+  }
+
+  pushSnapshot(name: SnapshotName, image: string, signal: AbortSignal): Promise<PushedSnapshot> {
+    return this.#translate(this.#session.pushSnapshot(name, image, signal))
   }
 
   removeSnapshot(name: SnapshotName): Promise<void> {

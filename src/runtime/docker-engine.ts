@@ -131,8 +131,8 @@ export interface StreamRequest {
   method?: 'GET' | 'HEAD' | 'POST'
   path: string
   query?: Record<string, string | number | boolean | object | undefined>
-  /** For the registry that the engine asks. */
-  login?: RegistryLogin
+  /** For the registry that the engine asks; an empty one says that there is none. */
+  login?: RegistryLogin | Record<string, never>
   limitMs?: number
 }
 

@@ -1,7 +1,9 @@
-import type {ContainerInspectInfo, ImageInspectInfo} from 'dockerode'
+import type {ContainerInspectInfo} from 'dockerode'
 import type {FoundSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
 import {sleep, systemClock} from '../platform/clock.ts'
 import {type DockerEngine, pieces} from './docker-engine.ts'
+import {commitContainer, inspectImage, removeImage} from './docker-image-calls.ts'
+import {pushSnapshot, tidyPush} from './docker-push.ts'
 import {RuntimeError, type RuntimeSnapshots} from './driver.ts'
 import {label} from './labels.ts'
 
@@ -19,9 +21,11 @@ interface SnapshotParts {
   ours: Readonly<Record<string, string>>
   /** Throws no_container. */
   look: (containerId: string) => Promise<ContainerInspectInfo>
+  /** Folder of what `docker login` kept. */
+  logins: string
 }
 
-export function dockerSnapshots({engine, ours, look}: SnapshotParts): RuntimeSnapshots {
+export function dockerSnapshots({engine, ours, look, logins}: SnapshotParts): RuntimeSnapshots {
   const marks = ({instanceId, snapshotId}: SnapshotName) => ({
     ...ours,
     [label.instance]: checked(instanceId),
@@ -36,7 +40,7 @@ export function dockerSnapshots({engine, ours, look}: SnapshotParts): RuntimeSna
     const found = (await images(name)).find(({RepoTags}) => RepoTags?.includes(tag))
     if (!found) return undefined
     const image = await inspectImage(engine, found.Id)
-    const base = image?.Config?.Labels?.[baseLabel]
+    const base = image?.Config?.Labels?.[label.base]
     const below = base ? ((await inspectImage(engine, base))?.Size ?? 0) : 0
     return {imageId: found.Id, sizeBytes: Math.max(0, (image?.Size ?? found.Size) - below)}
   }
@@ -51,20 +55,22 @@ export function dockerSnapshots({engine, ours, look}: SnapshotParts): RuntimeSna
       await untilCommitted(engine, Id, commitWithinMs)
       const standing = await find(name)
       if (standing) return standing
-      const labels = Object.entries({...marks(name), [baseLabel]: Image})
+      const labels = Object.entries({...marks(name), [label.base]: Image})
       const changes = labels.map(([key, value]) => `LABEL ${key}=${value}`)
       const query = {container: Id, repo: repository, tag: name.snapshotId, pause: true, changes}
-      await engine.call(
-        'Keeping the files of the container',
-        (docker, late) => commit(docker.modem, query, late),
-        commitWithinMs,
-      )
+      await commitContainer(engine, 'Keeping the files of the container', query, commitWithinMs)
       const made = await find(name)
       if (!made) throw new RuntimeError('failed', 'The engine kept no image of the container.')
       return made
     },
+    async push(name, image, cut) {
+      const found = await find(name)
+      if (!found) throw new RuntimeError('image_missing', 'The snapshot is not here.')
+      return pushSnapshot(engine, {snapshotId: name.snapshotId, imageId: found.imageId, image, logins, cut})
+    },
     async remove(name) {
       const {[label.instance]: instance} = marks(name)
+      await tidyPush(engine, name.snapshotId)
       const mine = {...ours, [label.instance]: instance ?? ''}
       const paused = await engine.call('Looking for containers that stand still', docker =>
         docker.listContainers({filters: {label: filter(mine), status: ['paused']}}),
@@ -87,20 +93,6 @@ export async function refuseForeign(
   const marks = (await inspectImage(engine, image))?.Config?.Labels
   if (!marks?.[label.snapshot] || marks[label.instance] === labels[label.instance]) return
   throw new RuntimeError('image_missing', `Image ${image} is not here.`)
-}
-
-/** The image that the container of a snapshot was made of. */
-const baseLabel = 'gpuctl.snapshot-base'
-
-type Modem = {dial: (request: never, done: (error: Error | null) => void) => void}
-
-/** Not by the client's own call, which heeds no signal. */
-function commit(modem: unknown, options: object, abortSignal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const statusCodes = {201: true, 400: 'bad request', 404: 'not found', 409: 'conflict', 500: 'server error'}
-    const request = {path: '/commit?', method: 'POST', options, abortSignal, statusCodes}
-    ;(modem as Modem).dial(request as never, error => (error ? reject(error) : resolve()))
-  })
 }
 
 /**
@@ -134,27 +126,6 @@ async function hasPaused(engine: DockerEngine, id: string): Promise<boolean> {
   } finally {
     stop.abort()
   }
-}
-
-async function inspectImage(engine: DockerEngine, image: string): Promise<ImageInspectInfo | undefined> {
-  try {
-    return await engine.call(`Looking for image ${image}`, docker => docker.getImage(image).inspect())
-  } catch (error) {
-    if (isAbsent(error)) return undefined
-    throw error
-  }
-}
-
-async function removeImage(engine: DockerEngine, image: string): Promise<void> {
-  try {
-    await engine.call('Removing the snapshot', docker => docker.getImage(image).remove(), 60_000)
-  } catch (error) {
-    if (!isAbsent(error)) throw error
-  }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof RuntimeError && (error.code === 'image_missing' || error.code === 'no_container')
 }
 
 /** It goes into filters and labels. */

@@ -79,7 +79,7 @@ export class DockerDriver implements RuntimeDriver {
     }
     this.#dialler = new PortDialler({engineIsHere: this.#engine.socketPath !== undefined})
     this.#ours = {[label.server]: serverId, ...(nodeId ? {[label.node]: nodeId} : {})}
-    this.snapshots = dockerSnapshots({engine, ours: this.#ours, look: id => this.#mustLook(id)})
+    this.snapshots = dockerSnapshots({engine, ours: this.#ours, look: id => this.#mustLook(id), logins})
   }
 
   async unavailable(): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import type {Duplex, Readable, Writable} from 'node:stream'
-import type {FoundSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
+import type {FoundSnapshot, PushedSnapshot, SnapshotName} from '../contract/agent-protocol.ts'
 import type {PathStat} from '../contract/schemas/instances.ts'
 
 /** A GPU as a container needs it. */
@@ -195,6 +195,11 @@ export interface RuntimeSnapshots {
   /** Keeps the files of a container, without its volumes; it stands still meanwhile. One that is there is answered as it is. */
   create(containerId: string, name: SnapshotName): Promise<FoundSnapshot>
   find(name: SnapshotName): Promise<FoundSnapshot | undefined>
+  /**
+   * Sends its files to the registry of `image`, without our labels and without the environment that its container was
+   * given. The host's login is used; nothing of it stays here. Ends with the signal.
+   */
+  push(name: SnapshotName, image: string, signal: AbortSignal): Promise<PushedSnapshot>
   /** Absent is no error; while a container is made of it, it fails. What a cut creation left standing still goes on. */
   remove(name: SnapshotName): Promise<void>
 }

@@ -82,6 +82,8 @@ export class FakeHost {
   readonly volumes = new Set<string>()
   /** What was kept of containers, by id. */
   readonly snapshots = new Map<string, FakeSnapshot>()
+  /** Files of the images that were pushed, by their name. */
+  readonly registry = new Map<string, FakeSnapshot['files']>()
   readonly #instances = new Map<string, FakeInstance>()
   readonly #servers = new Map<string, string>()
   readonly #failures = new Map<FakeCall, RuntimeErrorCode>()

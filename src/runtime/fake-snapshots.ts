@@ -20,6 +20,13 @@ export function fakeSnapshots(host: FakeHost, look: (containerId: string) => Fak
       const known = host.snapshots.get(snapshotId)
       return known && found(known)
     },
+    async push({snapshotId}, image) {
+      host.obey('snapshots')
+      const known = host.snapshots.get(snapshotId)
+      if (!known) throw new RuntimeError('image_missing', 'The snapshot is not here.')
+      host.registry.set(image, known.files)
+      return {digest: `sha256:${createHash('sha256').update(`${image} ${known.imageId}`).digest('hex')}`}
+    },
     async remove({snapshotId}) {
       host.obey('snapshots')
       const known = host.snapshots.get(snapshotId)
@@ -32,7 +39,7 @@ export function fakeSnapshots(host: FakeHost, look: (containerId: string) => Fak
 
 /** The files that a container of this image begins with. Throws image_missing for a snapshot of another instance. */
 export function filesOfImage(host: FakeHost, image: string, instanceId: string | undefined): FakeSnapshot['files'] {
-  if (!image.startsWith('sha256:')) return new Map()
+  if (!image.startsWith('sha256:')) return host.registry.get(image) ?? new Map()
   const known = [...host.snapshots.values()].find(one => one.imageId === image && one.instanceId === instanceId)
   if (!known) throw new RuntimeError('image_missing', `Image ${image} is not here.`)
   return known.files

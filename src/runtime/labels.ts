@@ -11,6 +11,8 @@ export const label = {
   name: 'gpuctl.name',
   /** Of an image: it is a snapshot of the instance in its label `instance`. */
   snapshot: 'gpuctl.snapshot',
+  /** Of a snapshot: the image that its container was made of. */
+  base: 'gpuctl.snapshot-base',
   /** Count of the restore that the container came of. */
   restored: 'gpuctl.restored',
   /** Prefix of the user's own labels. */

@@ -59,6 +59,18 @@ test('snapshots are made, listed and deleted, by the long way and the short one'
     {name: 'first', state: 'ready'},
     {name: expect.stringMatching(/^\d{4}-\d\d-\d\dT/), createdBy: 'admin'},
   ])
+  const push = ['instance', 'snapshot', 'create', 'train', 'sent', '--wait', '--push']
+  expect((await ok([...push, 'ghcr.io/team/train:v1'])).stdout).toBe(
+    'Snapshot sent of train is kept, without volumes, and pushed as ghcr.io/team/train:v1.\n',
+  )
+  expect(
+    await json(['instance', 'snapshot', 'train', 'short', '--wait', '--push', 'ghcr.io/team/train']),
+  ).toMatchObject({
+    task: {result: {pushed: expect.stringMatching(/^ghcr.io\/team\/train@sha256:/)}},
+  })
+  for (const wrong of ['train', 'ghcr.io/Train', 'a/b@sha256:0', 'https://a/b', 'sha256:00'])
+    expect(await run([...push, wrong])).toMatchObject({code: 2, stderr: expect.stringContaining('REGISTRY/REPOSITORY')})
+  for (const name of ['sent', 'short']) await ok(['instance', 'snapshot', 'rm', 'train', name])
   const back = ['instance', 'snapshot', 'restore', 'train', 'first']
   expect(await run(back)).toMatchObject({code: 2, stderr: expect.stringContaining('--yes')})
   expect(await run([...back, '-n'])).toMatchObject({code: 10})

@@ -10,6 +10,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test}
 import {PortDialler} from '../../src/runtime/docker-dial.ts'
 import type {RuntimeDriver} from '../../src/runtime/driver.ts'
 import {label} from '../../src/runtime/labels.ts'
+import {openRegistry} from '../support/registry.ts'
 import {containerSpec, startContainer} from '../support/runtimes.ts'
 import {tarFile, tarOf, unpacked} from '../support/tar.ts'
 import {eventually} from '../support/wait.ts'
@@ -100,6 +101,30 @@ describe.each(Object.entries(workplaces))('runtime driver %s', (name, {missing, 
     await snapshots.remove(kept)
     await snapshots.remove(kept)
     expect(await snapshots.find(kept)).toBeUndefined()
+  })
+
+  test('a snapshot that is pushed can be had by its name, by anybody, also when it is gone here', async () => {
+    const {driver, id} = await running()
+    const {snapshots} = driver
+    if (!snapshots) return
+    const registry = await openRegistry((layer, response) => void response.end(layer))
+    onTestFinished(() => registry.close())
+    const image = await registry.publish()
+    const kept = {instanceId: randomUUID(), snapshotId: randomUUID()}
+    onTestFinished(() => snapshots.remove(kept))
+    const {signal} = new AbortController()
+    await expect(snapshots.push(kept, image, signal)).rejects.toMatchObject({code: 'image_missing'})
+    await driver.writeArchive(id, '/', tarOf(tarFile('then', 'x'.repeat(100_000))))
+    await snapshots.create(id, kept)
+
+    const {digest} = await snapshots.push(kept, image, signal)
+    await snapshots.remove(kept)
+
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
+    await driver.pull(image)
+    onTestFinished(() => workplace.forget?.(image))
+    const other = await startContainer(driver, containerSpec(image))
+    expect(await driver.statPath(other, '/then')).toMatchObject({sizeBytes: 100_000})
   })
 
   test('a path that is not there, and a target that is no folder, are told as such', async () => {

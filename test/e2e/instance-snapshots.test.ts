@@ -1,7 +1,11 @@
-import {beforeEach, expect, test} from 'vitest'
+import {writeFile} from 'node:fs/promises'
+import {join} from 'node:path'
+import {beforeEach, expect, onTestFinished, test, vi} from 'vitest'
 import type {Instance} from '../../src/contract/schemas/instances.ts'
 import {label} from '../../src/runtime/labels.ts'
 import {pipe} from '../support/piped.ts'
+import {openRegistry} from '../support/registry.ts'
+import {temporaryDirectory} from '../support/temporary-directory.ts'
 import {eventually} from '../support/wait.ts'
 import {needEngine, wholeFleet} from '../support/whole-fleet.ts'
 
@@ -48,4 +52,35 @@ test('an instance is kept, broken and restored on a real engine with all that it
 
   await ok('instance', 'delete', name, '--yes')
   await eventually(async () => (await images()).length === 0, {withinMs: 30_000, what: 'the end of the images'})
+})
+
+test('what an instance became is pushed with the login of its node, and runs as another one; a login that only reads keeps nothing', async () => {
+  const registry = await openRegistry((layer, response) => void response.end(layer), 'me:writes', 'me:reads')
+  onTestFinished(() => registry.close())
+  const logins = await temporaryDirectory()
+  vi.stubEnv('DOCKER_CONFIG', logins)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const fleet = await wholeFleet()
+  const {name} = await fleet.running({env: {PASSWORD: 'hunter2'}})
+  const image = `${(await registry.publish()).split('/')[0]}/team/train:v1`
+  const keep = (login: string) => {
+    const auths = {[image.split('/')[0] as string]: {auth: Buffer.from(login).toString('base64')}}
+    return writeFile(join(logins, 'config.json'), JSON.stringify({auths}))
+  }
+  const push = ['instance', 'snapshot', 'create', name, 'sent', '--push', image, '--wait']
+  await pipe(fleet, ['exec', name, '--', 'sh', '-c', 'echo grown > /grown'])
+
+  await keep('me:reads')
+  const refused = await pipe(fleet, push)
+  expect(refused).toMatchObject({code: 1, stderr: expect.stringContaining('run `docker login 127')})
+  await eventually(async () => (await fleet.client.call('instances.snapshots', {id: name})).length === 0)
+  await keep('me:writes')
+  expect(await pipe(fleet, push)).toMatchObject({code: 0})
+
+  onTestFinished(async () => void (await fleet.docker.getImage(image).remove()))
+  const command = ['sh', '-c', 'cat /grown; env | grep -c PASSWORD; sleep 600']
+  const other = await fleet.running({image, command})
+  await eventually(async () => (await fleet.output(other)) === 'grown\n0\n')
+  await fleet.stopAgent()
+  for (const {Id} of await fleet.containers()) await fleet.docker.getContainer(Id).remove({force: true, v: true})
 })

@@ -1,5 +1,5 @@
 import {createHash, randomBytes} from 'node:crypto'
-import {createServer, type ServerResponse} from 'node:http'
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http'
 import type {AddressInfo} from 'node:net'
 import {buffer} from 'node:stream/consumers'
 import {gzipSync} from 'node:zlib'
@@ -65,15 +65,23 @@ export async function openRegistry(
   sendLayer: (layer: Buffer, response: ServerResponse) => void,
   /** `USER:PASSWORD` that it asks for. */
   login?: string,
+  /** Another one, that may only read. */
+  reader?: string,
 ): Promise<OpenRegistry> {
   let image = await imageOfNoise()
   let fetches = 0
+  const kept = keptImages()
   const server = createServer((request, response) => {
     const {url = ''} = request
-    if (login && request.headers.authorization !== `Basic ${Buffer.from(login).toString('base64')}`) {
-      response.writeHead(401, {'www-authenticate': 'Basic realm="images"', 'content-type': 'application/json'})
-      return void response.end(JSON.stringify({errors: [{code: 'UNAUTHORIZED', message: 'authentication required'}]}))
+    const isBy = (known: string | undefined) =>
+      known && request.headers.authorization === `Basic ${Buffer.from(known).toString('base64')}`
+    const refuse = (status: number, code: string, message: string) => {
+      response.writeHead(status, {'www-authenticate': 'Basic realm="images"', 'content-type': 'application/json'})
+      response.end(JSON.stringify({errors: [{code, message, detail: url}]})) // without a detail an engine tries for a minute
     }
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    if (login && !isBy(login) && !isBy(reader)) return refuse(401, 'UNAUTHORIZED', 'authentication required')
+    if (login && !isBy(login) && !isRead) return refuse(403, 'DENIED', 'requested access to the resource is denied')
     const {manifest, config, layer} = image
     const send = (type: string, body: Buffer) => {
       response.writeHead(200, {
@@ -84,6 +92,7 @@ export async function openRegistry(
       response.end(request.method === 'HEAD' ? undefined : body)
     }
     if (url === '/v2/') return void response.end('{}')
+    if (kept.answer(request, response)) return
     if (url.includes('/manifests/')) return send(manifestType, manifest)
     if (url.endsWith(digestOf(config))) return send('application/octet-stream', config)
     if (!url.endsWith(digestOf(layer))) return void response.writeHead(404).end()
@@ -103,6 +112,54 @@ export async function openRegistry(
     close() {
       server.closeAllConnections()
       return new Promise<void>(resolve => server.close(() => resolve()))
+    },
+  }
+}
+
+/** What is pushed to it, and given out again (OCI distribution specification: pushing a blob in chunks). */
+function keptImages() {
+  const blobs = new Map<string, Buffer>()
+  const uploads = new Map<string, Buffer>()
+  const manifests = new Map<string, {type: string; body: Buffer}>()
+
+  async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [path = '', query] = (request.url ?? '').split('?')
+    const [name = '', key = ''] = path.split(/\/(?:manifests|blobs\/uploads)\//)
+    const body = await buffer(request)
+    const end = (status: number, headers: Record<string, string> = {}) => void response.writeHead(status, headers).end()
+    if (path.includes('/manifests/')) {
+      const manifest = {type: request.headers['content-type'] ?? '', body}
+      for (const one of [key, digestOf(body)]) manifests.set(`${name}/manifests/${one}`, manifest)
+      return end(201, {'docker-content-digest': digestOf(body)})
+    }
+    const upload = key || randomBytes(8).toString('hex')
+    const bytes = Buffer.concat([uploads.get(upload) ?? Buffer.alloc(0), body])
+    uploads.set(upload, bytes)
+    const digest = request.method === 'PUT' ? new URLSearchParams(query).get('digest') : null
+    if (!digest)
+      return end(202, {location: `${name}/blobs/uploads/${upload}`, range: `0-${Math.max(0, bytes.length - 1)}`})
+    uploads.delete(upload)
+    if (digest !== digestOf(bytes)) return end(400)
+    blobs.set(digest, bytes)
+    end(201, {'docker-content-digest': digest})
+  }
+
+  return {
+    /** Whether it concerns what was pushed, or is. */
+    answer(request: IncomingMessage, response: ServerResponse): boolean {
+      const {url = '', method} = request
+      if (method !== 'GET' && method !== 'HEAD') {
+        void take(request, response)
+        return true
+      }
+      const digest = url.split('/').at(-1) ?? ''
+      const blob = url.includes('/blobs/') ? blobs.get(digest) : undefined
+      const found = blob ? {type: 'application/octet-stream', body: blob} : manifests.get(url)
+      if (!found) return false
+      const {type, body} = found
+      const headers = {'content-type': type, 'content-length': body.length, 'docker-content-digest': digestOf(body)}
+      response.writeHead(200, headers).end(method === 'HEAD' ? undefined : body)
+      return true
     },
   }
 }

@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto'
 import type {
   AgentProgram,
   Desired,
@@ -7,6 +8,7 @@ import type {
   InstanceReport,
   Inventory,
   ProgramPart,
+  PushedSnapshot,
   SnapshotName,
 } from '../../src/contract/agent-protocol.ts'
 import {encodeFrame, frameKind} from '../../src/contract/frames.ts'
@@ -61,6 +63,7 @@ export class SimulatedAgent implements AgentPort {
   readonly volumes = new Set<string>()
   /** Of its containers, by id. */
   readonly snapshots = new Map<string, FoundSnapshot>()
+  readonly pushed: string[] = []
   /** Every moment at which two containers held one GPU. */
   readonly doubles: string[] = []
   /** How often desired state came. */
@@ -268,6 +271,13 @@ export class SimulatedAgent implements AgentPort {
     const made = {imageId: `sha256:${snapshotId}`, sizeBytes: 100}
     this.snapshots.set(snapshotId, made)
     return made
+  }
+
+  /** What begins with `refused` cannot be pushed. */
+  async pushSnapshot({snapshotId}: SnapshotName, image: string): Promise<PushedSnapshot> {
+    if (image.startsWith('refused')) throw problem('node_failed', {name: this.spec.name, reason: 'denied'})
+    this.pushed.push(image)
+    return {digest: `sha256:${createHash('sha256').update(snapshotId).digest('hex')}`}
   }
 
   async removeSnapshot({snapshotId}: SnapshotName): Promise<void> {

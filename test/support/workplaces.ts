@@ -7,7 +7,7 @@ import {FakeDriver} from '../../src/runtime/fake.ts'
 import {FakeHost} from '../../src/runtime/fake-host.ts'
 import {type RuntimeDriverName, runtimeDrivers} from '../../src/runtime/registry.ts'
 import {dockerMissing, sharedDocker} from './docker.ts'
-import {ensureBusyboxImage} from './images.ts'
+import {dockerClient, ensureBusyboxImage} from './images.ts'
 import {buildSupervisor} from './runtimes.ts'
 import {unmet} from './skips.ts'
 
@@ -16,6 +16,8 @@ export interface Workplace {
   image: string
   missingImage: {name: string; code: string}
   open(serverId: string): Promise<RuntimeDriver>
+  /** Takes away an image that was pulled. */
+  forget?(image: string): Promise<void>
   close?(): Promise<void>
 }
 
@@ -30,7 +32,8 @@ export const workplaces: Record<
       const image = await ensureBusyboxImage(docker)
       const open = (serverId: string) =>
         runtimeDrivers.docker({serverId, docker, clock: systemClock, stateDirectory: ''})
-      return {image, missingImage: {name: 'localhost:1/missing:1', code: 'image_missing'}, open}
+      const forget = (name: string) => dockerClient(docker).getImage(name).remove()
+      return {image, missingImage: {name: 'localhost:1/missing:1', code: 'image_missing'}, open, forget}
     },
   },
   process: {

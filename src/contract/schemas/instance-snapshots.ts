@@ -23,6 +23,13 @@ export const InstanceSnapshot = Type.Object({
 })
 export type InstanceSnapshot = Static<typeof InstanceSnapshot>
 
+const PushAddress = Type.String({
+  pattern:
+    '^[A-Za-z0-9][A-Za-z0-9.-]*(:\\d{1,5})?(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$',
+  maxLength: 384,
+  description: 'where an image is pushed to: REGISTRY/REPOSITORY[:TAG], as ghcr.io/team/train:v1; no digest',
+})
+
 /** By name or id. */
 const One = Type.Object({id: Reference, snapshot: Name})
 
@@ -41,6 +48,8 @@ export const instanceSnapshots = {
       id: Reference,
       /** Unique in the instance; made from the time unless given. */
       name: Type.Optional(Name),
+      /** It is sent there as well, with the login of its node: for administrators. */
+      push: Type.Optional(PushAddress),
     }),
     output: Type.Object({snapshot: InstanceSnapshot, task: Task}),
   }),

@@ -3,7 +3,7 @@ import type {Claim} from '../../contract/schemas/claims.ts'
 import type {InstanceSnapshot} from '../../contract/schemas/instance-snapshots.ts'
 import type {Instance} from '../../contract/schemas/instances.ts'
 import {allocationId} from '../allocation.ts'
-import type {Caller} from '../caller.ts'
+import {type Caller, hasRole, seesAll} from '../caller.ts'
 import {isFinal} from '../claim.ts'
 import {problem} from '../errors.ts'
 import {snapshotInstance} from '../recipes/instance-recipes.ts'
@@ -38,11 +38,12 @@ export class InstanceSnapshots {
   }
 
   async create(
-    {id, name = this.#nameNow()}: InputOf<'instances.snapshot'>,
+    {id, name = this.#nameNow(), push}: InputOf<'instances.snapshot'>,
     caller: Caller,
   ): Promise<OutputOf<'instances.snapshot'>> {
     const instance = await this.#parts.get(id, caller)
     const node = await this.#nodeOf(instance)
+    if (push) await this.#checkMayPush(node, caller)
     const {journal, secrets, clock} = this.#deps
     const {nodeId, containerId} = instance
     const at = new Date(clock.now()).toISOString()
@@ -64,15 +65,23 @@ export class InstanceSnapshots {
         ...{ownerId: instance.ownerId, createdBy: caller.username, state: 'creating', imageId: '', sizeBytes: null},
       })
       const names = {instance: instance.name, snapshot: name, node: node.name}
-      const input = {...names, nodeId, containerId, instanceId: instance.id, snapshotId: snapshot.id}
+      const input = {...names, nodeId, containerId, instanceId: instance.id, snapshotId: snapshot.id, push}
       const task = await this.#parts.tasks.submit(
         {tx, record},
         {recipe: snapshotInstance, input, node: node.name, caller},
       )
+      if (push) await record.audit(caller, 'instances.snapshot', instance.id, {...names, push})
       return {snapshot, task}
     })
     this.#parts.tasks.start(made.task)
     return {snapshot: await this.#shown(made.snapshot, instance), task: publicTask(made.task)}
+  }
+
+  /** It is done with the login of the node, which opens what is not the owner's. */
+  async #checkMayPush({id, name}: NodeRecord, caller: Caller): Promise<void> {
+    if (seesAll(caller)) return
+    const own = hasRole(caller, 'node_admin') ? await this.#deps.store.nodeAdmins.nodesOf(caller.id) : []
+    if (!own.includes(id)) throw problem('push_not_allowed', {node: name})
   }
 
   /** By its node, which keeps the container as it is where the new one cannot be made or started. */

@@ -103,6 +103,49 @@ test('an instance has ten snapshots at most, one is made at a time, and what fai
   expect(agent('one').snapshots.size).toBe(10)
 })
 
+test('an administrator of the node pushes a snapshot, nobody else does, and what cannot be pushed is not kept', async () => {
+  const {services, caller, admin, settle, agent, makeUser, store} = await world({nodes: [gpuNode('one', 2)]})
+  await services.claims.submit(work, caller)
+  const keeper = await makeUser('keeper', {role: 'node_admin', gpuQuota: 1})
+  await services.claims.submit({...work, name: 'kept'}, keeper)
+  await settle()
+  const push = 'ghcr.io/team/train:v1'
+
+  for (const [id, one] of [
+    ['train', caller],
+    ['kept', keeper],
+  ] as const)
+    await expect(services.instances.snapshot({id, push}, one)).rejects.toMatchObject({
+      code: 'push_not_allowed',
+      message: 'Only an administrator of node one may push: it is done with the login that the node has.',
+    })
+  await store.nodeAdmins.assign(keeper.id, agent('one').nodeId)
+  await services.instances.snapshot({id: 'kept', push: 'ghcr.io/team/kept'}, keeper)
+  await settle()
+  const {task, snapshot} = await services.instances.snapshot({id: 'train', name: 'first', push}, admin)
+  await settle()
+
+  const pushed = expect.stringMatching(/^ghcr.io\/team\/train:v1@sha256:[0-9a-f]{64}$/)
+  expect(await services.tasks.get({id: task.id}, admin)).toMatchObject({
+    ...{status: 'completed', result: {instance: 'train', snapshot: 'first', sizeBytes: 100, pushed}},
+    steps: [{name: 'commit'}, {name: 'push', title: 'Pushing it from one as ghcr.io/team/train:v1'}],
+  })
+  expect(agent('one').pushed).toEqual(['ghcr.io/team/kept', push])
+  expect(await services.audit.list({action: 'instances.snapshot'}, admin)).toContainEqual(
+    expect.objectContaining({
+      object: snapshot.instanceId,
+      details: expect.objectContaining({instance: 'train', snapshot: 'first', node: 'one', push}),
+    }),
+  )
+  const refused = await services.instances.snapshot({id: 'train', name: 'second', push: 'refused/train'}, admin)
+  await settle()
+  expect(await services.tasks.get({id: refused.task.id}, admin)).toMatchObject({
+    ...{status: 'failed', error: {message: expect.stringContaining('denied')}},
+  })
+  expect(await services.instances.snapshots({id: 'train'}, caller)).toMatchObject([{name: 'first'}])
+  expect(agent('one').snapshots.size).toBe(2)
+})
+
 test('others see no snapshots; a node without images, and one that is away, keep none', async () => {
   const {services, caller, settle, agent, makeUser} = await world({
     nodes: [gpuNode('one', 1), gpuNode('bare', 0, {images: false})],
