@@ -1,4 +1,4 @@
-import {copyFile, mkdtemp, rm} from 'node:fs/promises'
+import {copyFile, lstat, mkdtemp, readdir, rm} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {join} from 'node:path'
 import {ensurePrivateDirectory, refuseIfExposed} from '../platform/files.ts'
@@ -12,6 +12,10 @@ import {type BucketAccess, bucketPlace, isBucketUrl} from './backup-bucket.ts'
 import {filePlace} from './backup-place.ts'
 import {besideServer, findStore, localActor, type ServerPlace} from './beside.ts'
 import {FlagError} from './settings.ts'
+
+/** Begins the names of what a backup works on. */
+const unfinished = '.gpuctl-backup-'
+const staleAfterMs = 24 * 60 * 60_000
 
 export interface BackupMade {
   file: string
@@ -33,12 +37,13 @@ export async function backupServer(
   checkPassphrase(passphrase)
   const {directory, at, isPostgres} = await findStore(options)
   const place = await openPlace(options, directory)
-  const packed = join(place.folder, `.gpuctl-backup-${newId()}`)
+  const packed = join(place.folder, `${unfinished}${newId()}`)
   let folder: string | undefined
   try {
     if (isPostgres) await ensurePrivateDirectory(directory)
     else refuseNone(at)
-    folder = await mkdtemp(join(directory, '.gpuctl-backup-'))
+    for (const one of new Set([directory, place.folder])) await sweep(one)
+    folder = await mkdtemp(join(directory, unfinished))
     const copy = await (isPostgres ? copyFromPostgres : copyFileStore)(at, join(folder, storeName))
     const keys = withKey ? await copyKeys(directory, folder) : []
     const about = {gpuctl: version, host: hostname(), createdAt: new Date().toISOString(), ...copy}
@@ -54,6 +59,15 @@ export async function backupServer(
     throw error
   } finally {
     for (const path of [packed, folder]) if (path) await rm(path, {recursive: true, force: true})
+  }
+}
+
+/** Of backups that were killed; no backup takes so long. */
+async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    const isOld = async () => Date.now() - (await lstat(path)).mtimeMs > staleAfterMs
+    if (name.startsWith(unfinished) && (await isOld())) await rm(path, {recursive: true, force: true})
   }
 }
 

@@ -1,5 +1,5 @@
 import {execFile} from 'node:child_process'
-import {mkdir, readdir, readFile, stat, writeFile} from 'node:fs/promises'
+import {mkdir, readdir, readFile, stat, utimes, writeFile} from 'node:fs/promises'
 import {hostname} from 'node:os'
 import {dirname, join} from 'node:path'
 import {promisify} from 'node:util'
@@ -32,8 +32,15 @@ async function place() {
 test('F24, T14: a backup of a running server is private, has its checksum, and holds neither keys nor open secrets', async () => {
   const {run, json, at, data, plane} = await place()
 
+  const left = [plane.directory, dirname(at('a.tar.gz'))].map(folder => join(folder, '.gpuctl-backup-left'))
+  for (const path of left) await mkdir(join(path, 'old'), {recursive: true})
+  for (const path of left) await utimes(path, 0, 0)
+  await mkdir(join(plane.directory, '.gpuctl-backup-of-another'))
+
   const made = await json<{sha256: string; keys: string[]}>(['server', 'backup', at('a.tar.gz'), '--data', data])
 
+  const unfinished = async (folder: string) => (await readdir(folder)).filter(name => name.startsWith('.gpuctl-backup'))
+  expect(await unfinished(plane.directory)).toEqual(['.gpuctl-backup-of-another'])
   const content = await readFile(at('a.tar.gz'))
   const {stdout} = await promisify(execFile)('sha256sum', [at('a.tar.gz')])
   expect(stdout.split(' ')[0]).toBe(made.sha256)
@@ -44,7 +51,7 @@ test('F24, T14: a backup of a running server is private, has its checksum, and h
   expect(plain).not.toContain(canary)
   for (const name of ['vault-key', 'token-keys'])
     expect(plain).not.toContain((await readFile(join(plane.directory, name), 'utf8')).trim())
-  expect((await readdir(dirname(at('a.tar.gz')))).filter(name => name.startsWith('.gpuctl-backup'))).toEqual([])
+  expect(await unfinished(dirname(at('a.tar.gz')))).toEqual([])
   expect(await run(['server', 'backup', at('a.tar.gz'), '--data', data])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('is there already'),
