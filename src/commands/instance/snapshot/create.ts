@@ -6,7 +6,7 @@ import type {OutputOf} from '../../../contract/contract.ts'
 export default class InstanceSnapshotCreate extends TaskCommand {
   static override summary = 'Keep the files of an instance as they are now, without its volumes.'
   static override description =
-    'They become an image on the node of the instance, whose container stands still while they are read. What lies in volumes and sites is not in it, nor is what is in memory. It goes when the instance is deleted. With `--push` it is also sent to a registry, where any engine can pull it: with the login that its node has for that, and so by administrators only. Of what the instance was given its command stays in that image, its variables and labels do not. When the push fails no snapshot is kept. `gpuctl instance snapshot INSTANCE` does the same.'
+    'They become an image on the node of the instance, whose container stands still while they are read. What lies in volumes and sites is not in it, nor is what is in memory. It goes when the instance is deleted. With `--push` it is also sent to a registry, where any engine can pull it: with the login that its node has for that, and so by administrators only. Of what the instance was given its command stays in that image, and the names of its variables and labels without their values. When the push fails no snapshot is kept. `gpuctl instance snapshot INSTANCE` does the same.'
   static override examples = [
     '<%= config.bin %> instance snapshot create train before-upgrade --wait',
     '<%= config.bin %> instance snapshot train',
