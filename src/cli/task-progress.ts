@@ -9,20 +9,37 @@ interface Following {
   quiet: boolean
 }
 
+const isOver = ({status}: Task) => status === 'completed' || status === 'failed'
+
+/** What a task can be waited to be. */
+export const taskStates = ['running', 'completed', 'failed'] as const
+type TaskState = (typeof taskStates)[number]
+
 /**
- * Shows a task's steps until it is over. Throws a Failure (exit 1) where the task failed, 124 after the timeout, 130 at
- * Ctrl-C; the task goes on in the last two.
+ * Shows a task's steps until it is as wanted. Throws a Failure (exit 1) where it ended in another state, 124 after the
+ * timeout, 130 at Ctrl-C; the task goes on in the last two.
  */
-export async function followTask(client: Client, id: string, {timeoutMs, quiet}: Following): Promise<Task> {
+export async function followTask(
+  client: Client,
+  id: string,
+  {timeoutMs, quiet, until = 'completed'}: Following & {until?: TaskState},
+): Promise<Task> {
+  const goOn = `gpuctl task wait ${id}${until === 'completed' ? '' : ` --for ${until}`}`
   const task = await waitFor<Task>({
     look: signal => client.call('tasks.get', {id}, {signal}),
-    isDone: ({status}) => status === 'completed' || status === 'failed',
+    isDone: one => one.status === until || isOver(one),
     describe: ({progress, message}) => (progress === null ? message : `${message} ${progress} %`),
-    ...{goOn: `gpuctl task wait ${id}`, end: `gpuctl task cancel ${id}`},
+    ...{goOn, end: `gpuctl task cancel ${id}`},
     timeoutMs,
     quiet,
   })
-  if (task.status === 'completed') return task
+  if (task.status === until) return task
+  if (until !== 'completed') {
+    throw new Failure('state_impossible', `task ${task.number} is ${task.status} and will not be ${until}.`, {
+      exitCode: exitCode.failure,
+      hint: `See it with \`gpuctl task get ${task.number}\`.`,
+    })
+  }
   throw new Failure('task_failed', `${task.type} ${task.object} failed: ${task.error?.message ?? task.message}`, {
     exitCode: exitCode.failure,
     hint: `See what it did with \`gpuctl task logs ${task.number}\`.`,
@@ -32,7 +49,6 @@ export async function followTask(client: Client, id: string, {timeoutMs, quiet}:
 
 /** As followTask, of several at once: a word for each on one line. Answers them all, also those that failed. */
 export function followTasks(client: Client, tasks: readonly Task[], {timeoutMs, quiet}: Following): Promise<Task[]> {
-  const isOver = ({status}: Task) => status === 'completed' || status === 'failed'
   let known = [...tasks]
   return waitFor<Task[]>({
     look: async signal => {

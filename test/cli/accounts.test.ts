@@ -35,6 +35,13 @@ test('a person registers, logs in, is refused over the quota with 6, and is give
     code: 0,
     stdout: expect.stringMatching(/^ada holds 1 of 1 GPUs\.\ncuda-\w+\tPending\t1\t0\n/),
   })
+  for (const words of [['ada'], ['--user', 'ada'], ['ada', '--user', 'ada']]) {
+    expect(await admin.json(['quota', 'get', ...words])).toMatchObject({user: 'ada', gpus: 1})
+  }
+  expect(await admin.json(['quota', 'status', '--user', 'ada'])).toMatchObject({user: 'ada', gpusHeld: 1})
+  expect(await admin.run(['quota', 'get', 'ada', '--user', 'admin'])).toMatchObject({
+    ...{code: 2, stderr: expect.stringContaining('--user says admin')},
+  })
   expect((await admin.run(['quotas', 'ls'])).stdout).toMatch(/^admin\t\t0\t\t100\nada\t1\t1\t0\t3\n/)
   expect(await admin.run(['quota', 'set', 'ada', '--gpus', 'many'])).toMatchObject({code: 2})
   expect(await admin.run(['quota', 'set', 'ada'])).toMatchObject({code: 2})

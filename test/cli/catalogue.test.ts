@@ -14,6 +14,10 @@ test('an image and a spec are put into the catalogue, shown, changed and taken o
     ...{name: 'cuda-12', address: 'nvidia/cuda:12', memorySplit: true, source: 'docker.io', listed: false},
   })
   expect((await admin.ok(['image', 'get', 'cuda-12'])).stdout).toContain('Parts of GPUs')
+  await admin.ok(['image', 'create', 'torch', '--address', 'pytorch/pytorch:2'])
+  expect(await admin.json(['image', 'list', '--listed'])).toMatchObject([{name: 'torch'}])
+  expect(await admin.json(['image', 'list', '--no-listed'])).toMatchObject([{name: 'cuda-12'}])
+  expect(await admin.json(['image', 'list'])).toHaveLength(2)
   await admin.ok(['image', 'delete', 'cuda-12'])
   expect(await admin.run(['image', 'get', 'cuda-12'])).toMatchObject({code: 3})
 

@@ -49,6 +49,33 @@ test.each([
   })
 })
 
+test('a task is waited for to be completed, or what --for says; one that ends otherwise ends with 1', async () => {
+  const task = {
+    id: 't',
+    number: 7,
+    type: 'site.create',
+    object: 'data',
+    progress: null,
+    message: 'No room',
+    error: null,
+  }
+  const {run} = await person({
+    'GET /tasks/7': one({...task, status: 'pending'}, {...task, status: 'running'}),
+    'GET /tasks/8': {...task, number: 8, status: 'failed'},
+  })
+
+  expect(await run(['task', 'wait', '7', '--for', 'running', '-q'])).toMatchObject({code: 0, stdout: 't\n'})
+  expect(await run(['task', 'wait', '7', '--for', 'failed', '--timeout', '0'])).toMatchObject({
+    ...{code: 124, stderr: expect.stringContaining('gpuctl task wait 7 --for failed')},
+  })
+  expect(await run(['task', 'wait', '8', '--for', 'failed'])).toMatchObject({stdout: 'site.create data: failed.\n'})
+  expect(await run(['task', 'wait', '8', '--for', 'running'])).toMatchObject({
+    ...{code: 1, stderr: expect.stringContaining('task 8 is failed and will not be running.')},
+  })
+  expect(await run(['task', 'wait', '8'])).toMatchObject({code: 1, stderr: expect.stringContaining('failed: No room')})
+  expect(await run(['task', 'wait', '8', '--for', 'deleted'])).toMatchObject({code: 2})
+})
+
 test('a jq program says when it is as wanted', async () => {
   const node = {id: 'n', name: 'gpu-03', status: 'online', admission: 'active', drain: null}
   const {run, asked} = await person({
