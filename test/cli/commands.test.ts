@@ -71,6 +71,21 @@ test('`node approve CODE` asks nothing and says whom it admitted; by name it nee
   expect(asked).toHaveLength(2)
 })
 
+test('`node reject --block-ip` says for how long, and refuses what is no such time', async () => {
+  const {run, asked} = await person({'POST /nodes/reject': {done: true}})
+
+  expect(await run(['node', 'reject', 'XK7M2', '--block-ip', '1h', '--reason', 'not ours'])).toMatchObject({
+    ...{code: 0, stdout: 'XK7M2 is refused.\n'},
+  })
+  expect(asked[0]?.body).toEqual({node: 'XK7M2', reason: 'not ours', blockAddressSeconds: 3_600})
+  for (const time of ['500d', '0', 'soon']) {
+    expect(await run(['node', 'reject', 'XK7M2', '--block-ip', time])).toMatchObject({
+      ...{code: 2, stderr: expect.stringContaining('--block-ip')},
+    })
+  }
+  expect(asked).toHaveLength(1)
+})
+
 test('`node approve --all` shows who waits, needs consent, and admits just those', async () => {
   const other = {...pending, id: 'n-3', name: 'newer'}
   const {run, json, asked} = await person({'GET /nodes': [pending, other], 'POST /nodes/approve': pending})

@@ -321,7 +321,17 @@ export const nodes = {
   'nodes.reject': operation({
     summary: 'Refuse a waiting node; its code is dead at once.',
     access: 'super_admin',
-    input: Type.Object({node: Reference, reason: Type.Optional(Type.String({maxLength: 256}))}),
+    input: Type.Object({
+      node: Reference,
+      reason: Type.Optional(Type.String({maxLength: 256})),
+      blockAddressSeconds: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: 365 * 86_400,
+          description: 'so long nothing may ask to join from its address, but with a join token',
+        }),
+      ),
+    }),
     output: Done,
   }),
   'nodes.add': operation({

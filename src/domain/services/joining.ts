@@ -1,5 +1,6 @@
 import type {InputOf, OutputOf} from '../../contract/contract.ts'
 import type {Node} from '../../contract/schemas/nodes.ts'
+import {BlockedAddresses} from '../blocked-addresses.ts'
 import type {Caller} from '../caller.ts'
 import {isProblem, problem} from '../errors.ts'
 import {JoinDesk, joinLimits} from '../join-desk.ts'
@@ -30,12 +31,14 @@ export class Joining {
   readonly #links: JoiningLinks
   readonly #desk: JoinDesk
   readonly #delivery: KeyDelivery
+  readonly #blocked: BlockedAddresses
   #loaded: Promise<void> | undefined
 
   constructor(deps: ServiceDependencies, links: JoiningLinks) {
     this.#deps = deps
     this.#links = links
     this.#desk = new JoinDesk(deps)
+    this.#blocked = new BlockedAddresses(deps)
     this.#delivery = new KeyDelivery(deps, {desk: this.#desk, keyChanged: id => links.keyChanged(id)})
   }
 
@@ -60,6 +63,8 @@ export class Joining {
     await this.#load()
     const {secrets, journal} = this.#deps
     const tokenHash = input.joinToken === undefined ? undefined : secrets.sha256(input.joinToken)
+    // A join token is an administrator's word for the machine, wherever it asks from.
+    if (tokenHash === undefined && this.#blocked.has(peer.address)) throw problem('join_blocked', {})
     const id = secrets.uuid()
     const {code, expiresAt: codeExpiresAt} = this.#desk.admit(id, peer.address, tokenHash !== undefined)
     try {
@@ -185,19 +190,29 @@ export class Joining {
     return this.#links.describe(node, caller)
   }
 
-  async reject({node: reference, reason = ''}: InputOf<'nodes.reject'>, caller: Caller): Promise<{done: true}> {
+  async reject(
+    {node: reference, reason = '', blockAddressSeconds: seconds}: InputOf<'nodes.reject'>,
+    caller: Caller,
+  ): Promise<{done: true}> {
     await this.#load()
     const {id} = await this.#find(reference)
-    await this.#deps.journal.change(async (tx, record) => {
+    const blockedUntilMs = seconds === undefined ? undefined : this.#deps.clock.now() + seconds * 1_000
+    const address = await this.#deps.journal.change(async (tx, record) => {
       const node = await tx.nodes.find(id)
       if (!node) throw problem('code_unknown', {code: reference})
       if (node.admission !== 'pending')
         throw problem('node_not_pending', {name: node.name || node.hostname, status: node.admission})
       await tx.nodes.delete(id)
-      const words = `${caller.username} refused ${node.hostname}${reason ? `: ${reason}` : ''}.`
-      await record.event('node', {id, name: node.hostname}, 'Rejected', words, caller.username)
-      await record.audit(caller, 'nodes.reject', id, {hostname: node.hostname, reason})
+      const {hostname, address} = node
+      const until = blockedUntilMs === undefined ? undefined : new Date(blockedUntilMs).toISOString()
+      if (blockedUntilMs !== undefined) await this.#blocked.keep(tx.settings, address, blockedUntilMs)
+      const blocked = until ? ` Nothing may ask from ${address} until ${until}.` : ''
+      const words = `${caller.username} refused ${hostname}${reason ? `: ${reason}` : ''}.${blocked}`
+      await record.event('node', {id, name: hostname}, 'Rejected', words, caller.username)
+      await record.audit(caller, 'nodes.reject', id, {hostname, reason, ...(until && {blockedAddress: address, until})})
+      return address
     })
+    if (blockedUntilMs !== undefined) this.#blocked.noted(address, blockedUntilMs)
     this.#links.dropped(id)
     this.#desk.forget(id)
     return {done: true}
@@ -312,6 +327,7 @@ export class Joining {
   }
 
   async #restore(): Promise<void> {
+    await this.#blocked.restore(this.#deps.store.settings)
     for (const {id, code, address, codeExpiresAt, admission} of await this.#deps.store.nodes.list()) {
       if (code && codeExpiresAt) this.#desk.restore(id, code, address, codeExpiresAt, admission === 'pending')
     }

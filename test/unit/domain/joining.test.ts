@@ -165,6 +165,36 @@ describe('joining', () => {
     expect(await services.nodes.approve({node: spaced}, admin)).toMatchObject({admission: 'active', name: 'gpu-1'})
   })
 
+  test('an address that is blocked with a rejection asks no more until its time is over, also after a restart, but with a join token', async () => {
+    const plane = await world()
+    const {admin, clock} = plane
+    const [outside, office] = [from('192.0.2.7'), from('192.0.2.8')]
+    const asks = (peerOf: typeof peer, joinToken?: string) =>
+      plane.services.nodes.join({hostname: 'gpu-1', joinToken}, peerOf)
+    const refused = (joinToken?: string) =>
+      expect(asks(outside, joinToken)).rejects.toMatchObject({
+        code: joinToken === undefined ? 'join_blocked' : 'token_invalid',
+      })
+
+    await plane.services.nodes.reject({node: (await asks(outside)).code}, admin)
+    const {code} = await asks(outside)
+    await plane.services.nodes.reject({node: code, blockAddressSeconds: 3_600}, admin)
+    await refused()
+    const {secret} = await plane.services.joinTokens.create({uses: 1}, admin)
+    await expect(asks(office)).resolves.toMatchObject({code: expect.any(String)})
+    await expect(asks(outside, secret)).resolves.toMatchObject({code: expect.any(String)})
+    await refused('gpj_wrong')
+
+    await plane.restart()
+    clock.advance(3_599_000)
+    await refused()
+    clock.advance(1_001)
+    await expect(asks(outside)).resolves.toMatchObject({code: expect.any(String)})
+    expect((await plane.store.audit.list(100)).find(({details}) => details.until)).toMatchObject({
+      ...{action: 'nodes.reject', details: {blockedAddress: '192.0.2.7', until: expect.any(String)}},
+    })
+  })
+
   test('a quota comes with the approval or not at all, and asking for another one later is refused', async () => {
     const {services, admin} = await world()
     const {code} = await services.nodes.join({hostname: 'gpu-1'}, peer)
