@@ -162,6 +162,11 @@ test('node doctor tells a node that is well from one that waits for its approval
   expect(findings(well).map(({check, level}) => [check, level])).toEqual(
     ['admission', 'link', 'runtime', 'GPUs', 'disk'].map(check => [check, 'ok']),
   )
+  const tested = await run(['node', 'test', 'sim-0001', '--full', '-o', 'json'])
+  expect([tested.code, findings(tested).map(({check}) => check)]).toEqual([0, findings(well).map(({check}) => check)])
+  expect(await run(['node', 'test', 'waiting', '--full'])).toMatchObject({
+    ...{code: 1, stdout: expect.stringContaining('It waits for approval.')},
+  })
   const pending = await run(['node', 'doctor', 'waiting', '-o', 'json'])
   expect(pending.code).toBe(1)
   expect(findings(pending)).toMatchObject([

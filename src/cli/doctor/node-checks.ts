@@ -12,6 +12,11 @@ export interface SeenFinding extends Finding {
   canMend?: boolean
 }
 
+/** What a person is shown of it. */
+export function asFinding({canMend: _, ...finding}: SeenFinding): Finding {
+  return finding
+}
+
 /** What the server knows of a node, and what its agent says when it is asked now. */
 export async function examineNode(client: Client, id: string): Promise<SeenFinding[]> {
   const node = await client.call('nodes.get', {id})

@@ -1,6 +1,5 @@
 import {Args, Flags} from '@oclif/core'
 import {DoctorCommand, fixFlag} from '../../cli/doctor/doctor-command.ts'
-import type {SeenFinding} from '../../cli/doctor/node-checks.ts'
 import {exitCode} from '../../cli/exit-codes.ts'
 import type {GlobalFlags} from '../../cli/global-flags.ts'
 import {followTasks} from '../../cli/task-progress.ts'
@@ -26,7 +25,7 @@ export default class NodeDoctor extends DoctorCommand {
 
   async run(): Promise<Finding[]> {
     const {args, flags} = await this.parse(NodeDoctor)
-    const {examineNode, withOutcome} = await import('../../cli/doctor/node-checks.ts')
+    const {asFinding, examineNode, withOutcome} = await import('../../cli/doctor/node-checks.ts')
     const client = this.client(flags)
     const before = await examineNode(client, args.node)
     const mendable = before.filter(({canMend}) => canMend)
@@ -51,8 +50,4 @@ export default class NodeDoctor extends DoctorCommand {
     const [ended] = await followTasks(client, [task], {timeoutMs: timeout, quiet: this.mode.quiet})
     return ended?.status === 'failed' ? (ended.error?.message ?? ended.message) : ''
   }
-}
-
-function asFinding({canMend: _, ...finding}: SeenFinding): Finding {
-  return finding
 }
