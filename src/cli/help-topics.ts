@@ -33,6 +33,9 @@ and all beat /etc/gpuctl/config.yml. \`gpuctl config list --origin\` shows where
   GPUCTL_DEBUG=1          show the HTTP calls on stderr, without secrets
   GPUCTL_KEYRING          where tokens are kept: keyring, file or none
   GPUCTL_CA_CERT          PEM file of the authority to trust
+  HTTPS_PROXY, HTTP_PROXY proxy on the way to an https:// or http:// server, as http://USER:PASSWORD@HOST:PORT, for calls, event
+                          streams and terminals; not for this machine itself, nor for the SSH jump host
+  NO_PROXY                what is reached without it: names with all below them, addresses, networks (10.0.0.0/8), or *
   GPUCTL_SSH              path of the ssh to use
   GPUCTL_PAGER            pager for long output; PAGER where it is not set
   GPUCTL_NO_UPDATE_NOTIFIER=1

@@ -3,6 +3,7 @@ import type {Target} from '../client/message.ts'
 import {type Choice, chooseServer} from './context.ts'
 import {Credentials, type FoundToken} from './credentials.ts'
 import {usageError} from './failure.ts'
+import {findProxy} from './find-proxy.ts'
 import type {GlobalFlags} from './global-flags.ts'
 import {NothingSent} from './nothing-sent.ts'
 import {safe} from './output/safe.ts'
@@ -62,7 +63,8 @@ export abstract class ServerCommand extends PrintingCommand {
   }
 
   protected async targetOf({server, caCert, pin}: Choice, token?: string, insecure?: boolean): Promise<Target> {
-    return {server, token, ca: await this.readCa(caCert), pin, insecure}
+    const proxy = await findProxy(server)
+    return {server, token, ca: await this.readCa(caCert), pin, insecure, proxy}
   }
 
   /** Says after a while that the server is waited for; on a terminal only. */

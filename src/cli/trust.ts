@@ -2,6 +2,7 @@ import type {Pin, ShownCertificate} from '../client/tls.ts'
 import type {Choice} from './context.ts'
 import {exitCode} from './exit-codes.ts'
 import {Failure, usageError} from './failure.ts'
+import {findProxy} from './find-proxy.ts'
 import {confirm} from './prompt.ts'
 import {canAsk} from './terminal.ts'
 
@@ -21,12 +22,12 @@ export async function pinFor(
   if (fingerprint !== undefined) {
     const wanted = readFingerprint(fingerprint)
     if (!wanted) throw usageError('--fingerprint is no SHA-256.', 'Give 64 hexadecimal digits, with or without colons.')
-    const shown = await seeCertificate(server)
+    const shown = await seeCertificate(server, await findProxy(server))
     if (shown.fingerprint !== wanted) throw another(server, 'wanted', wanted, shown)
     return keep(shown)
   }
   if (caCert !== undefined) return undefined
-  const shown = await seeCertificate(server)
+  const shown = await seeCertificate(server, await findProxy(server))
   if (pin) {
     if (shown.fingerprint !== pin.fingerprint) throw another(server, 'at the last login', pin.fingerprint, shown)
     return pin

@@ -48,7 +48,12 @@ export class UnreachableError extends Error {
     super(`${server} ${said}.`.replace(/\n\.$/, ''), {cause})
     this.name = 'UnreachableError'
     this.code = code
-    this.hint = speaksNoTls ? 'Write its address with http://, or check the port.' : hints[code]
+    this.hint =
+      cause.code === 'PROXY_FAILED'
+        ? proxyHint
+        : speaksNoTls
+          ? 'Write its address with http://, or check the port.'
+          : hints[code]
     this.nothingSent = notSent.has(cause.code ?? '')
   }
 }
@@ -68,10 +73,13 @@ const hints = {
   certificate_changed:
     'Nothing was sent. Run `gpuctl server status` on the server itself; if it shows the second one, trust it with `gpuctl login SERVER --fingerprint SHA256:…`.',
 }
-const notSent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+const proxyHint =
+  'Check HTTPS_PROXY and HTTP_PROXY; a proxy that wants a login takes http://USER:PASSWORD@HOST:PORT. NO_PROXY names servers that are reached without it.'
+const notSent = new Set(['PROXY_FAILED', 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
 function failureOf({code = '', message}: NodeJS.ErrnoException): UnreachableError['code'] {
   if (code === 'ETIMEDOUT') return 'server_silent'
+  if (code === 'PROXY_FAILED') return 'server_unreachable'
   const isTls = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO|ALTNAME|EPROTO/.test(code) || /certificate/.test(message)
   return isTls ? 'tls_failed' : 'server_unreachable'
 }

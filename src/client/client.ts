@@ -123,8 +123,8 @@ export class Client {
 
   /** The text of a success. */
   async #exchange(message: Given): Promise<string> {
-    const {server} = await this.target()
-    const isPlain = server.startsWith('http://')
+    const {server, proxy} = await this.target()
+    const isPlain = server.startsWith('http://') && !proxy
     const answer = await this.#send(message, isPlain ? exchange : (await import('./transport.ts')).sendAndRead)
     if (isSuccess(answer)) return answer.text
     throw readFailure(answer.statusCode, answer.text, answer.headers)

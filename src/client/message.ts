@@ -12,6 +12,8 @@ export interface Target {
   pin?: Pin
   /** Any certificate is taken, unless one is pinned. */
   insecure?: boolean
+  /** Leads there; user and password for it may stand in it. */
+  proxy?: URL
 }
 
 export interface Message {

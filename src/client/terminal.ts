@@ -24,11 +24,14 @@ export async function openTerminal(options: {path: string; target: Target; userA
   const {path, target, userAgent} = options
   const url = new URL(path, target.server.replace(/^http/, 'ws'))
   const tls = url.protocol === 'wss:' ? await import('./tls.ts') : undefined
+  const {proxy} = target
+  const agent = proxy && (await (await import('./proxy.ts')).proxyAgent(proxy, url, 'tunnel'))
   let shown = (): string | undefined => undefined
   const failed = (error: Error) => new UnreachableError(target.server, error, changedCertificate(target, shown()))
   const socket = new WebSocket(url, {
     headers: {'user-agent': userAgent, ...(target.token ? {authorization: `Bearer ${target.token}`} : {})},
     ...tls?.tlsOptions(target),
+    agent,
     finishRequest: request => {
       if (tls) {
         request.once('socket', one => {

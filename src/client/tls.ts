@@ -45,13 +45,14 @@ export function watchCertificate(socket: Socket): () => string | undefined {
 }
 
 /** The certificate that an https server shows. Nothing is sent; nothing is trusted by it. Throws UnreachableError. */
-export async function seeCertificate(server: string): Promise<ShownCertificate> {
+export async function seeCertificate(server: string, proxy?: URL): Promise<ShownCertificate> {
   const {connect} = await import('node:tls')
   const {hostname, port} = new URL(server)
   const host = hostname.replace(/^\[|\]$/g, '')
+  const through = proxy && (await tunnelTo(server, proxy))
   return new Promise((resolve, reject) => {
     const name = /[a-z]/i.test(host) && !host.includes(':') ? {servername: host} : {}
-    const socket = connect({host, port: Number(port || 443), ...name})
+    const socket = connect({host, port: Number(port || 443), ...name, ...(through && {socket: through})})
     let shown: Pin | undefined
     const finish = (isTrusted: boolean, error: NodeJS.ErrnoException) => {
       socket.destroy()
@@ -64,6 +65,13 @@ export async function seeCertificate(server: string): Promise<ShownCertificate> 
     })
     socket.once('secureConnect', () => finish(true, new Error('no certificate')))
     socket.once('error', error => finish(false, error))
+  })
+}
+
+async function tunnelTo(server: string, proxy: URL): Promise<Socket> {
+  const {openTunnel} = await import('./proxy.ts')
+  return openTunnel(proxy, new URL(server)).catch(error => {
+    throw new UnreachableError(server, error)
   })
 }
 

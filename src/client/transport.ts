@@ -1,4 +1,10 @@
-import {type ClientRequest, type IncomingMessage, request as plainRequest, type RequestOptions} from 'node:http'
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request as plainRequest,
+  type RequestOptions,
+} from 'node:http'
 import type {Answer} from './answer-reader.ts'
 import {UnreachableError} from './api-error.ts'
 import {cutOff, type Message, maxAnswerBytes, silence, type Target} from './message.ts'
@@ -13,6 +19,7 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
   const isTls = url.protocol === 'https:'
   const open = isTls ? (await import('node:https')).request : plainRequest
   const tls = isTls ? await import('./tls.ts') : undefined
+  const route = target.proxy && (await routeThrough(target.proxy, url))
   return new Promise((resolve, reject) => {
     let shown = (): string | undefined => undefined
     const fail = (error: NodeJS.ErrnoException) =>
@@ -21,7 +28,13 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
           ? message.signal.reason
           : new UnreachableError(target.server, error, changedCertificate(target, shown())),
       )
-    const call = open(url, {...optionsOf(target, message), ...tls?.tlsOptions(target)})
+    const options = optionsOf(target, message)
+    const call = open(url, {
+      ...options,
+      ...tls?.tlsOptions(target),
+      ...route?.options,
+      headers: {...(options.headers as OutgoingHttpHeaders), ...route?.headers},
+    })
     if (tls) {
       call.once('socket', socket => {
         shown = tls.watchCertificate(socket)
@@ -30,6 +43,11 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
     call.on('error', fail)
     call.on('timeout', () => call.destroy(silence()))
     call.once('response', answer => {
+      const refusal = route?.refusalOf(answer)
+      if (refusal) {
+        call.destroy()
+        return fail(refusal)
+      }
       if (message.isStream) call.setTimeout(0)
       resolve(answer)
     })
@@ -41,6 +59,18 @@ export async function send(target: Target, message: Message): Promise<IncomingMe
       content.pipe(call)
     } else call.end(message.body)
   })
+}
+
+/** The whole address to the proxy for http, a tunnel through it for https. */
+async function routeThrough(proxy: URL, url: URL) {
+  const {proxyAgent, credentialsFor, refusalOf} = await import('./proxy.ts')
+  const isTls = url.protocol === 'https:'
+  const agent = await proxyAgent(proxy, url, isTls ? 'tunnel' : 'forward')
+  return {
+    options: isTls ? {agent} : {agent, path: url.href},
+    headers: isTls ? {} : credentialsFor(proxy),
+    refusalOf: (answer: IncomingMessage) => (isTls ? undefined : refusalOf(proxy, answer)),
+  }
 }
 
 function optionsOf({token}: Target, {method, headers, body, upload, timeoutMs}: Message): RequestOptions {

@@ -1,16 +1,21 @@
 import {X509Certificate} from 'node:crypto'
+import type {ServerResponse} from 'node:http'
 import {createServer} from 'node:https'
 import type {AddressInfo} from 'node:net'
 import {join} from 'node:path'
 import {expect, onTestFinished, test} from 'vitest'
+import {findProxy} from '../../src/cli/find-proxy.ts'
 import {Client} from '../../src/client/client.ts'
+import {followEvents} from '../../src/client/events.ts'
 import {readFingerprint, seeCertificate} from '../../src/client/tls.ts'
 import {makeSelfSigned} from '../../src/platform/self-signed.ts'
 import {makeCertificates} from '../support/certs.ts'
 import {operator} from '../support/gpuctl.ts'
+import {httpProxy} from '../support/http-proxy.ts'
 import {Screen} from '../support/screen.ts'
 import {need} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
+import {nativeServer, sendEvents} from './native-server.ts'
 
 const me = {
   username: 'ada',
@@ -227,4 +232,98 @@ test('T28: a certificate that an authority vouches for is trusted by it, and pin
   expect(await run(words, {input: 'x'})).toMatchObject({code: 0})
   expect(await json(['context', 'get', 'a'])).toMatchObject({fingerprint: fingerprint256})
   expect(await run(['whoami', '--ca-cert', join(folder, 'ca.pem')])).toMatchObject({code: 0})
+})
+
+/** The same server by a name that only the proxy knows. */
+const named = (url: string) => url.replace('127.0.0.1', 'gpus.example.org')
+const withLogin = (url: string, login: string) => url.replace('//', `//${login}@`)
+
+test('T28: calls reach an https server through HTTPS_PROXY, and its pin holds there', async () => {
+  const {url, tokens, fingerprint, replace} = await tlsServer()
+  const proxy = await httpProxy({login: 'ada:p@ss'})
+  const {run} = await operator({HTTPS_PROXY: withLogin(proxy.url, 'ada:p%40ss')})
+  const login = ['login', named(url), '--token-stdin', '--fingerprint', fingerprint]
+
+  expect(await run(login, {input: 'secret\n'})).toMatchObject({code: 0})
+  expect(await run(['node', 'list', '--json'])).toMatchObject({code: 0, stdout: '[]\n'})
+  expect(new Set(proxy.seen)).toEqual(new Set([`CONNECT ${new URL(named(url)).host}`]))
+  const before = tokens.length
+
+  const shown = replace()
+
+  const stopped = await run(['node', 'list', '--debug'])
+  expect(stopped.code).toBe(7)
+  expect(stopped.stderr).toContain(`SHA256:${shown}`)
+  expect(stopped.stderr).not.toMatch(/p@ss|p%40ss|YWRh/)
+  expect(tokens).toHaveLength(before)
+})
+
+test('a proxy that refuses, is not there, or is no address is named, and its password is not', async () => {
+  const silent = 'p4ssw0rd'
+  const strict = await httpProxy({login: 'ada:right'})
+  const broken = await httpProxy({refuses: '502 Bad Gateway'})
+  const reasons = [
+    [strict.url, `the proxy ${strict.url} refused: 407 Login Required`, 7],
+    [broken.url, `the proxy ${broken.url} refused: 502 Bad Gateway`, 7],
+    ['http://127.0.0.1:1', 'the proxy http://127.0.0.1:1 cannot be reached: nothing listens there', 7],
+    ['socks5://127.0.0.1:1080', 'holds no address of a proxy that can be used', 2],
+  ] as const
+  for (const [url, reason, code] of reasons) {
+    const proxy = withLogin(url, `ada:${silent}`)
+    const {run} = await operator({GPUCTL_TOKEN: 'secret', http_proxy: proxy, https_proxy: proxy})
+    const servers = ['https://gpus.example.org:8888', 'http://gpus.example.org:8888']
+    for (const failed of await Promise.all(
+      servers.map(server => run(['node', 'list', '--debug', '--server', server])),
+    )) {
+      expect(failed).toMatchObject({code, stdout: '', stderr: expect.stringContaining(reason)})
+      expect(failed.stderr).not.toContain(silent)
+    }
+  }
+  expect(strict.seen).toContain('GET http://gpus.example.org:8888/gpuctl/v1/nodes')
+})
+
+test('http calls, events and terminals go through HTTP_PROXY; what is of this machine or in NO_PROXY does not', async () => {
+  const {url, asked} = await nativeServer({
+    'GET /nodes': [],
+    'GET /events/follow': (_: unknown, response: ServerResponse) =>
+      sendEvents(response, [
+        {id: '1', data: {n: 1}},
+        {event: 'end', data: {}},
+      ]),
+  })
+  const proxy = await httpProxy()
+  const env = {HTTP_PROXY: proxy.url}
+  const server = named(url)
+  const found = await findProxy(server, env)
+  const client = new Client({userAgent: 'test', target: async () => ({server, token: 'secret', proxy: found})})
+
+  expect(await client.call('nodes.list', {})).toEqual([])
+  const events = []
+  for await (const {data} of followEvents({client, path: '/gpuctl/v1/events/follow'})) events.push(data)
+  expect(events).toContainEqual({n: 1})
+  await expect(client.terminal('instances.terminal', {id: 'train'})).rejects.toThrow()
+  const {host} = new URL(server)
+  expect(proxy.seen.slice(0, 2)).toEqual([`GET ${server}/gpuctl/v1/nodes`, `GET ${server}/gpuctl/v1/events/follow`])
+  expect(proxy.seen.at(-1)).toBe(`CONNECT ${host}`)
+  expect(asked[0]?.headers).toMatchObject({host, authorization: 'Bearer secret'})
+
+  const leadsTo = (address: string, no_proxy = '') => findProxy(address, {...env, no_proxy})
+  for (const here of ['http://localhost:8888', 'http://127.3.2.1', 'http://[::1]:8888', 'https://gpus.example.org']) {
+    expect(await leadsTo(here)).toBeUndefined()
+  }
+  for (const [address, exceptions] of [
+    ['http://gpus.example.org:8888', 'a, example.org'],
+    ['http://gpus.example.org:8888', '.example.org:8888'],
+    ['http://gpus.example.org', '*'],
+    ['http://10.1.2.3:8888', '192.168.0.0/16 10.0.0.0/8'],
+    ['http://[fd00::1]', '[fd00::1]'],
+  ] as const) {
+    expect({address, proxy: await leadsTo(address, exceptions)}).toEqual({address, proxy: undefined})
+  }
+  for (const [address, exceptions] of [
+    ['http://gpus.example.org:8888', 'ample.org,gpus,gpus.example.org:80'],
+    ['http://11.1.2.3', '10.0.0.0/8,1.2.3'],
+  ] as const) {
+    expect((await leadsTo(address, exceptions))?.host).toBe(new URL(proxy.url).host)
+  }
 })

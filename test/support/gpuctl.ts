@@ -24,7 +24,8 @@ export interface Operator {
   json<T>(args: string[]): Promise<T>
 }
 
-const foreign = /^(GPUCTL_|XDG_|NO_COLOR|FORCE_COLOR|CLICOLOR|CI$|NODE_OPTIONS$|NODE_EXTRA_CA_CERTS$)/
+const foreign =
+  /^(GPUCTL_|XDG_|NO_COLOR|FORCE_COLOR|CLICOLOR|CI$|NODE_OPTIONS$|NODE_EXTRA_CA_CERTS$|(https?|no)_proxy$)/i
 
 /** Whatever this person started with `up` is ended with the test. */
 export async function operator(extra: NodeJS.ProcessEnv = {}): Promise<Operator> {

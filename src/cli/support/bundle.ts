@@ -39,7 +39,11 @@ export async function collectBundle({
     return json(path, await ask(client).catch((error: Error) => ({missing: error.message})))
   }
   const config = (await readIfThere(configPath(env)).catch((error: Error) => `# ${error.message}\n`)) ?? ''
-  const variables = Object.fromEntries(Object.entries(env).filter(([name]) => ownVariables.test(name)))
+  const variables = Object.fromEntries(
+    Object.entries(env)
+      .filter(([name]) => ownVariables.test(name))
+      .map(([name, value = '']) => [name, /_proxy$/i.test(name) ? value.replace(/^(\w+:\/\/)?.*@/, '$1****@') : value]),
+  )
   const lines = serverLog.trimEnd().split('\n').slice(-most.logLines)
   return [
     json('versions.json', {
