@@ -75,6 +75,10 @@ test('an administrator sets storage quotas, sees who uses them up, and gives a n
   expect((await run(['user', 'nodes', 'ops'])).stdout).toBe('gpu-1\n')
   expect(await ops.run(['node', 'quota', 'get', 'gpu-1'])).toMatchObject({code: 0})
   expect(await ops.run(['backup', 'list', '--node', 'gpu-2'])).toMatchObject({code: 8})
+  const create = ['user', 'create', 'eve', '--role', 'node_admin', '--password-stdin', '--node', 'gpu-2', '--node']
+  expect(await run([...create, 'none'], {input: password})).toMatchObject({code: 3})
+  expect(await run([...create, 'gpu-1'], {input: password})).toMatchObject({code: 0})
+  expect((await run(['user', 'nodes', 'eve'])).stdout.split('\n').sort()).toEqual(['', 'gpu-1', 'gpu-2'])
 }, 90_000)
 
 test('R8: what --force erases is shown, and the device is named once more before anything is sent', async () => {

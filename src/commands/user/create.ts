@@ -8,7 +8,7 @@ export default class UserCreate extends ChangeCommand {
   static override description = 'The password is asked for, or comes from standard input or a file; never from a flag.'
   static override examples = [
     '<%= config.bin %> user create ada --gpus 4',
-    '<%= config.bin %> user create ops --role node_admin --password-file /run/secrets/ops',
+    '<%= config.bin %> user create ops --role node_admin --node gpu-03 --password-file /run/secrets/ops',
   ]
   static override args = {username: Args.string({description: 'user name', required: true})}
   static override flags = {
@@ -19,6 +19,11 @@ export default class UserCreate extends ChangeCommand {
     })(),
     gpus: Flags.integer({description: 'GPUs that the user may hold; 0 unless given', min: 0}),
     'max-priority': Flags.integer({description: 'highest priority of the claims', min: -100, max: 100}),
+    node: Flags.string({
+      description: 'a node that he administers as node_admin, by id or name; may be repeated',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   }
 
   async run(): Promise<User> {
@@ -29,6 +34,7 @@ export default class UserCreate extends ChangeCommand {
       role: flags.role,
       gpuQuota: flags.gpus,
       maxPriority: flags['max-priority'],
+      nodes: flags.node,
     })
     this.say(`Created ${user.username} as ${user.role}.`, user)
     return user

@@ -139,6 +139,9 @@ export const auth = {
       role: Type.Optional(Role),
       gpuQuota: Type.Optional(Nullable(Type.Integer({minimum: 0, maximum: 100_000}))),
       maxPriority: Type.Optional(Type.Integer({minimum: -100, maximum: 100})),
+      nodes: Type.Optional(
+        Type.Array(Reference, {maxItems: 256, description: 'nodes that the user administers as node_admin'}),
+      ),
     }),
     output: User,
   }),

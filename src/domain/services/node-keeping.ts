@@ -3,7 +3,9 @@ import type {AssignedNode} from '../../contract/schemas/auth.ts'
 import type {NodeQuota, QuotaStatus} from '../../contract/schemas/sites.ts'
 import {type Caller, seesAll} from '../caller.ts'
 import {problem} from '../errors.ts'
+import type {Recorder} from '../journal.ts'
 import type {NodeHistory, NodeSample} from '../node-history.ts'
+import type {Tables} from '../ports.ts'
 import type {NodeRecord, SiteRecord} from '../records.ts'
 import {bytesPerGb, quotaUse, withStorageQuota} from '../storage-quota.ts'
 import type {ServiceDependencies} from './dependencies.ts'
@@ -126,30 +128,33 @@ export class NodeKeeping {
     return this.#change(user, node, caller, true)
   }
 
+  /** Within the change that makes the user. */
+  async give(
+    tx: Tables,
+    record: Recorder,
+    {user, nodes, caller}: {user: {id: string; username: string}; nodes: readonly NodeRecord[]; caller: Caller},
+  ): Promise<void> {
+    for (const node of nodes) await changeAdmin(tx, record, {user, node, caller, isGiven: true})
+  }
+
+  async found(references: readonly string[], caller: Caller): Promise<NodeRecord[]> {
+    const found: NodeRecord[] = []
+    for (const reference of references) found.push(await this.#find(reference, caller))
+    return found
+  }
+
   async unassign(user: {id: string; username: string}, reference: string, caller: Caller): Promise<AssignedNode> {
     const node = await this.#find(reference, caller)
     return this.#change(user, node, caller, false)
   }
 
-  /** The event on the user lets the server look again at the streams that this user has open. */
   async #change(
     user: {id: string; username: string},
     node: NodeRecord,
     caller: Caller,
     isGiven: boolean,
   ): Promise<AssignedNode> {
-    const {id, name} = assignedNode(node)
-    await this.#deps.journal.change(async (tx, record) => {
-      // Both stay as they are until the row that names them is written.
-      const known = (await tx.users.share(user.id)) && (await tx.nodes.find(id))
-      if (!known) throw problem('not_found', {kind: 'node', name})
-      if (isGiven) await tx.nodeAdmins.assign(user.id, id)
-      else await tx.nodeAdmins.unassign(user.id, id)
-      const words = `${caller.username} ${isGiven ? 'gave' : 'took'} node ${name} ${isGiven ? 'to' : 'from'} ${user.username}.`
-      const type = isGiven ? 'NodeAssigned' : 'NodeUnassigned'
-      await record.event('user', {id: user.id, name: user.username}, type, words, caller.username)
-      await record.audit(caller, isGiven ? 'users.assign' : 'users.unassign', user.id, {node: id})
-    })
+    await this.#deps.journal.change((tx, record) => changeAdmin(tx, record, {user, node, caller, isGiven}))
     return assignedNode(node)
   }
 
@@ -190,4 +195,25 @@ function assignedNode({id, number, name, hostname}: NodeRecord): AssignedNode {
 
 function useOfSite({id, number, name, quotaBytes, usedBytes}: SiteRecord) {
   return {id, number, name, quotaBytes, usedBytes, ...quotaUse(usedBytes, quotaBytes)}
+}
+
+interface AdminChange {
+  user: {id: string; username: string}
+  node: NodeRecord
+  caller: Caller
+  isGiven: boolean
+}
+
+/** The event on the user lets the server look again at the streams that this user has open. */
+async function changeAdmin(tx: Tables, record: Recorder, {user, node, caller, isGiven}: AdminChange): Promise<void> {
+  const {id, name} = assignedNode(node)
+  // Both stay as they are until the row that names them is written.
+  const known = (await tx.users.share(user.id)) && (await tx.nodes.find(id))
+  if (!known) throw problem('not_found', {kind: 'node', name})
+  if (isGiven) await tx.nodeAdmins.assign(user.id, id)
+  else await tx.nodeAdmins.unassign(user.id, id)
+  const words = `${caller.username} ${isGiven ? 'gave' : 'took'} node ${name} ${isGiven ? 'to' : 'from'} ${user.username}.`
+  const type = isGiven ? 'NodeAssigned' : 'NodeUnassigned'
+  await record.event('user', {id: user.id, name: user.username}, type, words, caller.username)
+  await record.audit(caller, isGiven ? 'users.assign' : 'users.unassign', user.id, {node: id})
 }

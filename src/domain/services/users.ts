@@ -44,17 +44,16 @@ export class UserService {
     }
   }
 
-  async create(
-    input: InputOf<'users.create'>,
-    caller: Pick<Caller, 'username' | 'requestId'> & {address?: string},
-  ): Promise<User> {
+  async create(input: InputOf<'users.create'>, caller: Caller): Promise<User> {
     const {passwords, journal} = this.#deps
-    const {password, ...fields} = input
+    const {password, nodes: references = [], ...fields} = input
+    const nodes = await this.#keeping.found(references, caller)
     checkPassword(password, input.username)
     const passwordHash = await passwords.hash(password)
     const user = await journal.change(async (tx, record) => {
       const made = await insertUser(this.#deps, tx, record, {...fields, password, passwordHash}, caller.username)
       await record.audit(caller, 'users.create', made.id, {username: made.username, role: made.role})
+      await this.#keeping.give(tx, record, {user: made, nodes, caller})
       return made
     })
     return publicUser(user)
