@@ -267,8 +267,14 @@ describe.each(['sqlite', 'postgres'] as const)('tasks on %s', {timeout: 60_000},
     const disk = new Disk()
     const recipe = disk.recipe([disk.step('a')])
     const {submitTask, settle} = await given(recipe)
+    let goOn = () => {}
+    const held = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    disk.hook = () => held
 
     const settled = await Promise.allSettled(Array.from({length: 8}, () => submitTask(recipe, {})))
+    goOn()
     expect(settled.filter(({status}) => status === 'fulfilled')).toHaveLength(1)
     const [refused] = settled.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
     expect(refused).toMatchObject({
