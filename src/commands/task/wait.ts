@@ -9,8 +9,7 @@ export default class TaskWait extends BaseCommand {
     'With --for until it is in that state; ends with 1 where the state can no longer come. `gpuctl wait task/17` waits for several things side by side.'
   static override examples = [
     '<%= config.bin %> task wait 17',
-    '<%= config.bin %> task wait 17 --timeout 10m',
-    '<%= config.bin %> task wait 17 --for running',
+    '<%= config.bin %> task wait 17 --for completed --timeout 10m',
   ]
   static override args = {task: Args.string({description: 'id or number', required: true})}
   static override flags = {
