@@ -11,6 +11,7 @@ const withoutVariable = new Set([
   'ssh-port', // of a node's own SSH; that of the jump host says its variable itself
   'token',
   'version',
+  'with-agent', // the server in the background would take it, too
   'help',
 ])
 

@@ -219,7 +219,9 @@ describe('the environment', () => {
       const without = new Set(flags.filter(({env}) => env === undefined).map(({name}) => name))
 
       expect([...without].sort()).toEqual(
-        ['confirm', 'force', 'gpus', 'hami-core', 'i-know', 'ssh-port', 'token'].filter(name => without.has(name)),
+        ['confirm', 'force', 'gpus', 'hami-core', 'i-know', 'ssh-port', 'token', 'with-agent'].filter(name =>
+          without.has(name),
+        ),
       )
       expect(flags.every(({name, env}) => env === undefined || /^(GPUCTL|AWS)_/.test(env) || name === 'db')).toBe(true)
     })

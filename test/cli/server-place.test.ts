@@ -78,6 +78,35 @@ test('restart ends the server and starts another at the same address; where none
   expect(await ada.json<Running>(['server', 'restart'])).toMatchObject({stopped: false})
 })
 
+test('a server is started with an agent, whose code it says; what cannot be meant so starts nothing', {
+  timeout: 60_000,
+}, async () => {
+  const ada = await operator()
+  const start = ['server', 'start', '--detach', '--with-agent', '--listen', '127.0.0.1:0']
+  for (const [words, reason] of [
+    [[...start, '--fake-gpus', 'foo'], '--fake-gpus: "foo"'],
+    [[...start, '--tls'], '--with-agent starts an agent that reaches the server over http://'],
+    [['server', 'start', '--with-agent'], '--detach'],
+    [['server', 'start', '--detach', '--fake-gpus', '2'], '--with-agent'],
+  ] as const) {
+    expect(await ada.run([...words])).toMatchObject({code: 2, stderr: expect.stringContaining(reason)})
+  }
+  expect(await ada.run(['server', 'status'])).toMatchObject({code: 1})
+
+  const {urls, node} = await ada.json<{urls: [string]; node: {code: string; started: boolean}}>([
+    ...start,
+    '--fake-gpus',
+    '2xRTX4090',
+  ])
+
+  expect(node).toMatchObject({code: expect.stringMatching(/./), started: true})
+  const token = (await readFile(join(ada.home, 'data', 'server', 'local-token'), 'utf8')).trim()
+  Object.assign(ada.env, {GPUCTL_SERVER: urls[0], GPUCTL_TOKEN: token, GPUCTL_FAKE_GPUS: '2'})
+  expect(await ada.json(['node', 'pending'])).toMatchObject([{code: node.code}])
+  // The variable is the agent's; without one it means nothing.
+  expect(await ada.run(['server', 'start', '--detach'])).toMatchObject({code: 0})
+})
+
 test('a password is reset on the machine of the server, whether it runs or not, and logins end', {
   timeout: 60_000,
 }, async () => {

@@ -1,5 +1,7 @@
 import {Flags} from '@oclif/core'
 import {BaseCommand} from '../../cli/base-command.ts'
+import {usageError} from '../../cli/failure.ts'
+import {agentFlags} from '../agent/start.ts'
 
 export const serverFlags = {
   listen: Flags.string({
@@ -17,6 +19,13 @@ export const serverFlags = {
   }),
 }
 
+interface ServerStartOutput {
+  urls: string[]
+  pid: number
+  /** With --with-agent. */
+  node?: {name: string; code: string; status: string; pid: number; started: boolean}
+}
+
 export default class ServerStart extends BaseCommand {
   static override summary = 'Run the control server here; the store is made at the first start.'
   static override description =
@@ -25,6 +34,7 @@ export default class ServerStart extends BaseCommand {
     '<%= config.bin %> server start',
     '<%= config.bin %> server start --detach --listen 0.0.0.0:8888 --tls-cert cert.pem --tls-key key.pem',
     '<%= config.bin %> server start --detach --listen 0.0.0.0:8888 --tls',
+    '<%= config.bin %> server start --detach --with-agent --fake-gpus 2xRTX4090',
     'GPUCTL_DATABASE_URL=postgres://gpuctl@db/gpuctl <%= config.bin %> server start',
   ]
   static override flags = {
@@ -39,10 +49,19 @@ export default class ServerStart extends BaseCommand {
       exclusive: ['tls-cert', 'tls-key'],
     }),
     detach: Flags.boolean({char: 'd', description: 'in the background'}),
+    'with-agent': Flags.boolean({
+      description: 'start an agent on this machine, too, as `up` does; `down` ends both',
+      dependsOn: ['detach'],
+    }),
+    'fake-gpus': agentFlags['fake-gpus'],
   }
 
-  async run(): Promise<{urls: string[]; pid: number}> {
+  async run(): Promise<ServerStartOutput> {
     const {flags, metadata} = await this.parse(ServerStart)
+    // A GPUCTL_FAKE_GPUS that is meant for the agent may stand in the environment.
+    if (!flags['with-agent'] && this.argv.some(word => /^--fake-gpus(=|$)/.test(word))) {
+      throw usageError('--fake-gpus is for an agent.', 'Give --with-agent and --detach with it.')
+    }
     const {readServerConfig, withConfig} = await import('../../main/server-config.ts')
     const given = (name: string) => metadata.flags[name]?.setFromDefault === false
     const typed = {
@@ -57,7 +76,16 @@ export default class ServerStart extends BaseCommand {
     }
     const options = withConfig(typed, given, await readServerConfig(flags.data))
     if (flags.detach) {
-      const {startServer, takeFirstPassword} = await import('../../main/local-fleet.ts')
+      const {checkAgentStart, startServer, takeFirstPassword} = await import('../../main/local-fleet.ts')
+      if (flags['with-agent']) {
+        if (options.selfSigned || options.tlsCert) {
+          throw usageError(
+            '--with-agent starts an agent that reaches the server over http://.',
+            'With TLS start it by itself: gpuctl agent start --server https://… --ca-cert FILE.',
+          )
+        }
+        await checkAgentStart({fakeGpus: flags['fake-gpus']})
+      }
       const {run, started} = await startServer({...options, program: this.program})
       const password = await takeFirstPassword(flags.data)
       this.log(
@@ -65,7 +93,8 @@ export default class ServerStart extends BaseCommand {
       )
       if (run.fingerprint) this.log(`Certificate: SHA256:${run.fingerprint}`)
       if (password) this.log(`Administrator: admin / ${password}   (shown once)`)
-      return {urls: run.urls, pid: run.pid}
+      const node = flags['with-agent'] ? await this.#startAgent(run.urls[0], flags['fake-gpus']) : undefined
+      return {urls: run.urls, pid: run.pid, ...(node && {node})}
     }
     const {serve} = await import('../../main/serve.ts')
     const {takeFirstPassword} = await import('../../main/local-fleet.ts')
@@ -80,5 +109,14 @@ export default class ServerStart extends BaseCommand {
       void takeFirstPassword(flags.data)
     })
     return {urls, pid: process.pid}
+  }
+
+  async #startAgent(server: string | undefined, fakeGpus: string | undefined): Promise<ServerStartOutput['node']> {
+    const {startAgent} = await import('../../main/local-fleet.ts')
+    const {run, started} = await startAgent({program: this.program, server, fakeGpus})
+    const {name = '', code = '', status = ''} = run.node ?? {}
+    this.log(`${started ? 'The agent runs' : 'The agent already runs'} (pid ${run.pid}).`)
+    if (code) this.log(`It asks to join with code ${code}: gpuctl node approve ${code}`)
+    return {name, code, status, pid: run.pid, started}
   }
 }
