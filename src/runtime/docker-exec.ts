@@ -14,7 +14,8 @@ const marker = 'GPUCTL_EXEC'
 const endOfTransmission = '\x04'
 /** How long after the end of its output a process may stay. */
 const exitWaitMs = 10_000
-const killWaitMs = 2_000
+const killWaitMs = 5_000
+const killAgainMs = 250
 
 /** Runs a process in a container, connected to the caller. */
 export async function openExec(engine: DockerEngine, containerId: string, spec: ExecSpec): Promise<ExecSession> {
@@ -70,9 +71,14 @@ export async function openExec(engine: DockerEngine, containerId: string, spec: 
       if (here.length === 0) await signalInside(engine, containerId, {mark, user, number: constants.signals[name]})
     },
     async kill() {
-      await endProcess(engine, containerId, exec.id, mark, user)
-      // It ends by itself when the process could be ended; an image without a shell may keep it.
-      await Promise.race([exited.catch(() => undefined), delay(killWaitMs, undefined, {ref: false})])
+      const untilMs = performance.now() + killWaitMs
+      const isOver = exited.then(
+        () => true,
+        () => true,
+      )
+      // One that the engine is only about to begin is not there yet; an image without a shell may keep it.
+      do await endProcess(engine, containerId, exec.id, mark, user)
+      while (!(await Promise.race([isOver, delay(killAgainMs, false, {ref: false})])) && performance.now() < untilMs)
       socket.destroy()
     },
   }
