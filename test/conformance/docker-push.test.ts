@@ -2,41 +2,30 @@ import {execFile} from 'node:child_process'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
-import {beforeAll, beforeEach, expect, onTestFinished, test} from 'vitest'
+import {expect, onTestFinished, test} from 'vitest'
 import {DockerDriver} from '../../src/runtime/docker.ts'
 import {label} from '../../src/runtime/labels.ts'
-import {dockerMissing, sharedDocker} from '../support/docker.ts'
-import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
+import {busyboxEngine} from '../support/busybox-engine.ts'
+import {busyboxImage, dockerClient} from '../support/images.ts'
 import {openRegistry} from '../support/registry.ts'
 import {containerSpec, readOutput, startContainer, untilExited} from '../support/runtimes.ts'
-import {unmet} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 
 const exec = promisify(execFile)
-let reason: string | undefined
-let socketPath = ''
-beforeAll(async () => {
-  reason = unmet('busybox') ?? (await dockerMissing())
-  if (reason) return
-  socketPath = (await sharedDocker()).socketPath
-  await ensureBusyboxImage({socketPath})
-})
-beforeEach(context => {
-  if (reason) context.skip(reason)
-})
+const shared = busyboxEngine()
 
 const {signal} = new AbortController()
 const snapshot = (id: string) => ({instanceId: `pushed-${process.pid}`, snapshotId: `${id}-${process.pid}`})
-const docker = (...args: string[]) => exec('docker', ['-H', `unix://${socketPath}`, ...args])
+const docker = (...args: string[]) => exec('docker', ['-H', `unix://${shared.socketPath}`, ...args])
 
 /** An engine, and a registry that lets `me:writes` write and `me:reads` read. */
 async function place() {
   const registry = await openRegistry((layer, response) => void response.end(layer), 'me:writes', 'me:reads')
   onTestFinished(() => registry.close())
   const logins = await temporaryDirectory()
-  const driver = new DockerDriver({socketPath, serverId: 'docker-push', logins})
+  const driver = new DockerDriver({...shared, serverId: 'docker-push', logins})
   onTestFinished(() => driver.close())
-  const engine = dockerClient({socketPath})
+  const engine = dockerClient(shared)
   const [host = ''] = (await registry.publish()).split('/')
   const login = (kept: string) => {
     const auths = {[host]: {auth: Buffer.from(kept).toString('base64')}}

@@ -1,31 +1,22 @@
 import {randomUUID} from 'node:crypto'
 import {writeFile} from 'node:fs/promises'
 import {join} from 'node:path'
-import {beforeAll, beforeEach, expect, onTestFinished, test} from 'vitest'
+import {expect, onTestFinished, test} from 'vitest'
 import {DockerDriver} from '../../src/runtime/docker.ts'
 import {readStats} from '../../src/runtime/docker-stats.ts'
 import type {ContainerGpu} from '../../src/runtime/driver.ts'
 import {probeEngine} from '../../src/runtime/engine-probe.ts'
+import {busyboxEngine} from '../support/busybox-engine.ts'
 import {makeCertificates} from '../support/certs.ts'
-import {dockerMissing, fakeGpuHookPath, sharedDocker, testDockerd} from '../support/docker.ts'
+import {fakeGpuHookPath, testDockerd} from '../support/docker.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
 import {containerSpec, readOutput, startContainer, untilExited} from '../support/runtimes.ts'
 import {unmet} from '../support/skips.ts'
 import {temporaryDirectory} from '../support/temporary-directory.ts'
 
-let reason: string | undefined
-let socketPath = ''
-beforeAll(async () => {
-  reason = unmet('busybox') ?? (await dockerMissing())
-  if (reason) return
-  socketPath = (await sharedDocker()).socketPath
-  await ensureBusyboxImage({socketPath})
-})
-beforeEach(context => {
-  if (reason) context.skip(reason)
-})
+const shared = busyboxEngine()
 
-function openDriver(at = socketPath, serverId = 'rental-suite'): DockerDriver {
+function openDriver(at = shared.socketPath, serverId = 'rental-suite'): DockerDriver {
   const driver = new DockerDriver({socketPath: at, serverId})
   onTestFinished(() => driver.close())
   return driver
@@ -85,7 +76,7 @@ test('W3.3-10: cards of different size have limits of their own, in the order of
   const gpus = [gpu(0, 6144, 25), gpu(1, 6144, 13)].map(one => ({...one, vendor: 'fake' as const}))
   const {containerId} = await driver.create(containerSpec(busyboxImage, {}, {gpus, hamiCore: await hamiCore()}))
   onTestFinished(() => driver.remove(containerId))
-  const {Config} = await dockerClient({socketPath}).getContainer(containerId).inspect()
+  const {Config} = await dockerClient(shared).getContainer(containerId).inspect()
   const limits = (Config.Env ?? []).filter(pair => pair.startsWith('CUDA_DEVICE_') && pair.includes('LIMIT'))
   expect(limits).toEqual(['CUDA_DEVICE_MEMORY_LIMIT=6g', 'CUDA_DEVICE_SM_LIMIT_0=25', 'CUDA_DEVICE_SM_LIMIT_1=13'])
 })
@@ -105,21 +96,21 @@ test('W3.3-5: a system disk that the engine cannot limit is a warning, also when
   const spec = containerSpec(busyboxImage, {}, {systemDiskGiB: 20})
   const {containerId, warnings} = await driver.create(spec)
   onTestFinished(() => driver.remove(containerId))
-  const {HostConfig} = await dockerClient({socketPath}).getContainer(containerId).inspect()
+  const {HostConfig} = await dockerClient(shared).getContainer(containerId).inspect()
   const isLimited = HostConfig.StorageOpt?.size === '20G'
   expect(warnings).toEqual(isLimited ? [] : [expect.stringContaining('not limited to 20 GiB')])
   expect(await driver.create(spec)).toEqual({containerId, warnings})
 })
 
 test('a volume of another server is not there for us', async () => {
-  const [ours, theirs] = [openDriver(), openDriver(socketPath, 'another-server')]
+  const [ours, theirs] = [openDriver(), openDriver(shared.socketPath, 'another-server')]
   const name = `gpuctl-${randomUUID()}-data`
   const {containerId} = await theirs.create(containerSpec(busyboxImage, {}, {volumes: [{name, path: '/data'}]}))
   await theirs.remove(containerId)
   await ours.removeVolume(name)
-  await dockerClient({socketPath}).getVolume(name).inspect()
+  await dockerClient(shared).getVolume(name).inspect()
   await theirs.removeVolume(name)
-  await expect(dockerClient({socketPath}).getVolume(name).inspect()).rejects.toMatchObject({statusCode: 404})
+  await expect(dockerClient(shared).getVolume(name).inspect()).rejects.toMatchObject({statusCode: 404})
 })
 
 test('T21 W3.1-9: a test of an engine says connected, auth_failed or unreachable, and never more', async context => {

@@ -3,13 +3,14 @@ import {writeFile} from 'node:fs/promises'
 import {connect as connectTo, createServer, type Socket} from 'node:net'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
-import {beforeAll, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest'
+import {beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest'
 import {DockerDriver} from '../../src/runtime/docker.ts'
 import type {DockerAddress} from '../../src/runtime/docker-engine.ts'
 import type {ContainerGpu} from '../../src/runtime/driver.ts'
 import {label} from '../../src/runtime/labels.ts'
+import {busyboxEngine} from '../support/busybox-engine.ts'
 import {makeCertificates} from '../support/certs.ts'
-import {dockerdMissing, dockerMissing, fakeGpuHookPath, sharedDocker, testDockerd} from '../support/docker.ts'
+import {dockerdMissing, fakeGpuHookPath, testDockerd} from '../support/docker.ts'
 import {busyboxImage, dockerClient, ensureBusyboxImage} from '../support/images.ts'
 import {openRegistry} from '../support/registry.ts'
 import {containerSpec, readOutput, startContainer, untilExited} from '../support/runtimes.ts'
@@ -27,17 +28,7 @@ function openDriver(address: DockerAddress): DockerDriver {
 }
 
 describe('docker on an engine that answers', () => {
-  let reason: string | undefined
-  let socketPath = ''
-  beforeAll(async () => {
-    reason = unmet('busybox') ?? (await dockerMissing())
-    if (reason) return
-    socketPath = (await sharedDocker()).socketPath
-    await ensureBusyboxImage({socketPath})
-  })
-  beforeEach(context => {
-    if (reason) context.skip(reason)
-  })
+  const shared = busyboxEngine()
 
   test('an image of a registry that asks who comes is pulled with what `docker login` kept, by itself or with a helper', async () => {
     const registry = await openRegistry((layer, response) => void response.end(layer), 'me:secret:word')
@@ -46,10 +37,10 @@ describe('docker on an engine that answers', () => {
     const image = await registry.publish()
     const pulled: string[] = []
     const host = image.split('/')[0] as string
-    const driver = new DockerDriver({socketPath, serverId, logins})
+    const driver = new DockerDriver({...shared, serverId, logins})
     onTestFinished(async () => {
       driver.close()
-      await exec('docker', ['-H', `unix://${socketPath}`, 'rmi', ...pulled])
+      await exec('docker', ['-H', `unix://${shared.socketPath}`, 'rmi', ...pulled])
     })
     const keep = (config: object) => writeFile(join(logins, 'config.json'), JSON.stringify(config))
     const auth = (login: string) => ({auth: Buffer.from(login).toString('base64')})
@@ -74,14 +65,14 @@ describe('docker on an engine that answers', () => {
   })
 
   test('a snapshot that the engine is at is waited for, made once, and removed with nothing left, and no other instance finds the image by its id', async () => {
-    const driver = openDriver({socketPath})
-    const docker = dockerClient({socketPath})
+    const driver = openDriver(shared)
+    const docker = dockerClient(shared)
     const [mine, other] = ['mine', 'other'].map(name => `${name}-${process.pid}`) as [string, string]
     const of = (instance: string) => ({labels: {[label.instance]: instance}})
     const containerId = await startContainer(driver, containerSpec(busyboxImage, {stays: true}, of(mine)))
     await exec('docker', [
       '-H',
-      `unix://${socketPath}`,
+      `unix://${shared.socketPath}`,
       'exec',
       containerId,
       'dd',
@@ -114,7 +105,7 @@ describe('docker on an engine that answers', () => {
   })
 
   test('T19 a tenant has few capabilities, no new privileges, seccomp and limits', async () => {
-    const driver = openDriver({socketPath})
+    const driver = openDriver(shared)
     const script = 'grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/1/status; ulimit -n; echo up'
     const more = {
       command: ['/bin/sh', '-c', script],
@@ -127,7 +118,7 @@ describe('docker on an engine that answers', () => {
     await untilExited(driver, containerId)
 
     const {stdout} = await readOutput(driver, containerId)
-    const {HostConfig, Config} = await dockerClient({socketPath}).getContainer(containerId).inspect()
+    const {HostConfig, Config} = await dockerClient(shared).getContainer(containerId).inspect()
 
     // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SETGID 6, SETUID 7, NET_BIND_SERVICE 10
     expect(stdout).toMatch(/CapEff:\s+00000000000004eb\n/)
@@ -151,7 +142,7 @@ describe('docker on an engine that answers', () => {
   })
 
   test('T19 a process that takes more than its memory is killed, and that is seen', async () => {
-    const driver = openDriver({socketPath})
+    const driver = openDriver(shared)
     const spec = containerSpec(busyboxImage, {}, {command: ['tail', '/dev/zero'], memoryMiB: 16})
     const containerId = await startContainer(driver, spec)
 
@@ -159,17 +150,17 @@ describe('docker on an engine that answers', () => {
   })
 
   test('W3.3-8: without a command the image runs its own, with a terminal that keeps a shell up', async () => {
-    const driver = openDriver({socketPath})
+    const driver = openDriver(shared)
     const containerId = await startContainer(driver, containerSpec(busyboxImage, {}, {command: undefined}))
 
-    const {Config} = await dockerClient({socketPath}).getContainer(containerId).inspect()
+    const {Config} = await dockerClient(shared).getContainer(containerId).inspect()
 
     expect(Config).toMatchObject({Tty: true, OpenStdin: true})
     expect(await driver.inspect(containerId)).toMatchObject({state: 'running'})
   })
 
   test('a terminal has a size that can change, and ends at end of input with its code', async () => {
-    const driver = openDriver({socketPath})
+    const driver = openDriver(shared)
     const containerId = await startContainer(driver, containerSpec(busyboxImage))
     const spec = {command: ['/bin/sh'], tty: true, stdin: true, size: {rows: 31, columns: 99}}
 
@@ -190,8 +181,8 @@ describe('docker on an engine that answers', () => {
   })
 
   test('P11 the log file, the engine and the command line of Docker give the same bytes', async () => {
-    const here = openDriver({socketPath})
-    const overApi = openDriver({host: '127.0.0.1', port: await forward(socketPath)})
+    const here = openDriver(shared)
+    const overApi = openDriver({host: '127.0.0.1', port: await forward(shared.socketPath)})
     const long = `head -c 50000 /dev/zero | tr '\\0' x; echo`
     const script = `i=0; while [ $i -lt 3000 ]; do echo "line $i ü \\"q\\" \\\\"; [ $((i % 7)) = 0 ] && echo "oops $i" >&2; i=$((i+1)); done; ${long}; printf 'no end'`
     const containerId = await startContainer(
@@ -200,7 +191,8 @@ describe('docker on an engine that answers', () => {
     )
     await untilExited(here, containerId)
     const ofDocker = async (...flags: string[]) =>
-      (await exec('docker', ['-H', `unix://${socketPath}`, 'logs', ...flags, containerId], {maxBuffer: 1e9})).stdout
+      (await exec('docker', ['-H', `unix://${shared.socketPath}`, 'logs', ...flags, containerId], {maxBuffer: 1e9}))
+        .stdout
 
     for (const driver of [here, overApi]) {
       const {stdout, stderr} = await readOutput(driver, containerId)
@@ -220,12 +212,12 @@ describe('docker on an engine that answers', () => {
   })
 
   test('M7 F5 creates whose answer is lost leave one container, which the next create adopts', async () => {
-    const driver = openDriver({socketPath})
+    const driver = openDriver(shared)
     const spec = containerSpec(busyboxImage)
     let fired = 0
     const cutting = openDriver({
       host: '127.0.0.1',
-      port: await forward(socketPath, {cutAnswerTo: 'POST /containers/create', onCut: () => fired++}),
+      port: await forward(shared.socketPath, {cutAnswerTo: 'POST /containers/create', onCut: () => fired++}),
     })
 
     const lost = await Promise.allSettled(Array.from({length: 10}, () => cutting.create(spec)))
@@ -240,7 +232,7 @@ describe('docker on an engine that answers', () => {
   })
 
   test('a GPU that cannot be had fails the start, and leaves no container', async () => {
-    const driver = openDriver({socketPath})
+    const driver = openDriver(shared)
     const spec = containerSpec(busyboxImage, {stays: true}, {gpus: [nvidia(0)]})
     const {containerId} = await driver.create(spec)
     onTestFinished(() => driver.remove(containerId))

@@ -7,6 +7,8 @@ import {chat, chatPath, gate, inferenceWorld, keyFor, model, runtimeThat} from '
 import {beatRuntime, registerRuntime, standInRuntime} from '../support/stand-in-runtime.ts'
 import {eventually} from '../support/wait.ts'
 
+const inFlight = async (plane: ControlPlane) =>
+  /^gpuctl_inference_in_flight (\d+)$/m.exec((await plane.call('GET', '/metrics')).text)?.[1]
 const excludedAt = async (plane: ControlPlane) =>
   (await plane.ok<Model>('models.get', {id: model}, {token: plane.adminToken})).runtimes.map(({excluded}) => excluded)
 
@@ -178,14 +180,12 @@ test('T33: a caller who goes away from an answer that he does not read frees its
   })
   await registerRuntime(plane, generous)
   const {key} = await keyFor(plane)
-  const inFlight = async () =>
-    /^gpuctl_inference_in_flight (\d+)$/m.exec((await plane.call('GET', '/metrics')).text)?.[1]
 
   const socket = ask(plane, key)
   await new Promise(resolve => socket.once('readable', resolve))
-  expect(await inFlight()).toBe('1')
+  expect(await inFlight(plane)).toBe('1')
   socket.destroy()
-  await eventually(async () => (await inFlight()) === '0', {withinMs: 10_000, what: 'the end of the call'})
+  await eventually(async () => (await inFlight(plane)) === '0', {withinMs: 10_000, what: 'the end of the call'})
 })
 
 test('T32 T33: a caller who stays and reads nothing is cut off, and frees its turn', async () => {
@@ -200,12 +200,10 @@ test('T32 T33: a caller who stays and reads nothing is cut off, and frees its tu
   })
   await registerRuntime(plane, generous)
   const {key} = await keyFor(plane)
-  const inFlight = async () =>
-    /^gpuctl_inference_in_flight (\d+)$/m.exec((await plane.call('GET', '/metrics')).text)?.[1]
 
   const socket = ask(plane, key)
   await new Promise(resolve => socket.once('readable', resolve))
-  await eventually(async () => (await inFlight()) === '0', {withinMs: 20_000, what: 'the end of the call'})
+  await eventually(async () => (await inFlight(plane)) === '0', {withinMs: 20_000, what: 'the end of the call'})
 })
 
 test('a caller who reads slowly makes the runtime wait, not the server’s memory grow', async () => {
